@@ -1,0 +1,25 @@
+/** Why the core refused something; each protocol has one table from these to its own codes. */
+export type ErrorCode =
+  | "bad-request"
+  | "bad-address"
+  | "bad-selector"
+  | "not-found"
+  | "not-authenticated"
+  | "not-authorized"
+  | "in-use"
+  | "exclusive"
+  | "limit"
+  | "too-large"
+  | "conflict"
+  | "shutting-down"
+  | "internal";
+
+/** A refusal by the core: what was found, what was expected and which setting changes it. */
+export class BrokerError extends Error {
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, text: string) {
+    super(text);
+    this.name = "BrokerError";
+    this.code = code;
+  }
+}

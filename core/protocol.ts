@@ -1,0 +1,112 @@
+/*
+ * The seams between a connection, a protocol and the core.
+ *
+ *     socket -> Peer -> Session.receive -> Client.publish / subscribe / settle -> ... -> Consumer.deliver -> Output -> socket
+ */
+import type { Broker } from "./broker.ts";
+import type { Message } from "./message.ts";
+import type { Output } from "./output.ts";
+
+/** One wire protocol. */
+export interface Protocol {
+  /** Lower case, as in the configuration and in logs: `stomp`. */
+  readonly name: string;
+  /** WebSocket subprotocols in order of preference; empty when the protocol has none. */
+  readonly subprotocols: readonly string[];
+  /** Most bytes `recognizes` needs to decide. */
+  readonly recognitionBytes: number;
+  /** Decides from the first bytes of a connection; undefined asks for more. */
+  recognizes(head: Uint8Array): boolean | undefined;
+  accept(peer: Peer, broker: Broker): Session;
+}
+
+/** The protocol's side of one connection. Driven by whoever owns the socket. */
+export interface Session {
+  /** Bytes from the peer; the chunk is the session's to keep and to change. Throws `ProtocolError` only. */
+  receive(chunk: Buffer): void;
+  /** The output went below its low-water mark, after `output.full`. */
+  drained(): void;
+  /** Says goodbye in the protocol's words and closes the peer. */
+  shutdown(reason: string): void;
+  /** The connection is gone. Called exactly once, whoever closed. */
+  closed(reason: string): void;
+}
+
+/** Breach of a protocol by the peer: written to the wire in the protocol's words, then the connection is closed. */
+export class ProtocolError extends Error {
+  constructor(text: string) {
+    super(text);
+    this.name = "ProtocolError";
+  }
+}
+
+/** The broker's side of one connection, given to a session. */
+export interface Peer {
+  /** Unique in this process: `stomp-17`. */
+  readonly id: string;
+  readonly output: Output;
+  /** `127.0.0.1:50312`, or what a trusted proxy said. */
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  /** The listener's name in the configuration. */
+  readonly listener: string;
+  readonly transport: "tcp" | "tls" | "ws" | "wss";
+  /** The subprotocol agreed on, over WebSocket. */
+  readonly subprotocol: string | undefined;
+  /** Stops reading from the peer, until `resume`. Chunks already read may still come. */
+  pause(): void;
+  resume(): void;
+  /** When a byte was last received or written, milliseconds by the broker's clock: for heart-beats. */
+  readonly lastReceivedAt: number;
+  readonly lastWrittenAt: number;
+  /** Writes what the output holds, then closes. The reason goes to the log. Nothing is received any more. */
+  close(reason: string): void;
+  /** What the log and management show of the session, as soon as it is known. */
+  identify(identity: PeerIdentity): void;
+}
+
+/** Who is at the other end; the fields that are known. */
+export interface PeerIdentity {
+  readonly user?: string;
+  readonly clientId?: string;
+  readonly protocol?: string;
+}
+
+/** What becomes of a delivery, in AMQP 1.0's words (3.4). */
+export type Outcome =
+  /** Consumed. */
+  | "accepted"
+  /** Never handled: back to its place, the delivery count unchanged. */
+  | "released"
+  /** Handled without success: back to its place, the delivery count grows. */
+  | "failed"
+  /** Refused: the delivery count grows and the limit of deliveries is looked at; then back to its place. */
+  | "rejected";
+
+/** One message at one consumer, to be settled once. */
+export interface Delivery {
+  readonly message: Message | undefined;
+  /** How often this message was delivered before. */
+  readonly deliveries: number;
+}
+
+/** What a session gives to the core to receive messages. */
+export interface Consumer {
+  /**
+   * Takes a message. `delivery` is undefined when nothing is to be settled. Returns false when no more should come
+   * until `Subscription.ready()`; this one was taken all the same. Must not call back into the core.
+   */
+  deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean;
+  /** The subscription was ended by the broker. */
+  cancelled(reason: string): void;
+}
+
+/** What a session gives to the core to hear about its own sends and its state. */
+export interface ClientListener {
+  /** The sends that were given this token are safe: on disk, or consumed by everybody they were for. In order. */
+  confirmed(token: string | number): void;
+  /** A send may be tried again after `publish` reported that the client is blocked. */
+  unblocked(): void;
+  /** The broker wants this client gone. */
+  evicted(reason: string): void;
+}
