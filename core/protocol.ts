@@ -86,6 +86,8 @@ export type Outcome =
 /** One message at one consumer, to be settled once. */
 export interface Delivery {
   readonly message: Message | undefined;
+  /** Bytes it counts for in credit. */
+  readonly size: number;
   /** How often this message was delivered before. */
   readonly deliveries: number;
 }

@@ -1,0 +1,179 @@
+import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
+import { Address } from "./address.ts";
+import type { Client } from "./client.ts";
+import type { Clock, Random, Timer } from "./clock.ts";
+import { Engine } from "./engine.ts";
+import type { Peer } from "./protocol.ts";
+import { type QueueDescription, readQueueDescription } from "./queue-description.ts";
+import type { RecoveredQueue, Store } from "./store.ts";
+import { canonical } from "./spelling.ts";
+import { type HostSettings, VirtualHost } from "./virtual-host.ts";
+
+/** What a peer says to log in, and where it says it. */
+export interface Credentials {
+  readonly user: string | undefined;
+  readonly password: string | undefined;
+  readonly peer: Peer;
+}
+
+/** Checks credentials. Rejects with BrokerError("not-authenticated") and a text that may be shown to the peer. */
+export interface Authenticator {
+  login(credentials: Credentials): Promise<Login>;
+}
+
+/** What a broker is made of. */
+export interface BrokerOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly authenticator: Authenticator;
+  readonly access?: Access;
+  /** For STOMP's `server` header and the like. */
+  readonly version: string;
+  /** The first one is the default. */
+  readonly hosts: readonly HostSettings[];
+  /** Whether a name no virtual host has leads to the default one. */
+  readonly unknownHost: "default" | "refuse";
+  /** Bytes of messages in memory, of all destinations. */
+  readonly memoryBytes: number;
+  /** The store failed: nothing can be promised any more, and the process must end. */
+  readonly failed: (cause: Error) => void;
+  /** Something worth telling an operator, in one sentence. */
+  readonly report: (sentence: string) => void;
+}
+
+/** Milliseconds between looks at expiry, idle destinations and memory. */
+const TICK_MS = 1000;
+/** When a look found more than it may do in one turn. */
+const SOON_MS = 5;
+const STARTS = "starts";
+
+/** The broker itself: virtual hosts over one store. Knows no protocol and does no I/O but through the store. */
+export class Broker {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly version: string;
+  readonly engine: Engine;
+  readonly hosts = new Map<string, VirtualHost>();
+  private readonly options: BrokerOptions;
+  private readonly names = new Map<string, VirtualHost>();
+  private readonly awaiting = new Set<Client>();
+  private defaultHost: VirtualHost | undefined = undefined;
+  private tick: Timer | undefined = undefined;
+  private closed = false;
+
+  constructor(options: BrokerOptions) {
+    this.options = options;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.store = options.store;
+    this.version = options.version;
+    this.engine = new Engine({ clock: options.clock, random: options.random, store: options.store, memoryLimit: options.memoryBytes });
+  }
+
+  /** Opens the store and builds what it holds again. Rejects with a sentence for the operator. */
+  async open(): Promise<void> {
+    const recovered = await this.store.open({
+      durable: (batch) => this.durable(batch),
+      failed: (cause) => this.options.failed(cause),
+      congested: (congested) => {
+        if (congested) this.engine.storeGate.close();
+        else this.engine.storeGate.open();
+      },
+    });
+    for (const sentence of recovered.damage) this.options.report(sentence);
+    const startNumber = this.countStart();
+    for (const settings of this.options.hosts) {
+      const host = new VirtualHost(
+        {
+          engine: this.engine,
+          access: this.options.access ?? EVERYTHING_ALLOWED,
+          startNumber,
+          awaitDurable: (client) => this.awaiting.add(client),
+        },
+        settings,
+      );
+      this.hosts.set(settings.name, host);
+      this.defaultHost ??= host;
+      for (const name of [settings.name, ...settings.aliases]) this.names.set(name.toLowerCase(), host);
+    }
+    for (const queue of recovered.queues) this.recoverQueue(queue);
+    this.recoverRetained();
+    for (const host of this.hosts.values()) host.createConfigured();
+    this.tick = this.clock.after(TICK_MS, () => this.look());
+  }
+
+  /** The virtual host of a name; the default one for no name and, if so configured, for an unknown one. */
+  host(name: string | undefined): VirtualHost | undefined {
+    if (name === undefined || name === "") return this.defaultHost;
+    const found = this.names.get(name.toLowerCase());
+    return found ?? (this.options.unknownHost === "default" ? this.defaultHost : undefined);
+  }
+
+  /** Checks credentials; see `Authenticator`. */
+  login(credentials: Credentials): Promise<Login> {
+    return this.options.authenticator.login(credentials);
+  }
+
+  /** Writes what is left and lets the store go. Sessions must have ended. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.tick?.cancel();
+    await this.store.close();
+  }
+
+  private durable(batch: number): void {
+    for (const client of this.awaiting) {
+      if (!client.durable(batch)) this.awaiting.delete(client);
+    }
+    this.engine.trim();
+  }
+
+  private look(): void {
+    if (this.closed) return;
+    this.engine.detachFresh();
+    const done = this.engine.sweep();
+    this.engine.trim();
+    for (const host of this.hosts.values()) host.sweep();
+    this.tick = this.clock.after(done ? TICK_MS : SOON_MS, () => this.look());
+  }
+
+  private countStart(): number {
+    const last = this.store.get(STARTS, "count");
+    const number = (last === undefined ? 0 : Number(last.toString())) + 1;
+    this.store.put(STARTS, "count", Buffer.from(String(number)));
+    return number;
+  }
+
+  private recoverQueue(recovered: RecoveredQueue): void {
+    this.engine.noteQueueKey(recovered.key);
+    let description: QueueDescription;
+    try {
+      description = readQueueDescription(recovered.description);
+    } catch (cause) {
+      this.options.report(cause instanceof Error ? cause.message : String(cause));
+      return;
+    }
+    const host = this.hosts.get(description.host);
+    if (host === undefined) {
+      this.options.report(
+        `The store holds ${recovered.count} messages of virtual host ${description.host}, which is not configured (hosts); they stay there untouched`,
+      );
+      return;
+    }
+    const kept = host.recover(description, (queue) => queue.recover(recovered));
+    if (!kept) this.store.deleteQueue(recovered.key);
+  }
+
+  private recoverRetained(): void {
+    for (const { key, bytes } of this.store.keys("retained")) {
+      const cut = key.indexOf("\0");
+      const host = this.hosts.get(key.slice(0, cut));
+      if (host === undefined) continue;
+      const address = canonical.parse("topic", key.slice(cut + 1));
+      host.retained.recover(new Address("topic", address.levels), bytes);
+    }
+  }
+}

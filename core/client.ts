@@ -1,0 +1,261 @@
+import type { Login } from "./access.ts";
+import { Address, type AddressKind } from "./address.ts";
+import type { Engine } from "./engine.ts";
+import { BrokerError } from "./errors.ts";
+import type { Gate, GateWaiter } from "./gate.ts";
+import type { Message } from "./message.ts";
+import type { ClientListener, Delivery, Outcome, Peer } from "./protocol.ts";
+import { Route } from "./route.ts";
+import type { SubscribeOptions, Subscription } from "./subscription.ts";
+import { Transaction, type TransactionOwner, type Work } from "./transaction.ts";
+import type { VirtualHost } from "./virtual-host.ts";
+
+/** A confirmation that waits for a batch of the store. */
+interface Confirm {
+  readonly batch: number;
+  readonly token: string | number;
+}
+
+/** What a virtual host asks to know of a session that connects. */
+export interface ConnectOptions {
+  readonly peer: Peer;
+  readonly login: Login;
+  /** `STOMP 1.2`, for people. */
+  readonly protocol: string;
+  readonly clientId?: string | undefined;
+  readonly listener: ClientListener;
+}
+
+/** The core's side of one session: where its sends go, what it consumes, what it waits for. */
+export class Client implements GateWaiter, TransactionOwner {
+  /** Unique for ever: `default-2-1f`. */
+  readonly id: string;
+  readonly host: VirtualHost;
+  readonly login: Login;
+  readonly peer: Peer;
+  readonly protocol: string;
+  readonly subscriptions = new Set<Subscription>();
+  closed = false;
+  /** Messages sent by it. */
+  published = 0;
+  private readonly engine: Engine;
+  private readonly listener: ClientListener;
+  private readonly transactionBytes: number;
+  private readonly transactions = new Set<Transaction>();
+  private readonly temporaries = new Map<string, Address>();
+  private gate: Gate | undefined = undefined;
+  /** The newest batch with something this client said. */
+  private touched = 0;
+  private confirms: Confirm[] = [];
+  private confirmsFrom = 0;
+  private subscriptionCounter = 0;
+
+  constructor(id: string, host: VirtualHost, engine: Engine, options: ConnectOptions, transactionBytes: number) {
+    this.id = id;
+    this.host = host;
+    this.engine = engine;
+    this.login = options.login;
+    this.peer = options.peer;
+    this.protocol = options.protocol;
+    this.listener = options.listener;
+    this.transactionBytes = transactionBytes;
+  }
+
+  get user(): string | undefined {
+    return this.login.user;
+  }
+
+  /** True after a send that filled something up: handle no more input until `ClientListener.unblocked`. */
+  get blocked(): boolean {
+    return this.gate !== undefined;
+  }
+
+  /** Why the broker is not reading from this client. */
+  get waitingOn(): string {
+    return this.gate === undefined ? "client request" : `blocked sending to: ${this.gate.subject}`;
+  }
+
+  /** Where sends to these addresses go; makes what may be made. Keep it: it renews itself. Throws BrokerError. */
+  route(addresses: readonly Address[]): Route {
+    return new Route(addresses, (address) => this.host.destination(address, this, "send"));
+  }
+
+  /** Sends a message, or holds it until the transaction commits. Throws BrokerError. */
+  publish(route: Route, message: Message, transaction?: Transaction): void {
+    if (transaction !== undefined) {
+      this.include(transaction, { do: "publish", route, message });
+      return;
+    }
+    this.published++;
+    const engine = this.engine;
+    const writes = engine.writes;
+    let gate = route.publish(message, this);
+    if (engine.writes !== writes) {
+      this.touched = engine.store.gathering;
+      if (engine.storeGate.closed) gate = engine.storeGate;
+    }
+    if (engine.memoryGate.closed) gate = engine.memoryGate;
+    if (gate !== undefined) this.waitAt(gate);
+  }
+
+  /** Sets the retained message of the topics of a route, or with undefined removes it. Publishes nothing. */
+  retain(route: Route, message: Message | undefined, transaction?: Transaction): void {
+    if (transaction !== undefined) {
+      this.include(transaction, { do: "retain", route, message });
+      return;
+    }
+    const writes = this.engine.writes;
+    for (const address of route.addresses) {
+      if (address.kind !== "topic") throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
+      this.host.retained.set(address, message);
+    }
+    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+  }
+
+  /** Begins to receive; the first message comes at the end of this turn at the earliest. Throws BrokerError. */
+  subscribe(options: SubscribeOptions): Subscription {
+    const writes = this.engine.writes;
+    const subscription = this.host.subscribe(this, ++this.subscriptionCounter, options);
+    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+    return subscription;
+  }
+
+  /** Deletes a durable subscription with what it holds, attached or not. Throws BrokerError. */
+  deleteDurable(id: string): void {
+    this.host.deleteDurable(id, this);
+    this.touched = this.engine.store.gathering;
+  }
+
+  /** Settles a delivery, now or when the transaction commits. Credit comes back at once. */
+  settle(subscription: Subscription, delivery: Delivery, outcome: Outcome, transaction?: Transaction): void {
+    const size = delivery.size;
+    if (transaction !== undefined) {
+      this.include(transaction, { do: "settle", subscription, delivery, outcome });
+    } else {
+      const writes = this.engine.writes;
+      subscription.settle(delivery, outcome);
+      if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+    }
+    subscription.refill(size);
+  }
+
+  begin(): Transaction {
+    const transaction = new Transaction(this);
+    this.transactions.add(transaction);
+    return transaction;
+  }
+
+  /** Calls `ClientListener.confirmed(token)` once all that this client has said so far is safe: maybe at once. */
+  confirm(token: string | number): void {
+    if (this.touched <= this.engine.store.durable) {
+      this.listener.confirmed(token);
+      return;
+    }
+    if (this.confirms.length === this.confirmsFrom) this.host.awaitDurable(this);
+    this.confirms.push({ batch: this.touched, token });
+  }
+
+  /** Confirmations that wait for the disk. */
+  get unconfirmed(): number {
+    return this.confirms.length - this.confirmsFrom;
+  }
+
+  /** Batches up to this one are on disk; returns true while confirmations wait for later ones. */
+  durable(batch: number): boolean {
+    const confirms = this.confirms;
+    let from = this.confirmsFrom;
+    for (; from < confirms.length; from++) {
+      const confirm = confirms[from];
+      if (confirm === undefined || confirm.batch > batch) break;
+      this.listener.confirmed(confirm.token);
+    }
+    if (from === confirms.length) {
+      this.confirms = [];
+      this.confirmsFrom = 0;
+      return false;
+    }
+    this.confirmsFrom = from;
+    if (from > 1024 && from * 2 > confirms.length) {
+      this.confirms = confirms.slice(from);
+      this.confirmsFrom = 0;
+    }
+    return true;
+  }
+
+  /** A destination that lives with this client: anyone may send to it, only this client may consume from it. */
+  temporary(kind: AddressKind, name: string): Address {
+    const key = `${kind} ${name}`;
+    let address = this.temporaries.get(key);
+    if (address === undefined) {
+      address = new Address(kind, ["temp", this.id, name]);
+      this.temporaries.set(key, address);
+      this.host.addTemporary(address, this);
+    }
+    return address;
+  }
+
+  /** Ends the session: consumers, transactions and temporary destinations with it. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.gate?.leave(this);
+    this.gate = undefined;
+    for (const subscription of [...this.subscriptions]) subscription.close();
+    for (const transaction of [...this.transactions]) transaction.abort();
+    for (const address of this.temporaries.values()) this.host.removeTemporary(address);
+    this.confirms = [];
+    this.confirmsFrom = 0;
+    this.host.disconnected(this);
+  }
+
+  /** Has the session end the connection, with a reason for the peer and the log. */
+  evict(reason: string): void {
+    if (!this.closed) this.listener.evicted(reason);
+  }
+
+  gateOpened(): void {
+    this.gate = undefined;
+    if (this.closed) return;
+    if (this.engine.memoryGate.closed) this.waitAt(this.engine.memoryGate);
+    else this.listener.unblocked();
+  }
+
+  carryOut(work: readonly Work[]): void {
+    for (const item of work) {
+      // The first gate that closes is waited at; a commit is never cut in two by it.
+      if (item.do === "publish") this.publish(item.route, item.message);
+      else if (item.do === "retain") this.retain(item.route, item.message);
+      else {
+        const writes = this.engine.writes;
+        item.subscription.settle(item.delivery, item.outcome);
+        if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+      }
+    }
+  }
+
+  ended(transaction: Transaction): void {
+    this.transactions.delete(transaction);
+  }
+
+  private include(transaction: Transaction, work: Work): void {
+    if (!transaction.open) throw new BrokerError("bad-request", "The transaction has ended");
+    transaction.add(work);
+    if (transaction.bytes <= this.transactionBytes && transaction.size <= MAX_TRANSACTION_WORK) return;
+    const found = `${transaction.size} operations with ${transaction.bytes} bytes`;
+    transaction.abort();
+    throw new BrokerError(
+      "limit",
+      `The transaction grew to ${found}; at most ${MAX_TRANSACTION_WORK} operations and ${this.transactionBytes} bytes ` +
+        "are allowed (transactions.max_bytes); it was rolled back",
+    );
+  }
+
+  private waitAt(gate: Gate): void {
+    if (this.gate !== undefined) return;
+    this.gate = gate;
+    gate.wait(this);
+  }
+}
+
+/** Operations in one transaction: what can be carried out within one turn without stalling everybody else. */
+const MAX_TRANSACTION_WORK = 100_000;

@@ -1,0 +1,145 @@
+import type { Clock, Random } from "./clock.ts";
+import { ExpiryWheel } from "./expiry.ts";
+import { Gate } from "./gate.ts";
+import type { Queue } from "./queue.ts";
+import type { QueueKey, Store, StoredEntry } from "./store.ts";
+
+/** Of the memory limit: below this part of it, a closed gate opens again. */
+const REOPEN = 0.8;
+/** Of the memory limit: above this part of it, queues keep as little in memory as they can. */
+const PRESSURE = 0.7;
+/** What a queue keeps in memory under pressure. */
+const PRESSED_BYTES = 64 * 1024;
+/** What one sweep expires at most, so that a turn stays short. */
+const SWEEP_ENTRIES = 2000;
+const SWEEP_INTERVALS = 50;
+
+/** What all virtual hosts of one broker share: time, the store, the accounts of memory. Nothing here knows an address. */
+export class Engine {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly expiry: ExpiryWheel;
+  /** Closed while messages in memory exceed the limit. */
+  readonly memoryGate: Gate;
+  /** Closed while the store has more to write than it should. */
+  readonly storeGate: Gate;
+  /** Queues with more in memory than they should keep; trimmed as their entries reach the disk. */
+  readonly overfull = new Set<Queue>();
+  /** The queues that the store knows. */
+  readonly stored = new Map<QueueKey, Queue>();
+  /** Queues whose newest messages may still lie in network chunks. */
+  readonly fresh = new Set<Queue>();
+  /** Grows with every operation the store is given: who sees it grow has something to wait for. */
+  writes = 0;
+  private readonly memoryLimit: number;
+  private used = 0;
+  private lastKey: QueueKey = 0;
+
+  constructor(options: { clock: Clock; random: Random; store: Store; memoryLimit: number }) {
+    this.clock = options.clock;
+    this.random = options.random;
+    this.store = options.store;
+    this.memoryLimit = options.memoryLimit;
+    this.expiry = new ExpiryWheel(options.clock.now());
+    const later = (task: () => void): void => this.clock.endOfTurn(task);
+    this.memoryGate = new Gate("the broker's memory (memory.messages)", later);
+    this.storeGate = new Gate("the store", later);
+  }
+
+  /** Bytes of messages in memory, of all destinations. */
+  get memoryBytes(): number {
+    return this.used;
+  }
+
+  /** Adds (or, negative, gives back) bytes of messages in memory. */
+  account(bytes: number): void {
+    this.used += bytes;
+    if (bytes > 0) {
+      if (this.used > this.memoryLimit) this.memoryGate.close();
+    } else if (this.memoryGate.closed && this.used < this.memoryLimit * REOPEN) {
+      this.memoryGate.open();
+    }
+  }
+
+  /** What a queue may keep in memory now, of what its policy allows. */
+  memoryShare(policyBytes: number): number {
+    return this.used > this.memoryLimit * PRESSURE ? Math.min(policyBytes, PRESSED_BYTES) : policyBytes;
+  }
+
+  /** Bytes of messages that may be in memory. */
+  get memoryLimitBytes(): number {
+    return this.memoryLimit;
+  }
+
+  putQueue(key: QueueKey, description: string): void {
+    this.writes++;
+    this.store.putQueue(key, description);
+  }
+
+  deleteQueue(key: QueueKey): void {
+    this.writes++;
+    this.store.deleteQueue(key);
+  }
+
+  purge(key: QueueKey): void {
+    this.writes++;
+    this.store.purge(key);
+  }
+
+  enqueue(key: QueueKey, entry: StoredEntry): void {
+    this.writes++;
+    this.store.enqueue(key, entry);
+  }
+
+  dequeue(key: QueueKey, entry: StoredEntry): void {
+    this.writes++;
+    this.store.dequeue(key, entry);
+  }
+
+  redeliver(key: QueueKey, entry: StoredEntry): void {
+    this.writes++;
+    this.store.redeliver(key, entry);
+  }
+
+  put(kind: string, key: string, value: Uint8Array): void {
+    this.writes++;
+    this.store.put(kind, key, value);
+  }
+
+  removeRecord(kind: string, key: string): void {
+    this.writes++;
+    this.store.remove(kind, key);
+  }
+
+  /** A queue key that was never used. */
+  nextQueueKey(): QueueKey {
+    return ++this.lastKey;
+  }
+
+  /** Says that a key was used before this start. */
+  noteQueueKey(key: QueueKey): void {
+    if (key > this.lastKey) this.lastKey = key;
+  }
+
+  /** Lets queues drop from memory what has reached the disk. */
+  trim(): void {
+    for (const queue of this.overfull) {
+      if (!queue.trim()) this.overfull.delete(queue);
+    }
+  }
+
+  /** Frees network chunks from the messages in them that stay. Called about once a second. */
+  detachFresh(): void {
+    for (const queue of this.fresh) queue.detachFresh();
+    this.fresh.clear();
+  }
+
+  /** Expires what is due; returns false when there is more to do soon. */
+  sweep(): boolean {
+    const now = this.clock.now();
+    const intervals = this.store.expired(now, SWEEP_INTERVALS);
+    for (const { key, from, to } of intervals) this.stored.get(key)?.expireStored(from, to);
+    return this.expiry.sweep(now, SWEEP_ENTRIES) && intervals.length < SWEEP_INTERVALS;
+  }
+}

@@ -1,0 +1,38 @@
+/** Why a message that came in was never consumed. */
+export type LossReason =
+  | "expired"
+  | "no-subscriber"
+  | "dropped-oldest"
+  | "dropped-newest"
+  | "subscriber-gone"
+  | "purged"
+  | "deleted"
+  | "refused"
+  | "damaged";
+
+/**
+ * The account of one destination: `received = consumed + stored + the sum of lost` holds whenever the core is at rest,
+ * with `stored` being what the destination holds now.
+ */
+export class Ledger {
+  received = 0;
+  receivedBytes = 0;
+  consumed = 0;
+  /** Deliveries made, repeated ones included. */
+  delivered = 0;
+  /** Deliveries that came back. */
+  returned = 0;
+  readonly lost = new Map<LossReason, number>();
+
+  /** Counts messages under the reason for which they were never consumed. */
+  lose(reason: LossReason, count = 1): void {
+    this.lost.set(reason, (this.lost.get(reason) ?? 0) + count);
+  }
+
+  /** The sum over all reasons. */
+  get lostTotal(): number {
+    let total = 0;
+    for (const count of this.lost.values()) total += count;
+    return total;
+  }
+}

@@ -1,0 +1,51 @@
+import { BrokerError } from "./errors.ts";
+import type { Pattern } from "./pattern.ts";
+import { compileSelector, type Selector } from "./selector/selector.ts";
+import { canonical } from "./spelling.ts";
+
+/** What a stored queue is, so that it can be built again. */
+export type QueueDescription =
+  | { readonly kind: "queue"; readonly host: string; readonly levels: readonly string[] }
+  | {
+      readonly kind: "durable";
+      readonly host: string;
+      readonly id: string;
+      readonly patterns: readonly Pattern[];
+      readonly selector: Selector | undefined;
+    }
+  /** Of no use after a restart. */
+  | { readonly kind: "temporary"; readonly host: string };
+
+/** The text that the store keeps: JSON with patterns and selector in canonical spelling. */
+export function describeQueue(description: QueueDescription): string {
+  if (description.kind !== "durable") return JSON.stringify(description);
+  const { kind, host, id, patterns, selector } = description;
+  return JSON.stringify({ kind, host, id, patterns: patterns.map((pattern) => pattern.text), selector: selector?.text });
+}
+
+/** Reads what `describeQueue` wrote. Throws BrokerError("internal") on anything else. */
+export function readQueueDescription(text: string): QueueDescription {
+  const read: unknown = JSON.parse(text);
+  if (!isRecord(read) || typeof read.host !== "string") throw unreadable(text);
+  const { kind, host } = read;
+  if (kind === "temporary") return { kind, host };
+  if (kind === "queue" && isTexts(read.levels)) return { kind, host, levels: read.levels };
+  if (kind === "durable" && typeof read.id === "string" && isTexts(read.patterns)) {
+    const patterns = read.patterns.map((pattern) => canonical.parsePattern("topic", pattern));
+    const selector = typeof read.selector === "string" ? compileSelector(read.selector) : undefined;
+    return { kind, host, id: read.id, patterns, selector };
+  }
+  throw unreadable(text);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function unreadable(text: string): BrokerError {
+  return new BrokerError("internal", `The store describes a queue in a way this version does not know: ${text}`);
+}

@@ -1,0 +1,107 @@
+import type { Address } from "./address.ts";
+import type { Engine } from "./engine.ts";
+import type { Message } from "./message.ts";
+import type { Pattern } from "./pattern.ts";
+import { AddressTree } from "./routing-tree.ts";
+
+/** Of one topic: how large its retained message is and, while there is room, the message itself. */
+interface Retained {
+  readonly address: Address;
+  readonly bytes: number;
+  message: Message | undefined;
+}
+
+/** The store's kind of these records. */
+const KIND = "retained";
+/** Bytes of retained messages kept in memory per virtual host; others are read from the store when asked for. */
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** The retained messages of a virtual host's topics: one each, on disk, the same for every protocol. */
+export class RetainedMessages {
+  private readonly engine: Engine;
+  private readonly hostName: string;
+  private readonly tree = new AddressTree<Retained>();
+  private total = 0;
+  private totalBytes = 0;
+  private cached = 0;
+
+  constructor(engine: Engine, hostName: string) {
+    this.engine = engine;
+    this.hostName = hostName;
+  }
+
+  get count(): number {
+    return this.total;
+  }
+
+  get bytes(): number {
+    return this.totalBytes;
+  }
+
+  /** Where a topic's record lies: the host's name never holds a NUL. */
+  static key(hostName: string, address: Address): string {
+    return `${hostName}\0${address.name}`;
+  }
+
+  /** Takes over what the store says it has, without reading it. */
+  recover(address: Address, bytes: number): void {
+    this.note({ address, bytes, message: undefined });
+  }
+
+  /** Replaces a topic's retained message, or with undefined removes it. */
+  set(address: Address, message: Message | undefined): void {
+    const key = RetainedMessages.key(this.hostName, address);
+    if (message === undefined) {
+      if (this.forget(address)) this.engine.removeRecord(KIND, key);
+      return;
+    }
+    const record = this.engine.store.encode(message);
+    this.forget(address);
+    this.engine.put(KIND, key, record);
+    const keep = this.cached + record.length <= CACHE_BYTES;
+    this.note({ address, bytes: record.length, message: keep ? this.engine.store.decode(record) : undefined });
+    if (keep) this.cached += record.length;
+  }
+
+  /** The topic's retained message; undefined when there is none, or it expired. */
+  get(address: Address): Message | undefined {
+    const retained = this.tree.get(address);
+    if (retained === undefined) return undefined;
+    let message = retained.message;
+    if (message === undefined) {
+      const record = this.engine.store.get(KIND, RetainedMessages.key(this.hostName, address));
+      if (record === undefined) return undefined;
+      message = this.engine.store.decode(record);
+      if (this.cached + retained.bytes <= CACHE_BYTES) {
+        retained.message = message;
+        this.cached += retained.bytes;
+      }
+    }
+    if (message.expiresAt === 0 || message.expiresAt > this.engine.clock.now()) return message;
+    this.set(address, undefined);
+    return undefined;
+  }
+
+  /** The topics with a retained message that a pattern matches. */
+  matching(pattern: Pattern): Address[] {
+    const found: Address[] = [];
+    this.tree.matching(pattern, (retained) => found.push(retained.address));
+    return found;
+  }
+
+  private note(retained: Retained): void {
+    this.tree.set(retained.address, retained);
+    this.total++;
+    this.totalBytes += retained.bytes;
+  }
+
+  private forget(address: Address): boolean {
+    const old = this.tree.get(address);
+    if (old === undefined) return false;
+    this.tree.delete(address);
+    this.total--;
+    this.totalBytes -= old.bytes;
+    if (old.message !== undefined) this.cached -= old.bytes;
+    return true;
+  }
+}

@@ -1,0 +1,172 @@
+import type { Client } from "./client.ts";
+import { Entry } from "./entry.ts";
+import type { Link } from "./lane.ts";
+import type { Message } from "./message.ts";
+import type { Pattern } from "./pattern.ts";
+import type { Consumer, Delivery, Outcome } from "./protocol.ts";
+import type { Selector } from "./selector/selector.ts";
+import type { TopicFeed } from "./topic-feed.ts";
+
+/** What a client asks for when it subscribes. */
+export interface SubscribeOptions {
+  /** What to receive; several make a composite. Empty only with `attachDurable`. */
+  readonly patterns: readonly Pattern[];
+  /** Name of a durable subscription over `patterns` (topics only): made, attached to again, or changed in place. */
+  readonly durable?: string | undefined;
+  /** Name of a durable subscription that is there already. */
+  readonly attachDurable?: string | undefined;
+  readonly selector?: Selector | undefined;
+  /** False: a message is consumed as soon as the consumer took it. */
+  readonly settling: boolean;
+  /** Deliveries go on while either window, messages or bytes, is positive. */
+  readonly credit: { readonly messages: number; readonly bytes: number };
+  /** Leaves out what this client itself sends to the topics. */
+  readonly noLocal?: boolean | undefined;
+  /** Begins with the retained messages of the topics (the default). */
+  readonly retained?: boolean | undefined;
+  readonly consumer: Consumer;
+}
+
+/** One consumer of a client: its credit, and its attachments to queues and topics. */
+export class Subscription {
+  readonly id: number;
+  readonly client: Client;
+  readonly settling: boolean;
+  readonly patterns: readonly Pattern[];
+  readonly selector: Selector | undefined;
+  /** Settling gives credit back; false: the windows grow only by `grant` and `setCredit`. */
+  autoRefill = true;
+  /** True while a message may be handed over. */
+  receptive = false;
+  closed = false;
+  /** Messages handed over, and settled as consumed. */
+  delivered = 0;
+  accepted = 0;
+  readonly links: Link[] = [];
+  /** The way from topics; undefined for a consumer of queues only. */
+  feed: TopicFeed | undefined = undefined;
+  private readonly consumer: Consumer;
+  private readonly counted: boolean;
+  private creditMessages: number;
+  private creditBytes: number;
+  /** Also true until `start`, so that nothing comes before whoever subscribed knows of it. */
+  private full = true;
+
+  constructor(id: number, client: Client, options: SubscribeOptions) {
+    this.id = id;
+    this.client = client;
+    this.consumer = options.consumer;
+    this.settling = options.settling;
+    this.patterns = options.patterns;
+    this.selector = options.selector;
+    this.creditMessages = options.credit.messages;
+    this.creditBytes = options.credit.bytes;
+    this.counted = options.settling;
+  }
+
+  /** The windows as they are now. */
+  get credit(): { messages: number; bytes: number } {
+    return { messages: this.creditMessages, bytes: this.creditBytes };
+  }
+
+  /** Lets deliveries begin. */
+  start(): void {
+    this.ready();
+  }
+
+  /** Why nothing is delivered right now. */
+  get waitingOn(): "consumer" | "producer" | "load" | "dispatch" {
+    if (!this.receptive) return "consumer";
+    for (const link of this.links) {
+      const reason = link.waitingOn;
+      if (reason !== "producer") return reason;
+    }
+    return "producer";
+  }
+
+  /** Hands a message to the consumer. Only while receptive. */
+  take(message: Message, delivery: Delivery | undefined, deliveries: number): void {
+    this.delivered++;
+    if (this.counted || !this.autoRefill) {
+      this.creditMessages--;
+      this.creditBytes -= message.end - message.start;
+      if (!this.consumer.deliver(message, delivery, deliveries)) this.full = true;
+      if (this.full || !this.open) this.receptive = false;
+    } else if (!this.consumer.deliver(message, delivery, deliveries)) {
+      this.full = true;
+      this.receptive = false;
+    }
+  }
+
+  /** The consumer can take more again, after its `deliver` returned false. */
+  ready(): void {
+    if (!this.full) return;
+    this.full = false;
+    this.wake();
+  }
+
+  /** Adds credit; negative amounts take it away. */
+  grant(messages: number, bytes: number): void {
+    this.setCredit(this.creditMessages + messages, this.creditBytes + bytes);
+  }
+
+  /** Sets both windows. */
+  setCredit(messages: number, bytes: number): void {
+    this.creditMessages = messages;
+    this.creditBytes = bytes;
+    if (this.open) this.wake();
+    else this.receptive = false;
+  }
+
+  /** Credit comes back for a delivery of `bytes` that was settled, or whose settlement waits in a transaction. */
+  refill(bytes: number): void {
+    if (!this.autoRefill) return;
+    this.creditMessages++;
+    this.creditBytes += bytes;
+    if (!this.receptive) this.wake();
+  }
+
+  /** Settles a delivery; credit is not touched. */
+  settle(delivery: Delivery, outcome: Outcome): void {
+    if (outcome === "accepted") this.accepted++;
+    if (this.feed?.settle(delivery, outcome) === true) return;
+    if (delivery instanceof Entry) delivery.holder?.queue.settle(delivery, outcome);
+  }
+
+  /** Ends the subscription; what it holds comes back with the outcome `failed`. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.receptive = false;
+    this.client.host.endSubscription(this, "failed");
+  }
+
+  /** Ends the subscription from the broker's side and says why. */
+  cancel(reason: string): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.receptive = false;
+    this.client.host.endSubscription(this, "failed");
+    this.consumer.cancelled(reason);
+  }
+
+  private get open(): boolean {
+    return !this.settling && this.autoRefill ? true : this.creditMessages > 0 || this.creditBytes > 0;
+  }
+
+  private wake(): void {
+    if (this.closed || this.full || !this.open) return;
+    this.receptive = true;
+    this.feed?.pump();
+    const links = this.links;
+    // Whoever was served last begins last.
+    if (links.length > 1) {
+      const first = links.shift();
+      if (first !== undefined) links.push(first);
+    }
+    for (const link of links) {
+      if (!this.receptive) return;
+      link.queue.dispatch();
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { Entry } from "./entry.ts";
+import { Link } from "./lane.ts";
+import type { Message } from "./message.ts";
+import type { Delivery, Outcome } from "./protocol.ts";
+import type { Queue } from "./queue.ts";
+import type { Route } from "./route.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** What a transaction does when it is committed. */
+export type Work =
+  | { readonly do: "publish"; readonly route: Route; readonly message: Message }
+  | { readonly do: "retain"; readonly route: Route; readonly message: Message | undefined }
+  | { readonly do: "settle"; readonly subscription: Subscription; readonly delivery: Delivery; readonly outcome: Outcome };
+
+/** Who carries a transaction's work out: its client. */
+export interface TransactionOwner {
+  /** Does everything in order, within this turn, so that the store takes it whole or not at all. */
+  carryOut(work: readonly Work[]): void;
+  ended(transaction: Transaction): void;
+}
+
+/** Sends and settlements of one client that take effect together. Its messages count against the transaction limit. */
+export class Transaction {
+  /** Bytes of the messages held. */
+  bytes = 0;
+  private readonly owner: TransactionOwner;
+  private readonly holders = new Map<Queue, Link>();
+  private work: Work[] = [];
+  private ended = false;
+
+  constructor(owner: TransactionOwner) {
+    this.owner = owner;
+  }
+
+  get open(): boolean {
+    return !this.ended;
+  }
+
+  /** Operations said so far. */
+  get size(): number {
+    return this.work.length;
+  }
+
+  /** Adds an operation. Deliveries to settle now belong to the transaction, even if their subscription ends. */
+  add(work: Work): void {
+    if (work.do === "settle") this.hold(work);
+    else if (work.message !== undefined) {
+      work.message.detach();
+      this.bytes += work.message.size;
+    }
+    this.work.push(work);
+  }
+
+  /** Carries everything out. */
+  commit(): void {
+    if (this.ended) return;
+    const work = this.end();
+    this.owner.carryOut(work);
+    this.owner.ended(this);
+  }
+
+  /** Forgets the sends; what it was to settle goes back in place, to be delivered again. */
+  abort(): void {
+    if (this.ended) return;
+    const work = this.end();
+    this.owner.carryOut(work.filter((item) => item.do === "settle").map((item) => ({ ...item, outcome: "failed" })));
+    this.owner.ended(this);
+  }
+
+  private end(): Work[] {
+    this.ended = true;
+    const work = this.work;
+    this.work = [];
+    this.bytes = 0;
+    return work;
+  }
+
+  private hold({ subscription, delivery }: { subscription: Subscription; delivery: Delivery }): void {
+    if (!(delivery instanceof Entry) || delivery.holder === undefined) return;
+    const { queue, lane } = delivery.holder;
+    let holder = this.holders.get(queue);
+    if (holder === undefined) {
+      holder = new Link(subscription, queue, lane);
+      this.holders.set(queue, holder);
+    }
+    queue.transfer(delivery, holder);
+  }
+}
