@@ -1,0 +1,601 @@
+/*
+ * STOMP frames from bytes and back, for 1.0, 1.1 and 1.2.
+ *
+ *     SEND\n destination:/queue/a\n receipt:7\n \n body... \0 \n\n
+ *     |      |                                  |      |   |
+ *     start  headersStart              bodyStart  bodyEnd  end (then any number of EOLs)
+ *
+ * A frame is read where it lies in the chunk. One that does not end in its chunk moves, as far as it came, to a buffer
+ * of its own, with HEADROOM free bytes in front of it; the chunks that follow only add what this frame still needs.
+ */
+import type { Output } from "../../core/output.ts";
+import { ProtocolError } from "../../core/protocol.ts";
+import { checkEscapes, escape, unescape, type Version } from "./escape.ts";
+import { headerNumber, type HeaderName, identifyHeader, KNOWN_HEADERS, LAST_BIT } from "./header-names.ts";
+
+/** What a peer may send at most; bytes. */
+export interface FrameLimits {
+  readonly maxHeaders: number;
+  readonly maxHeaderBytes: number;
+  readonly maxFrameHeaderBytes: number;
+  readonly maxBody: number;
+}
+
+const CLIENT_COMMANDS = [
+  "SEND",
+  "ACK",
+  "NACK",
+  "SUBSCRIBE",
+  "UNSUBSCRIBE",
+  "BEGIN",
+  "COMMIT",
+  "ABORT",
+  "DISCONNECT",
+  "CONNECT",
+  "STOMP",
+] as const;
+const SERVER_COMMANDS = ["CONNECTED", "MESSAGE", "RECEIPT", "ERROR"] as const;
+
+/** The commands of STOMP, of clients and of servers. */
+export type Command = (typeof CLIENT_COMMANDS)[number] | (typeof SERVER_COMMANDS)[number];
+
+const COMMANDS = [...CLIENT_COMMANDS, ...SERVER_COMMANDS].map((command) => ({ command, bytes: Buffer.from(command) }));
+
+const NUL = 0;
+const TAB = 9;
+const LF = 10;
+const CR = 13;
+const SPACE = 32;
+const COLON = 58;
+const BACKSLASH = 92;
+
+const MAX_COMMAND_BYTES = 20;
+/** Only SEND has a body; what other frames carry is overlooked up to this size. */
+const MAX_IDLE_BODY = 4096;
+/** Free bytes before a frame that has a buffer of its own: a header can be put in front without a copy of the body. */
+const HEADROOM = 96;
+/** A body is searched byte by byte this far before the native search, whose call costs more than these, takes over. */
+const NEAR_BODY = 64;
+
+const FIELDS = 5;
+const EMPTY: Buffer = Buffer.alloc(0);
+const CONTENT_LENGTH = headerNumber("content-length");
+
+/** One frame, used again for the next one: valid until the decoder is asked for more. Its bytes stay. */
+export class Frame {
+  command: Command = "SEND";
+  data: Buffer = EMPTY;
+  start = 0;
+  headersStart = 0;
+  bodyStart = 0;
+  bodyEnd = 0;
+  /** Behind the NUL. */
+  end = 0;
+  /** Bytes before `start` that belong to this frame alone. */
+  headroom = 0;
+  /** True when the header lines are not spelled as STOMP 1.2 would: CR, blanks around them, unescaped backslashes. */
+  irregular = false;
+  /** Number of headers. */
+  count = 0;
+  /** A bit for each known header that is there. */
+  known = 0;
+  /** Five numbers a header: key start, key end, value start, value end, (known number << 1 | escaped). */
+  bounds = new Int32Array(16 * FIELDS);
+  /** By known number: the place of the first header of that name, or -1. */
+  readonly #first = new Int16Array(KNOWN_HEADERS).fill(-1);
+
+  /** Forgets the frame before. */
+  clear(): void {
+    this.count = 0;
+    this.known = 0;
+    this.irregular = false;
+    this.#first.fill(-1);
+  }
+
+  /** Adds a header by where it lies. */
+  add(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, escaped: boolean): void {
+    const number = identifyHeader(this.data, keyStart, keyEnd);
+    const at = this.count * FIELDS;
+    if (at + FIELDS > this.bounds.length) {
+      const grown = new Int32Array(this.bounds.length * 2);
+      grown.set(this.bounds);
+      this.bounds = grown;
+    }
+    this.bounds[at] = keyStart;
+    this.bounds[at + 1] = keyEnd;
+    this.bounds[at + 2] = valueStart;
+    this.bounds[at + 3] = valueEnd;
+    this.bounds[at + 4] = (number << 1) | (escaped ? 1 : 0);
+    if (number >= 0) {
+      this.known |= 1 << (number > LAST_BIT ? LAST_BIT + 1 : number);
+      // stomp12 "Repeated Header Entries": the first one counts.
+      if ((this.#first[number] ?? 0) < 0) this.#first[number] = this.count;
+    }
+    this.count++;
+  }
+
+  /** The place of the first header with this known number, or -1. */
+  find(number: number): number {
+    return this.#first[number] ?? -1;
+  }
+
+  /** The known number of a header by its place, or -1. */
+  numberOf(place: number): number {
+    return (this.bounds[place * FIELDS + 4] ?? -1) >> 1;
+  }
+
+  keyStart(place: number): number {
+    return this.bounds[place * FIELDS] ?? 0;
+  }
+
+  valueStart(place: number): number {
+    return this.bounds[place * FIELDS + 2] ?? 0;
+  }
+
+  valueEnd(place: number): number {
+    return this.bounds[place * FIELDS + 3] ?? 0;
+  }
+
+  /** A header's name by its place. */
+  key(place: number): string {
+    return this.#text(place * FIELDS, this.bounds[place * FIELDS + 4] ?? 0);
+  }
+
+  /** A header's value by its place. */
+  value(place: number): string {
+    return this.#text(place * FIELDS + 2, this.bounds[place * FIELDS + 4] ?? 0);
+  }
+
+  /** The value of the first header of this name. */
+  header(name: HeaderName): string | undefined {
+    const place = this.find(headerNumber(name));
+    return place < 0 ? undefined : this.value(place);
+  }
+
+  /** The first value of a name as it was spelled, one character a byte: to send it back to the same peer. */
+  spelled(number: number): string | undefined {
+    const place = this.find(number);
+    return place < 0 ? undefined : this.data.toString("latin1", this.valueStart(place), this.valueEnd(place));
+  }
+
+  /** Follows the bytes to where they were moved. */
+  shift(by: number): void {
+    this.start += by;
+    this.headersStart += by;
+    this.bodyStart += by;
+    this.bodyEnd += by;
+    for (let place = 0; place < this.count; place++) {
+      for (let field = 0; field < 4; field++) {
+        const at = place * FIELDS + field;
+        this.bounds[at] = (this.bounds[at] ?? 0) + by;
+      }
+    }
+  }
+
+  #text(at: number, flags: number): string {
+    const start = this.bounds[at] ?? 0;
+    const end = this.bounds[at + 1] ?? 0;
+    return (flags & 1) === 0 ? this.data.toString("utf8", start, end) : unescape(this.data, start, end);
+  }
+}
+
+type Phase = "between" | "command" | "headers" | "counted" | "terminated";
+
+/** Turns chunks into frames. Throws `ProtocolError`; it is of no use after that. */
+export class Decoder {
+  readonly frame = new Frame();
+  readonly #limits: FrameLimits;
+  #version: Version | undefined = undefined;
+  #phase: Phase = "between";
+  /** What is being read: a chunk, or the buffer of a frame that did not end in its chunk. */
+  #data: Buffer = EMPTY;
+  #at = 0;
+  #limit = 0;
+  #line = 0;
+  #colon = -1;
+  #escaped = false;
+  #carriageReturn = false;
+  #carrying = false;
+  #chunk: Buffer | undefined = undefined;
+  /** While a frame is being carried: how far the chunk was used up. */
+  #chunkAt = 0;
+  #queue: Buffer[] = [];
+
+  constructor(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  /** From now on frames are read by the rules of this version; before, by those of CONNECT, which has no escapes. */
+  agree(version: Version): void {
+    this.#version = version;
+  }
+
+  /** True when nothing is left of what was fed, not even a part of a frame. */
+  get idle(): boolean {
+    return this.#phase === "between" && this.#chunk === undefined && this.#queue.length === 0;
+  }
+
+  /** Adds bytes; the decoder and the frames own them from now on. */
+  feed(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    if (this.#chunk !== undefined) {
+      this.#queue.push(chunk);
+    } else {
+      this.#use(chunk);
+    }
+  }
+
+  /** The next whole frame; undefined when more bytes are needed. */
+  next(): Frame | undefined {
+    do {
+      if (this.#scan()) {
+        this.#endFrame();
+        return this.frame;
+      }
+    } while (this.#more());
+    return undefined;
+  }
+
+  #use(chunk: Buffer | undefined): void {
+    this.#chunk = chunk;
+    this.#chunkAt = 0;
+    if (!this.#carrying) {
+      this.#data = chunk ?? EMPTY;
+      this.#at = 0;
+      this.#limit = this.#data.length;
+    }
+  }
+
+  #endFrame(): void {
+    const frame = this.frame;
+    frame.data = this.#data;
+    frame.end = frame.bodyEnd + 1;
+    this.#phase = "between";
+    if (!this.#carrying) {
+      this.#at = frame.end;
+      return;
+    }
+    this.#carrying = false;
+    const at = this.#chunkAt - (this.#limit - frame.end);
+    this.#data = this.#chunk ?? EMPTY;
+    this.#limit = this.#data.length;
+    this.#at = at;
+  }
+
+  /** Gets more bytes under the scan, carrying a frame that is not whole. False when there are none. */
+  #more(): boolean {
+    if (!this.#carrying) {
+      if (this.#phase === "between") {
+        this.#use(this.#queue.shift());
+        return this.#chunk !== undefined;
+      }
+      this.#carry();
+      this.#use(this.#queue.shift());
+    } else if (this.#chunk !== undefined && this.#chunkAt === this.#chunk.length) {
+      this.#use(this.#queue.shift());
+    }
+    const chunk = this.#chunk;
+    if (chunk === undefined) return false;
+    const held = this.#limit - this.frame.start;
+    const wanted = this.#phase === "counted" ? this.frame.bodyEnd + 1 - this.#limit : Math.max(512, held);
+    const taken = Math.min(wanted, chunk.length - this.#chunkAt);
+    this.#makeRoom(taken);
+    chunk.copy(this.#data, this.#limit, this.#chunkAt, this.#chunkAt + taken);
+    this.#limit += taken;
+    this.#chunkAt += taken;
+    return true;
+  }
+
+  /** Moves the beginning of a frame out of its chunk, so that the chunk is not kept. */
+  #carry(): void {
+    const bytes = this.#limit - this.frame.start;
+    const room = this.#phase === "counted" ? this.frame.bodyEnd + 1 - this.frame.start : bytes * 2 + 128;
+    this.#move(room);
+    this.frame.headroom = HEADROOM;
+    this.#carrying = true;
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#limit + bytes <= this.#data.length) return;
+    const held = this.#limit - this.frame.start;
+    const whole = this.#phase === "counted" ? this.frame.bodyEnd + 1 - this.frame.start : 0;
+    this.#move(whole > 0 ? whole : Math.max(held * 2, held + bytes));
+  }
+
+  /** Moves the frame to a buffer of its own with room for so many bytes of it. */
+  #move(room: number): void {
+    const frame = this.frame;
+    const own = Buffer.allocUnsafe(HEADROOM + room);
+    this.#data.copy(own, HEADROOM, frame.start, this.#limit);
+    const by = HEADROOM - frame.start;
+    frame.shift(by);
+    frame.data = own;
+    this.#data = own;
+    this.#at += by;
+    this.#limit += by;
+    this.#line += by;
+    if (this.#colon >= 0) this.#colon += by;
+  }
+
+  /** Reads on as far as the bytes go; true when a frame is whole. */
+  #scan(): boolean {
+    if (this.#phase === "between" && !this.#scanBetween()) return false;
+    if (this.#phase === "command" && !this.#scanCommand()) return false;
+    if (this.#phase === "headers" && !this.#scanHeaders()) return false;
+    return this.#phase === "counted" ? this.#scanCounted() : this.#scanTerminated();
+  }
+
+  #scanBetween(): boolean {
+    const data = this.#data;
+    const limit = this.#limit;
+    let at = this.#at;
+    while (at < limit && (data[at] === LF || data[at] === CR)) at++;
+    this.#at = at;
+    if (at === limit) return false;
+    const frame = this.frame;
+    frame.clear();
+    frame.data = data;
+    frame.start = at;
+    frame.headroom = 0;
+    this.#phase = "command";
+    return true;
+  }
+
+  #scanCommand(): boolean {
+    const data = this.#data;
+    const start = this.frame.start;
+    const limit = Math.min(this.#limit, start + MAX_COMMAND_BYTES + 2);
+    let at = this.#at;
+    while (at < limit && data[at] !== LF) at++;
+    this.#at = at;
+    const length = at - start;
+    if (at === limit) {
+      if (length > MAX_COMMAND_BYTES + 1) throw new ProtocolError(unknownCommand(data, start, at));
+      return false;
+    }
+    this.frame.command = command(data, start, at);
+    this.frame.headersStart = this.#line = this.#at = at + 1;
+    this.#phase = "headers";
+    this.#startLine();
+    return true;
+  }
+
+  #startLine(): void {
+    this.#colon = -1;
+    this.#escaped = false;
+    this.#carriageReturn = false;
+  }
+
+  #scanHeaders(): boolean {
+    const data = this.#data;
+    const limit = this.#limit;
+    let at = this.#at;
+    let colon = this.#colon;
+    while (at < limit) {
+      const byte = data[at] ?? 0;
+      if (byte > CR) {
+        if (byte === COLON) {
+          if (colon < 0) colon = at;
+        } else if (byte === BACKSLASH) this.#escaped = true;
+      } else if (byte === LF) {
+        if (this.#endLine(at, colon)) return true;
+        this.#line = at + 1;
+        this.#startLine();
+        colon = -1;
+      } else if (byte === CR) {
+        this.#carriageReturn = true;
+      } else if (byte === NUL) {
+        throw new ProtocolError(`A ${this.frame.command} frame ends inside its headers: the empty line is missing`);
+      }
+      at++;
+    }
+    this.#at = at;
+    this.#colon = colon;
+    this.#checkHeaderBytes(at);
+    return false;
+  }
+
+  #checkHeaderBytes(at: number): void {
+    const { maxHeaderBytes, maxFrameHeaderBytes } = this.#limits;
+    const line = at - this.#line;
+    if (line > maxHeaderBytes) {
+      throw new ProtocolError(
+        `Header line of ${line} bytes or more; ${maxHeaderBytes} are allowed (stomp.max_header_bytes)`,
+      );
+    }
+    const all = at - this.frame.headersStart;
+    if (all > maxFrameHeaderBytes) {
+      throw new ProtocolError(
+        `Headers of ${all} bytes or more; ${maxFrameHeaderBytes} are allowed (stomp.max_frame_header_bytes)`,
+      );
+    }
+  }
+
+  /** Takes the line that ends before `at`; true when it was the empty one. */
+  #endLine(at: number, colon: number): boolean {
+    const line = this.#line;
+    const frame = this.frame;
+    // An empty line may end in CR LF in every version: nothing else could be meant.
+    if (at === line || (at === line + 1 && this.#carriageReturn)) {
+      if (this.#carriageReturn) frame.irregular = true;
+      this.#startBody(at + 1);
+      return true;
+    }
+    this.#checkHeaderBytes(at);
+    if (frame.count >= this.#limits.maxHeaders) {
+      throw new ProtocolError(`More than ${this.#limits.maxHeaders} headers; no more are allowed (stomp.max_headers)`);
+    }
+    if (colon < 0) {
+      throw new ProtocolError(`Header line without a colon: "${printable(this.#data, line, at)}"`);
+    }
+    if (this.#version === "1.2" && !this.#escaped && !this.#carriageReturn) {
+      if (colon === line) throw new ProtocolError("A header has an empty name");
+      frame.add(line, colon, colon + 1, at, false);
+    } else {
+      this.#addByVersion(line, colon, at);
+    }
+    return false;
+  }
+
+  /** A header line that needs a look at the rules of its version. */
+  #addByVersion(line: number, colon: number, at: number): void {
+    const { frame } = this;
+    const version = this.#version;
+    const bytes = this.#data;
+    let keyStart = line;
+    let keyEnd = colon;
+    let valueStart = colon + 1;
+    let valueEnd = at;
+    if (this.#carriageReturn) {
+      frame.irregular = true;
+      // stomp11 has no CR at the end of a line: there it belongs to the value.
+      if (version !== "1.1" && bytes[at - 1] === CR && valueEnd > valueStart) valueEnd--;
+    }
+    if (version === "1.0") {
+      while (keyStart < keyEnd && blank(bytes[keyStart])) keyStart++;
+      while (keyEnd > keyStart && blank(bytes[keyEnd - 1])) keyEnd--;
+      while (valueStart < valueEnd && blank(bytes[valueStart])) valueStart++;
+      while (valueEnd > valueStart && blank(bytes[valueEnd - 1])) valueEnd--;
+      if (keyStart !== line || keyEnd !== colon || valueStart !== colon + 1 || valueEnd !== at) frame.irregular = true;
+    }
+    if (keyStart === keyEnd) throw new ProtocolError("A header has an empty name");
+    const escapes = this.#escaped && (version === "1.1" || version === "1.2");
+    if (escapes) {
+      checkEscapes(bytes, keyStart, keyEnd, version);
+      checkEscapes(bytes, valueStart, valueEnd, version);
+    } else if (this.#escaped) {
+      frame.irregular = true;
+    }
+    frame.add(keyStart, keyEnd, valueStart, valueEnd, escapes);
+  }
+
+  #startBody(at: number): void {
+    const frame = this.frame;
+    frame.bodyStart = this.#at = at;
+    const place = frame.find(CONTENT_LENGTH);
+    if (place < 0) {
+      this.#phase = "terminated";
+      return;
+    }
+    const length = wholeNumber(this.#data, frame.valueStart(place), frame.valueEnd(place));
+    if (length < 0) {
+      throw new ProtocolError(`content-length:${frame.value(place)} is not a number of bytes`);
+    }
+    this.#checkBody(length);
+    frame.bodyEnd = at + length;
+    this.#phase = "counted";
+  }
+
+  #checkBody(length: number): void {
+    if (this.frame.command === "SEND") {
+      if (length <= this.#limits.maxBody) return;
+      throw new ProtocolError(`Body of ${length} bytes or more; ${this.#limits.maxBody} are allowed (stomp.max_body)`);
+    }
+    if (length > Math.min(MAX_IDLE_BODY, this.#limits.maxBody)) {
+      throw new ProtocolError(`A ${this.frame.command} frame has no body; this one has ${length} bytes or more`);
+    }
+  }
+
+  #scanCounted(): boolean {
+    const end = this.frame.bodyEnd;
+    if (end >= this.#limit) return false;
+    if (this.#data[end] !== NUL) {
+      const length = end - this.frame.bodyStart;
+      throw new ProtocolError(
+        `No NUL after the ${length} bytes that content-length announces: found byte ${this.#data[end] ?? 0}`,
+      );
+    }
+    return true;
+  }
+
+  #scanTerminated(): boolean {
+    const data = this.#data;
+    const limit = this.#limit;
+    const near = Math.min(limit, this.#at + NEAR_BODY);
+    let at = this.#at;
+    while (at < near && data[at] !== NUL) at++;
+    if (at === near && at < limit) {
+      // Only what was received: behind it the buffer may hold anything, and would be searched again each time.
+      const found = data.subarray(at, limit).indexOf(NUL);
+      at = found < 0 ? limit : at + found;
+    }
+    this.#at = at;
+    this.#checkBody(at - this.frame.bodyStart);
+    if (at === limit) return false;
+    this.frame.bodyEnd = at;
+    return true;
+  }
+}
+
+function blank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB || byte === CR;
+}
+
+function command(bytes: Buffer, start: number, lineEnd: number): Command {
+  // As with the empty line, CR LF is understood in every version.
+  const end = lineEnd > start && bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd;
+  const length = end - start;
+  for (const known of COMMANDS) {
+    if (known.bytes.length !== length) continue;
+    let i = 0;
+    while (i < length && known.bytes[i] === bytes[start + i]) i++;
+    if (i === length) return known.command;
+  }
+  throw new ProtocolError(unknownCommand(bytes, start, end));
+}
+
+function unknownCommand(bytes: Buffer, start: number, end: number): string {
+  return `Unknown command "${printable(bytes, start, end)}"; expected one of ${CLIENT_COMMANDS.join(" ")}`;
+}
+
+function printable(bytes: Buffer, start: number, end: number): string {
+  const shown = bytes.toString("latin1", start, Math.min(end, start + 40)).replace(/[^ -~]/g, "?");
+  return end > start + 40 ? `${shown}...` : shown;
+}
+
+/** The digits in `bytes[start, end)` as a number below 2^53, or -1. Blanks around them are overlooked. */
+export function wholeNumber(bytes: Uint8Array, start: number, end: number): number {
+  let from = start;
+  let to = end;
+  while (from < to && blank(bytes[from])) from++;
+  while (to > from && blank(bytes[to - 1])) to--;
+  if (from === to || to - from > 15) return -1;
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const digit = (bytes[i] ?? 0) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}
+
+/** A frame as bytes; CONNECT and CONNECTED are never escaped. `version` undefined: before one was agreed on. */
+export function encodeFrame(
+  command: Command,
+  headers: Iterable<readonly [string, string]>,
+  body: Uint8Array,
+  version: Version | undefined,
+): Buffer {
+  const plain = version === undefined || command === "CONNECT" || command === "CONNECTED" || command === "STOMP";
+  let head = `${command}\n`;
+  for (const [key, value] of headers) {
+    head += plain ? `${key}:${value}\n` : `${escape(key, version)}:${escape(value, version)}\n`;
+  }
+  return Buffer.concat([Buffer.from(`${head}\n`), body, END]);
+}
+
+const END = Buffer.from([NUL]);
+
+const RECEIPT_START = Buffer.from("RECEIPT\nreceipt-id:");
+
+/** Writes a RECEIPT; the id as `Frame.spelled` gave it. */
+export function writeReceipt(output: Output, spelledId: string): void {
+  let at = output.reserve(RECEIPT_START.length + spelledId.length + 3);
+  const buffer = output.buffer;
+  at += RECEIPT_START.copy(buffer, at);
+  at += buffer.write(spelledId, at, "latin1");
+  buffer[at++] = LF;
+  buffer[at++] = LF;
+  buffer[at++] = NUL;
+  output.advance(at);
+}
