@@ -10,8 +10,10 @@
  */
 import type { Output } from "../../core/output.ts";
 import { ProtocolError } from "../../core/protocol.ts";
-import { checkEscapes, escape, unescape, type Version } from "./escape.ts";
-import { headerNumber, type HeaderName, identifyHeader, KNOWN_HEADERS, LAST_BIT } from "./header-names.ts";
+import { isBlank, readNumber } from "./bytes.ts";
+import { checkEscapes, escape, type Version } from "./escape.ts";
+import { CLIENT_COMMANDS, type Command, Frame, SERVER_COMMANDS } from "./frame.ts";
+import { headerNumber } from "./header-names.ts";
 
 /** What a peer may send at most; bytes. */
 export interface FrameLimits {
@@ -21,31 +23,9 @@ export interface FrameLimits {
   readonly maxBody: number;
 }
 
-const CLIENT_COMMANDS = [
-  "SEND",
-  "ACK",
-  "NACK",
-  "SUBSCRIBE",
-  "UNSUBSCRIBE",
-  "BEGIN",
-  "COMMIT",
-  "ABORT",
-  "DISCONNECT",
-  "CONNECT",
-  "STOMP",
-] as const;
-const SERVER_COMMANDS = ["CONNECTED", "MESSAGE", "RECEIPT", "ERROR"] as const;
-
-/** The commands of STOMP, of clients and of servers. */
-export type Command = (typeof CLIENT_COMMANDS)[number] | (typeof SERVER_COMMANDS)[number];
-
-const COMMANDS = [...CLIENT_COMMANDS, ...SERVER_COMMANDS].map((command) => ({ command, bytes: Buffer.from(command) }));
-
 const NUL = 0;
-const TAB = 9;
 const LF = 10;
 const CR = 13;
-const SPACE = 32;
 const COLON = 58;
 const BACKSLASH = 92;
 
@@ -57,127 +37,10 @@ const HEADROOM = 96;
 /** A body is searched byte by byte this far before the native search, whose call costs more than these, takes over. */
 const NEAR_BODY = 64;
 
-const FIELDS = 5;
 const EMPTY: Buffer = Buffer.alloc(0);
 const CONTENT_LENGTH = headerNumber("content-length");
 
-/** One frame, used again for the next one: valid until the decoder is asked for more. Its bytes stay. */
-export class Frame {
-  command: Command = "SEND";
-  data: Buffer = EMPTY;
-  start = 0;
-  headersStart = 0;
-  bodyStart = 0;
-  bodyEnd = 0;
-  /** Behind the NUL. */
-  end = 0;
-  /** Bytes before `start` that belong to this frame alone. */
-  headroom = 0;
-  /** True when the header lines are not spelled as STOMP 1.2 would: CR, blanks around them, unescaped backslashes. */
-  irregular = false;
-  /** Number of headers. */
-  count = 0;
-  /** A bit for each known header that is there. */
-  known = 0;
-  /** Five numbers a header: key start, key end, value start, value end, (known number << 1 | escaped). */
-  bounds = new Int32Array(16 * FIELDS);
-  /** By known number: the place of the first header of that name, or -1. */
-  readonly #first = new Int16Array(KNOWN_HEADERS).fill(-1);
-
-  /** Forgets the frame before. */
-  clear(): void {
-    this.count = 0;
-    this.known = 0;
-    this.irregular = false;
-    this.#first.fill(-1);
-  }
-
-  /** Adds a header by where it lies. */
-  add(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, escaped: boolean): void {
-    const number = identifyHeader(this.data, keyStart, keyEnd);
-    const at = this.count * FIELDS;
-    if (at + FIELDS > this.bounds.length) {
-      const grown = new Int32Array(this.bounds.length * 2);
-      grown.set(this.bounds);
-      this.bounds = grown;
-    }
-    this.bounds[at] = keyStart;
-    this.bounds[at + 1] = keyEnd;
-    this.bounds[at + 2] = valueStart;
-    this.bounds[at + 3] = valueEnd;
-    this.bounds[at + 4] = (number << 1) | (escaped ? 1 : 0);
-    if (number >= 0) {
-      this.known |= 1 << (number > LAST_BIT ? LAST_BIT + 1 : number);
-      // stomp12 "Repeated Header Entries": the first one counts.
-      if ((this.#first[number] ?? 0) < 0) this.#first[number] = this.count;
-    }
-    this.count++;
-  }
-
-  /** The place of the first header with this known number, or -1. */
-  find(number: number): number {
-    return this.#first[number] ?? -1;
-  }
-
-  /** The known number of a header by its place, or -1. */
-  numberOf(place: number): number {
-    return (this.bounds[place * FIELDS + 4] ?? -1) >> 1;
-  }
-
-  keyStart(place: number): number {
-    return this.bounds[place * FIELDS] ?? 0;
-  }
-
-  valueStart(place: number): number {
-    return this.bounds[place * FIELDS + 2] ?? 0;
-  }
-
-  valueEnd(place: number): number {
-    return this.bounds[place * FIELDS + 3] ?? 0;
-  }
-
-  /** A header's name by its place. */
-  key(place: number): string {
-    return this.#text(place * FIELDS, this.bounds[place * FIELDS + 4] ?? 0);
-  }
-
-  /** A header's value by its place. */
-  value(place: number): string {
-    return this.#text(place * FIELDS + 2, this.bounds[place * FIELDS + 4] ?? 0);
-  }
-
-  /** The value of the first header of this name. */
-  header(name: HeaderName): string | undefined {
-    const place = this.find(headerNumber(name));
-    return place < 0 ? undefined : this.value(place);
-  }
-
-  /** The first value of a name as it was spelled, one character a byte: to send it back to the same peer. */
-  spelled(number: number): string | undefined {
-    const place = this.find(number);
-    return place < 0 ? undefined : this.data.toString("latin1", this.valueStart(place), this.valueEnd(place));
-  }
-
-  /** Follows the bytes to where they were moved. */
-  shift(by: number): void {
-    this.start += by;
-    this.headersStart += by;
-    this.bodyStart += by;
-    this.bodyEnd += by;
-    for (let place = 0; place < this.count; place++) {
-      for (let field = 0; field < 4; field++) {
-        const at = place * FIELDS + field;
-        this.bounds[at] = (this.bounds[at] ?? 0) + by;
-      }
-    }
-  }
-
-  #text(at: number, flags: number): string {
-    const start = this.bounds[at] ?? 0;
-    const end = this.bounds[at + 1] ?? 0;
-    return (flags & 1) === 0 ? this.data.toString("utf8", start, end) : unescape(this.data, start, end);
-  }
-}
+const COMMANDS = [...CLIENT_COMMANDS, ...SERVER_COMMANDS].map((name) => ({ name, bytes: Buffer.from(name) }));
 
 type Phase = "between" | "command" | "headers" | "counted" | "terminated";
 
@@ -353,7 +216,7 @@ export class Decoder {
       if (length > MAX_COMMAND_BYTES + 1) throw new ProtocolError(unknownCommand(data, start, at));
       return false;
     }
-    this.frame.command = command(data, start, at);
+    this.frame.command = readCommand(data, start, at);
     this.frame.headersStart = this.#line = this.#at = at + 1;
     this.#phase = "headers";
     this.#startLine();
@@ -452,10 +315,10 @@ export class Decoder {
       if (version !== "1.1" && bytes[at - 1] === CR && valueEnd > valueStart) valueEnd--;
     }
     if (version === "1.0") {
-      while (keyStart < keyEnd && blank(bytes[keyStart])) keyStart++;
-      while (keyEnd > keyStart && blank(bytes[keyEnd - 1])) keyEnd--;
-      while (valueStart < valueEnd && blank(bytes[valueStart])) valueStart++;
-      while (valueEnd > valueStart && blank(bytes[valueEnd - 1])) valueEnd--;
+      while (keyStart < keyEnd && isBlank(bytes[keyStart])) keyStart++;
+      while (keyEnd > keyStart && isBlank(bytes[keyEnd - 1])) keyEnd--;
+      while (valueStart < valueEnd && isBlank(bytes[valueStart])) valueStart++;
+      while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1])) valueEnd--;
       if (keyStart !== line || keyEnd !== colon || valueStart !== colon + 1 || valueEnd !== at) frame.irregular = true;
     }
     if (keyStart === keyEnd) throw new ProtocolError("A header has an empty name");
@@ -477,7 +340,7 @@ export class Decoder {
       this.#phase = "terminated";
       return;
     }
-    const length = wholeNumber(this.#data, frame.valueStart(place), frame.valueEnd(place));
+    const length = readNumber(this.#data, frame.valueStart(place), frame.valueEnd(place));
     if (length < 0) {
       throw new ProtocolError(`content-length:${frame.value(place)} is not a number of bytes`);
     }
@@ -527,11 +390,7 @@ export class Decoder {
   }
 }
 
-function blank(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB || byte === CR;
-}
-
-function command(bytes: Buffer, start: number, lineEnd: number): Command {
+function readCommand(bytes: Buffer, start: number, lineEnd: number): Command {
   // As with the empty line, CR LF is understood in every version.
   const end = lineEnd > start && bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd;
   const length = end - start;
@@ -539,7 +398,7 @@ function command(bytes: Buffer, start: number, lineEnd: number): Command {
     if (known.bytes.length !== length) continue;
     let i = 0;
     while (i < length && known.bytes[i] === bytes[start + i]) i++;
-    if (i === length) return known.command;
+    if (i === length) return known.name;
   }
   throw new ProtocolError(unknownCommand(bytes, start, end));
 }
@@ -551,22 +410,6 @@ function unknownCommand(bytes: Buffer, start: number, end: number): string {
 function printable(bytes: Buffer, start: number, end: number): string {
   const shown = bytes.toString("latin1", start, Math.min(end, start + 40)).replace(/[^ -~]/g, "?");
   return end > start + 40 ? `${shown}...` : shown;
-}
-
-/** The digits in `bytes[start, end)` as a number below 2^53, or -1. Blanks around them are overlooked. */
-export function wholeNumber(bytes: Uint8Array, start: number, end: number): number {
-  let from = start;
-  let to = end;
-  while (from < to && blank(bytes[from])) from++;
-  while (to > from && blank(bytes[to - 1])) to--;
-  if (from === to || to - from > 15) return -1;
-  let value = 0;
-  for (let i = from; i < to; i++) {
-    const digit = (bytes[i] ?? 0) - 48;
-    if (digit < 0 || digit > 9) return -1;
-    value = value * 10 + digit;
-  }
-  return value;
 }
 
 /** A frame as bytes; CONNECT and CONNECTED are never escaped. `version` undefined: before one was agreed on. */

@@ -63,7 +63,7 @@ interface Candidate {
 }
 
 /** By length and first byte, so that most look-ups compare one name at most. */
-const candidates: (Candidate[] | undefined)[] = new Array<Candidate[] | undefined>(32 * 128).fill(undefined);
+const candidates: (Candidate[] | undefined)[] = Array.from<Candidate[] | undefined>({ length: 32 * 128 });
 for (const [number, name] of NAMES.entries()) {
   const bytes = Buffer.from(name);
   const slot = (bytes.length << 7) | (bytes[0] ?? 0);

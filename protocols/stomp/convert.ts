@@ -1,0 +1,170 @@
+/*
+ * STOMP headers and the neutral message, both ways. A stored STOMP frame is its header lines as STOMP 1.2 spells them,
+ * an empty line, the body and a NUL; `message-id` is its first header.
+ *
+ *     header                          message
+ *     destination                     address
+ *     message-id                      messageId
+ *     correlation-id                  correlationId
+ *     reply-to                        replyTo (a property when it is no destination)
+ *     type                            subject
+ *     content-type                    contentType
+ *     content-encoding                contentEncoding
+ *     JMSXUserID                      userId (to STOMP only: a client cannot be believed)
+ *     JMSXGroupID, message_group      groupId
+ *     JMSXGroupSeq                    groupSequence
+ *     persistent, priority, expires   durable, priority, expiresAt
+ *     timestamp                       receivedAt (to STOMP only)
+ *     amq-msg-type, transformation    bodyKind; else content-type; else text if the body is valid UTF-8
+ *     content-length, receipt, transaction, ttl, retain, subscription, ack, redelivered, redeliveries: the frame's own
+ *     anything else                   a property; to STOMP as text, bytes as base64, null left out
+ */
+import { isUtf8 } from "node:buffer";
+import type { Address } from "../../core/address.ts";
+import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
+import { formatAddress, parseTarget } from "./destination.ts";
+import { escape, unescape, type Version } from "./escape.ts";
+
+const LF = 10;
+const COLON = 58;
+
+/** Headers that say something about the frame or its way, not about the message. */
+const FRAME_HEADERS: ReadonlySet<string> = new Set([
+  "destination",
+  "content-length",
+  "receipt",
+  "transaction",
+  "persistent",
+  "priority",
+  "expires",
+  "ttl",
+  "retain",
+  "subscription",
+  "ack",
+  "redelivered",
+  "redeliveries",
+  "JMSXUserID",
+]);
+
+/** Headers that have a field of their own in `Content`. */
+const CONTENT_HEADERS: ReadonlySet<string> = new Set([
+  "message-id",
+  "correlation-id",
+  "type",
+  "content-type",
+  "content-encoding",
+  "JMSXGroupID",
+  "message_group",
+  "JMSXGroupSeq",
+]);
+
+/** The header lines of a stored STOMP frame, unescaped, in order. */
+function* storedHeaders(message: Message): Generator<[string, string]> {
+  const { data, bodyStart } = message;
+  let line = message.start;
+  while (line < bodyStart - 1) {
+    const end = data.indexOf(LF, line);
+    const colon = data.indexOf(COLON, line);
+    if (end < 0 || end >= bodyStart || colon < 0 || colon > end) return;
+    yield [unescape(data, line, colon), unescape(data, colon + 1, end)];
+    line = end + 1;
+  }
+}
+
+function open(message: Message): Content {
+  const headers = new Map<string, string>();
+  for (const [key, value] of storedHeaders(message)) {
+    if (!headers.has(key)) headers.set(key, value);
+  }
+  const properties = new Map<string, PropertyValue>();
+  const replyTo = readReplyTo(headers.get("reply-to"));
+  for (const [key, value] of headers) {
+    if (FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key)) continue;
+    if (key === "reply-to" && replyTo !== undefined) continue;
+    properties.set(key, value);
+  }
+  return {
+    messageId: headers.get("message-id"),
+    correlationId: headers.get("correlation-id"),
+    replyTo,
+    subject: headers.get("type"),
+    contentType: headers.get("content-type"),
+    contentEncoding: headers.get("content-encoding"),
+    userId: undefined,
+    groupId: headers.get("JMSXGroupID") ?? headers.get("message_group"),
+    groupSequence: readSequence(headers.get("JMSXGroupSeq")),
+    bodyKind: bodyKind(headers, message),
+    properties,
+  };
+}
+
+function readReplyTo(text: string | undefined): Address | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const [address, ...others] = parseTarget(text, () => {
+      throw new RangeError("temporary names were made global when the message came in");
+    });
+    return others.length === 0 ? address : undefined;
+  } catch {
+    // Clients may put anything there; it then stays what it is, a text.
+    return undefined;
+  }
+}
+
+function readSequence(text: string | undefined): number | undefined {
+  return text !== undefined && /^-?\d{1,10}$/.test(text) ? Number(text) : undefined;
+}
+
+const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|\/(javascript|x-www-form-urlencoded)\b|;\s*charset\s*=/i;
+
+function bodyKind(headers: ReadonlyMap<string, string>, message: Message): BodyKind {
+  const explicit = headers.get("amq-msg-type") ?? headers.get("transformation");
+  if (explicit === "bytes") return "bytes";
+  const contentType = headers.get("content-type");
+  const claimsText = explicit !== undefined || contentType === undefined || TEXTUAL.test(contentType);
+  return claimsText && isUtf8(message.body) ? "text" : "bytes";
+}
+
+/** How messages that came by STOMP are kept. */
+export const stompFormat: WireFormat = { name: "stomp", open };
+
+/**
+ * The header lines and the empty line for a message that cannot be copied as it is: one that came by another protocol,
+ * or by STOMP with escapes that `version` does not have. With `messageId`, that is the id the consumer sees.
+ */
+export function spellHeaders(message: Message, version: Version, messageId: string | undefined): Buffer {
+  let text = "";
+  const add = (key: string, value: string): void => {
+    if (key !== "") text += `${escape(key, version)}:${escape(value, version)}\n`;
+  };
+  if (messageId !== undefined) add("message-id", messageId);
+  if (message.format === stompFormat) {
+    for (const [key, value] of storedHeaders(message)) {
+      if (key !== "message-id" || messageId === undefined) add(key, value);
+    }
+  } else {
+    spellContent(message, add);
+  }
+  return Buffer.from(`${text}\n`);
+}
+
+function spellContent(message: Message, add: (key: string, value: string) => void): void {
+  const content = message.content;
+  add("destination", formatAddress(message.address));
+  add("content-length", String(message.bodyEnd - message.bodyStart));
+  if (content.contentType !== undefined) add("content-type", content.contentType);
+  if (content.contentEncoding !== undefined) add("content-encoding", content.contentEncoding);
+  if (content.correlationId !== undefined) add("correlation-id", content.correlationId);
+  if (content.replyTo !== undefined) add("reply-to", formatAddress(content.replyTo));
+  if (content.subject !== undefined) add("type", content.subject);
+  if (content.userId !== undefined) add("JMSXUserID", content.userId);
+  if (content.groupId !== undefined) add("JMSXGroupID", content.groupId);
+  if (content.groupSequence !== undefined) add("JMSXGroupSeq", String(content.groupSequence));
+  if (message.durable) add("persistent", "true");
+  if (message.priority !== 4) add("priority", String(message.priority));
+  add("timestamp", String(message.receivedAt));
+  for (const [key, value] of content.properties) {
+    if (value === null || FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key)) continue;
+    add(key, value instanceof Uint8Array ? Buffer.from(value).toString("base64") : String(value));
+  }
+}

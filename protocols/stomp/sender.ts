@@ -1,0 +1,207 @@
+import { Address } from "../../core/address.ts";
+import type { Client } from "../../core/client.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Envelope } from "../../core/message.ts";
+import { ProtocolError } from "../../core/protocol.ts";
+import type { Route } from "../../core/route.ts";
+import type { Transaction } from "../../core/transaction.ts";
+import { readNumber } from "./bytes.ts";
+import type { Frame } from "./frame.ts";
+import { formatAddress, parseTarget } from "./destination.ts";
+import { escape, type Version } from "./escape.ts";
+import { headerBit, headerNumber } from "./header-names.ts";
+import { Intake, type Replacements } from "./intake.ts";
+import type { SharedWire } from "./wire.ts";
+
+/** A destination as this client writes it, and where that leads. */
+interface Target {
+  readonly spelled: Buffer;
+  readonly route: Route;
+  readonly address: Address;
+  /** What the stored message names instead of what the client wrote; undefined when it is the same. */
+  readonly replaced: Replacements | undefined;
+}
+
+const DESTINATION = headerNumber("destination");
+const PERSISTENT = headerNumber("persistent");
+const PRIORITY = headerNumber("priority");
+const EXPIRES = headerNumber("expires");
+const TTL = headerNumber("ttl");
+
+const PERSISTENT_BIT = headerBit("persistent");
+const RETAIN_BIT = headerBit("retain");
+const REPLY_TO_BIT = headerBit("reply-to");
+const PRIORITY_BIT = headerBit("priority");
+const EXPIRY_BITS = headerBit("expires") | headerBit("ttl");
+const SPECIAL_BITS = PERSISTENT_BIT | RETAIN_BIT | REPLY_TO_BIT | PRIORITY_BIT | EXPIRY_BITS;
+
+/** Places for targets that are found by their bytes alone; a power of two. */
+const NEAR_TARGETS = 16;
+/** Targets remembered in all. */
+const MOST_TARGETS = 1000;
+
+/** The sends of one session. */
+export class Sender {
+  /** Milliseconds since 1970: when the bytes at hand were received. */
+  now = 0;
+  readonly intake: Intake;
+  readonly #client: Client;
+  readonly #near: (Target | undefined)[] = Array.from<Target | undefined>({ length: NEAR_TARGETS });
+  readonly #targets = new Map<string, Target>();
+  readonly #envelope = new SendEnvelope();
+
+  constructor(client: Client, wire: SharedWire, version: Version) {
+    this.#client = client;
+    this.intake = new Intake(wire.received, client.id, version);
+  }
+
+  /** SEND. The frame's headers must not be read after it: a big message takes their place. */
+  onSend(frame: Frame, transaction: Transaction | undefined): void {
+    const place = frame.find(DESTINATION);
+    if (place < 0) throw new ProtocolError("A SEND frame has no destination header");
+    const target = this.#target(frame, place);
+    const envelope = this.#envelope;
+    envelope.receivedAt = this.now;
+    if ((frame.known & SPECIAL_BITS) !== 0) {
+      this.#sendSpecial(frame, target, transaction);
+      return;
+    }
+    envelope.durable = false;
+    envelope.priority = 4;
+    envelope.expiresAt = 0;
+    this.#client.publish(
+      target.route,
+      this.intake.message(frame, envelope.at(target.address), target.replaced),
+      transaction,
+    );
+  }
+
+  #sendSpecial(frame: Frame, target: Target, transaction: Transaction | undefined): void {
+    const { known } = frame;
+    const envelope = this.#envelope;
+    const persistent = (known & PERSISTENT_BIT) !== 0 ? frame.find(PERSISTENT) : -1;
+    envelope.durable = persistent >= 0 && isTrue(frame, persistent);
+    envelope.priority = (known & PRIORITY_BIT) === 0 ? 4 : readPriority(frame);
+    envelope.expiresAt = (known & EXPIRY_BITS) === 0 ? 0 : this.#readExpiry(frame);
+    const retain = (known & RETAIN_BIT) === 0 ? undefined : readRetain(frame);
+    let replaced = target.replaced;
+    if ((known & REPLY_TO_BIT) !== 0) {
+      const replyTo = this.#globalReplyTo(frame);
+      if (replyTo !== undefined) replaced = { destination: replaced?.destination, replyTo };
+    }
+    const message = this.intake.message(frame, envelope.at(target.address), replaced);
+    // First, because it may be refused.
+    if (retain !== undefined) {
+      this.#client.retain(target.route, retain === "set" ? message : undefined, transaction);
+    }
+    this.#client.publish(target.route, message, transaction);
+  }
+
+  #readExpiry(frame: Frame): number {
+    const expires = readMs(frame, EXPIRES);
+    if (expires !== undefined) return expires;
+    const ttl = readMs(frame, TTL) ?? 0;
+    return ttl === 0 ? 0 : this.now + ttl;
+  }
+
+  /** A temporary destination in reply-to is known by that name here only: others get its global one. */
+  #globalReplyTo(frame: Frame): Buffer | undefined {
+    const text = frame.header("reply-to") ?? "";
+    if (!/^\/?temp-(queue|topic):?\//.test(text)) return undefined;
+    const [address, ...others] = parseTarget(text, (kind, name) => this.#client.temporary(kind, name));
+    if (address === undefined || others.length > 0) {
+      throw new BrokerError("bad-address", `reply-to:${text} names more than one destination`);
+    }
+    return spell(address);
+  }
+
+  #target(frame: Frame, place: number): Target {
+    const { data } = frame;
+    const start = frame.valueStart(place);
+    const end = frame.valueEnd(place);
+    const near = ((data[end - 1] ?? 0) + (data[end - 2] ?? 0) * 3 + (end - start)) & (NEAR_TARGETS - 1);
+    const recent = this.#near[near];
+    if (recent !== undefined && sameBytes(recent.spelled, data, start, end)) return recent;
+    const key = data.toString("latin1", start, end);
+    const target = this.#targets.get(key) ?? this.#open(key, frame.value(place));
+    this.#near[near] = target;
+    return target;
+  }
+
+  #open(key: string, text: string): Target {
+    const addresses = parseTarget(text, (kind, name) => this.#client.temporary(kind, name));
+    const [address] = addresses;
+    if (address === undefined) throw new BrokerError("bad-address", "A SEND frame has an empty destination");
+    const route = this.#client.route(addresses);
+    const same = addresses.length > 1 || formatAddress(address) === text;
+    const target: Target = {
+      spelled: Buffer.from(key, "latin1"),
+      route,
+      address,
+      replaced: same ? undefined : { destination: spell(address), replyTo: undefined },
+    };
+    if (this.#targets.size >= MOST_TARGETS) {
+      const [oldest] = this.#targets.keys();
+      if (oldest !== undefined) this.#targets.delete(oldest);
+    }
+    this.#targets.set(key, target);
+    return target;
+  }
+}
+
+const NOWHERE = new Address("queue", ["nowhere"]);
+
+/** The same object for every send: a message copies what it says. */
+class SendEnvelope implements Envelope {
+  durable = false;
+  priority = 4;
+  expiresAt = 0;
+  receivedAt = 0;
+  address: Address = NOWHERE;
+
+  at(address: Address): this {
+    this.address = address;
+    return this;
+  }
+}
+
+function spell(address: Address): Buffer {
+  return Buffer.from(escape(formatAddress(address), "1.2"));
+}
+
+function sameBytes(known: Buffer, data: Buffer, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  // Names differ at their ends more often than at their beginnings.
+  for (let i = known.length - 1; i >= 0; i--) {
+    if (known[i] !== data[start + i]) return false;
+  }
+  return true;
+}
+
+function isTrue(frame: Frame, place: number): boolean {
+  return frame.valueEnd(place) - frame.valueStart(place) === 4 && frame.value(place).toLowerCase() === "true";
+}
+
+function readPriority(frame: Frame): number {
+  const place = frame.find(PRIORITY);
+  const priority = readNumber(frame.data, frame.valueStart(place), frame.valueEnd(place));
+  if (priority < 0 || priority > 9) throw new ProtocolError(`priority:${frame.value(place)} is not 0 to 9`);
+  return priority;
+}
+
+function readRetain(frame: Frame): "set" | "remove" {
+  const text = frame.header("retain");
+  if (text === "set" || text === "true") return "set";
+  if (text === "remove") return "remove";
+  throw new ProtocolError(`retain:${text ?? ""} is neither set nor remove`);
+}
+
+function readMs(frame: Frame, number: number): number | undefined {
+  const place = frame.find(number);
+  if (place < 0) return undefined;
+  const value = readNumber(frame.data, frame.valueStart(place), frame.valueEnd(place));
+  if (value < 0) {
+    throw new ProtocolError(`${frame.key(place)}:${frame.value(place)} is not a number of milliseconds`);
+  }
+  return value;
+}
