@@ -196,11 +196,11 @@ export class Queue {
       lane.position.parked--;
       this.lanes.splice(this.lanes.indexOf(lane), 1);
     }
-    for (let node = this.head.next; link.held > 0 && node.kind !== "end"; ) {
-      const next = node.next;
-      if (node.kind === "entry" && node.holder === link) this.putBack(node, outcome);
-      node = next;
+    const held: Entry[] = [];
+    for (let node = this.head.next; held.length < link.held && node.kind !== "end"; node = node.next) {
+      if (node.kind === "entry" && node.holder === link) held.push(node);
     }
+    for (const entry of held) this.putBack(entry, outcome);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
   }
@@ -247,8 +247,9 @@ export class Queue {
   purge(reason: LossReason = "purged"): number {
     const kept: { entry: Entry; link: Link; message: Message }[] = [];
     for (let node = this.head.next; node.kind !== "end"; node = node.next) {
-      if (node.kind !== "entry" || node.holder === undefined || node.message === undefined) continue;
-      kept.push({ entry: node, link: node.holder, message: node.message });
+      if (node.kind !== "entry" || node.holder === undefined) continue;
+      const message = node.message ?? this.readAgain(node);
+      if (message !== undefined) kept.push({ entry: node, link: node.holder, message });
     }
     const dropped = this.count - kept.length;
     this.clear();
@@ -420,7 +421,8 @@ export class Queue {
     const node = lane.position;
     if (node.kind === "range") {
       // What was passed over on the way here makes room for what comes.
-      if (this.inMemory > this.engine.memoryShare(this.policy.memoryBytes)) this.trim();
+      const share = this.engine.memoryShare(this.policy.memoryBytes);
+      if (this.inMemory > share) this.trimAll(share / 2);
       this.load(node, node.to, Math.min(PIECE_BYTES, this.policy.memoryBytes / 4));
       return;
     }
@@ -531,6 +533,15 @@ export class Queue {
       this.splice(range, to, loaded);
       this.dispatch();
     });
+  }
+
+  /** The message of a held entry whose body had been dropped; undefined if the store cannot say so at once. */
+  private readAgain(entry: Entry): Message | undefined {
+    let message: Message | undefined;
+    this.engine.store.load(this.key, entry.sequence, entry.sequence, entry.size, ({ entries }) => {
+      message = entries[0]?.message;
+    });
+    return message;
   }
 
   private splice(range: Range, to: number, loaded: Loaded): void {
