@@ -22,9 +22,8 @@ class PatternNode<T> {
   rest: PatternNode<T> | undefined = undefined;
   expressions: ExpressionBranch<T>[] | undefined = undefined;
   values: T[] | Set<T> | undefined = undefined;
-  /** For the node of a rest: the match that last came here, and the first level from which it did. */
+  /** For the node of a rest: the match that last came here. */
   match = 0;
-  from = 0;
 
   get empty(): boolean {
     return (
@@ -99,15 +98,13 @@ export class PatternTree<T> {
   }
 
   /**
-   * The rest may end at any level from `from` on. Rests nested in each other come here again and again: what an earlier
-   * visit in this match has covered is left out, so that no node is visited twice at one level.
+   * The rest may end at any level from `from` on. Rests below each other come here again and again within one match, but
+   * levels are tried in ascending order, so the first visit has the lowest `from` and covers all later ones.
    */
   private visitRest(node: PatternNode<T>, names: readonly string[], from: number, each: (value: T) => void): void {
-    const end = node.match === this.matchCount ? node.from : names.length + 1;
-    if (from >= end) return;
+    if (node.match === this.matchCount) return;
     node.match = this.matchCount;
-    node.from = from;
-    for (let at = from; at < end; at++) this.visit(node, names, at, each);
+    for (let at = from; at <= names.length; at++) this.visit(node, names, at, each);
   }
 
   private grow(node: PatternNode<T>, level: PatternLevel): PatternNode<T> {

@@ -200,7 +200,7 @@ function checkSigns(separator: string, wildcards: readonly string[], regex: bool
   }
   if (
     new Set(signs).size < signs.length ||
-    [...separator].some((character) => wildcards.join("").includes(character))
+    Array.from(separator).some((character) => wildcards.join("").includes(character))
   ) {
     throw new BrokerError(
       "bad-request",
