@@ -1,0 +1,116 @@
+import { canonical } from "../../core/spelling.ts";
+import { parsePasswordHash } from "../password.ts";
+import type { Problem } from "./given.ts";
+import type { Config } from "./schema.ts";
+import { joinKey, originOf, type Setting } from "./setting.ts";
+
+/** What no single setting shows: settings that contradict each other, and settings that are allowed but unwise. */
+export interface Coherence {
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** Looks at the whole configuration once every setting by itself is right. */
+export function checkCoherence(config: Config, settings: Setting): Coherence {
+  const problems: Problem[] = [];
+  const warnings: Problem[] = [];
+  const tell = (into: Problem[]) => (path: readonly (string | number)[], text: string) => {
+    into.push({ origin: originOf(settings, path), text });
+  };
+  checkLimits(config, tell(problems));
+  checkListeners(config, tell(problems), tell(warnings));
+  checkHosts(config, tell(problems));
+  checkPatterns(config, tell(problems));
+  checkUsers(config, tell(problems), tell(warnings));
+  return { problems, warnings };
+}
+
+type Tell = (path: readonly (string | number)[], text: string) => void;
+
+function checkLimits({ connection, stomp }: Config, refuse: Tell): void {
+  if (connection.output_low_water >= connection.output_high_water) {
+    refuse(
+      ["connection", "output_low_water"],
+      "connection.output_low_water: must be less than connection.output_high_water, or output would stop and start without end",
+    );
+  }
+  if (stomp.max_header_bytes > stomp.max_frame_header_bytes) {
+    refuse(
+      ["stomp", "max_header_bytes"],
+      "stomp.max_header_bytes: must not be more than stomp.max_frame_header_bytes, which one header is a part of",
+    );
+  }
+}
+
+function checkListeners({ listeners }: Config, refuse: Tell, warn: Tell): void {
+  const taken: { name: string; host: string; port: number }[] = [];
+  for (const [name, { enabled, host, port }] of Object.entries(listeners)) {
+    if (!enabled) continue;
+    const other = port === 0 ? undefined : taken.find((one) => one.port === port && overlap(one.host, host));
+    if (other !== undefined) {
+      const key = joinKey("listeners", name);
+      refuse(["listeners", name, "port"], `${key}.port: ${port} is the port of ${joinKey("listeners", other.name)} already`);
+    }
+    taken.push({ name, host, port });
+  }
+  if (taken.length === 0) warn(["listeners"], "listeners: none is enabled, so nobody can connect");
+}
+
+function overlap(a: string, b: string): boolean {
+  const everywhere = ["0.0.0.0", "::"];
+  return a === b || everywhere.includes(a) || everywhere.includes(b);
+}
+
+function checkHosts({ hosts }: Config, refuse: Tell): void {
+  const owners = new Map<string, string>();
+  for (const name of Object.keys(hosts)) {
+    const other = owners.get(name.toLowerCase());
+    if (other !== undefined) refuse(["hosts", name], `${joinKey("hosts", name)}: differs from "${other}" in case only`);
+    owners.set(name.toLowerCase(), name);
+  }
+  for (const [name, { aliases }] of Object.entries(hosts)) {
+    for (const [index, alias] of aliases.entries()) {
+      const owner = owners.get(alias.toLowerCase());
+      if (owner !== undefined && owner !== name) {
+        const key = `${joinKey("hosts", name)}.aliases`;
+        refuse(["hosts", name, "aliases", index], `${key}: "${alias}" leads to the host "${owner}" already`);
+      }
+      owners.set(alias.toLowerCase(), name);
+    }
+  }
+}
+
+function checkPatterns(config: Config, refuse: Tell): void {
+  for (const kind of ["queue", "topic"] as const) {
+    const section = `${kind}s` as const;
+    for (const [index, { match }] of config[section].entries()) {
+      try {
+        canonical.parsePattern(kind, match);
+      } catch (error) {
+        refuse([section, index, "match"], `${section}[${index}].match: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+  }
+}
+
+function checkUsers({ security }: Config, refuse: Tell, warn: Tell): void {
+  for (const [name, { password, password_hash: hash }] of Object.entries(security.users)) {
+    const key = joinKey("security.users", name);
+    const path = ["security", "users", name];
+    if ((password === undefined) === (hash === undefined)) {
+      refuse(path, `${key}: must have either password_hash ("delos hash-password" makes one) or password`);
+    } else if (hash !== undefined && parsePasswordHash(hash) === undefined) {
+      refuse([...path, "password_hash"], `${key}.password_hash: is not what "delos hash-password" prints`);
+    } else if (password !== undefined) {
+      const advice = 'use password_hash; "delos hash-password" makes one';
+      warn([...path, "password"], `${key}.password: who reads the configuration knows this password; ${advice}`);
+    }
+  }
+  const { enabled, loopback_only: loopbackOnly } = security.guest;
+  if (enabled && !loopbackOnly) {
+    warn(
+      ["security", "guest", "loopback_only"],
+      "security.guest.loopback_only: whoever reaches a port of this broker may log in as guest",
+    );
+  }
+}

@@ -1,0 +1,111 @@
+/*
+ * The configuration, put together from four layers; what a later one says overrides an earlier one:
+ *
+ *     defaults  <  YAML file  <  environment DELOS__a__b=v  <  --set a.b=v
+ *
+ * Each layer is read against the schema by itself, so that everything that is wrong anywhere is told at once.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { Value } from "typebox/value";
+import { readArguments, readEnvironment } from "./assignment.ts";
+import { checkCoherence } from "./coherence.ts";
+import { type Given, originText, type Problem } from "./given.ts";
+import { complete, read } from "./reading.ts";
+import { type Config, ConfigSchema, configSchema } from "./schema.ts";
+import { lay, originOf, plain, type Setting } from "./setting.ts";
+import { readYaml } from "./yaml-source.ts";
+
+/** Where a configuration comes from. */
+export interface ConfigSources {
+  /** The YAML file, as the operator wrote it; undefined for none. */
+  readonly file?: string | undefined;
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** `key=value` each, in order. */
+  readonly sets?: readonly string[];
+  /** What relative paths count from that are not in a file. */
+  readonly directory: string;
+}
+
+/** A configuration, or the sentences that say all that is wrong with it and where. */
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config; readonly settings: Setting; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Reads, checks and completes a configuration. */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const problems: Problem[] = [];
+  const defaults = required(complete(configSchema, undefined, "", problems));
+  let settings = defaults;
+  const add = (layers: readonly Given[]) => {
+    for (const layer of layers) {
+      const setting = read(configSchema, layer, "", problems);
+      if (setting !== undefined) settings = lay(settings, setting);
+    }
+  };
+  if (sources.file !== undefined) {
+    const text = readConfigFile(sources, sources.file);
+    if (typeof text !== "string") return { ok: false, problems: [text.problem] };
+    const source = readYaml(text, sources.file);
+    problems.push(...source.problems);
+    if (source.given !== undefined) add([source.given]);
+  }
+  add(readEnvironment(sources.environment ?? {}, settings, sources.directory, problems));
+  add(readArguments(sources.sets ?? [], problems));
+
+  const unset: Problem[] = [];
+  settings = required(complete(configSchema, settings, "", unset));
+  problems.push(...unset.filter((one) => !problems.some((other) => keyIn(other) === keyIn(one))));
+  if (problems.length > 0) return { ok: false, problems: problems.map(problemText) };
+
+  const config = configOf(settings);
+  const coherence = checkCoherence(config, settings);
+  if (coherence.problems.length > 0) return { ok: false, problems: coherence.problems.map(problemText) };
+  config.store.directory = storeDirectory(config, settings, sources.directory);
+  return { ok: true, config, settings, warnings: coherence.warnings.map(problemText) };
+}
+
+/** The configuration of a broker that nobody configured; relative paths count from `directory`. */
+export function defaultConfig(directory: string): Config {
+  const loaded = loadConfig({ directory });
+  if (!loaded.ok) throw new Error(`The schema contradicts itself: ${loaded.problems.join("; ")}`);
+  return loaded.config;
+}
+
+function readConfigFile(sources: ConfigSources, file: string): string | { readonly problem: string } {
+  try {
+    return readFileSync(resolve(sources.directory, file), "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "ENOENT") return { problem: `${file}: there is no such file` };
+    if (code === "EISDIR") return { problem: `${file}: is a directory; name the file in it` };
+    return { problem: `${file}: cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
+
+function storeDirectory(config: Config, settings: Setting, directory: string): string {
+  const origin = originOf(settings, ["store", "directory"]);
+  const base = origin.kind === "file" ? dirname(origin.file) : ".";
+  return resolve(directory, base, config.store.directory);
+}
+
+function configOf(settings: Setting): Config {
+  const config = plain(settings);
+  if (Value.Check(ConfigSchema, config)) return config;
+  const [error] = Value.Errors(ConfigSchema, config);
+  throw new Error(`The configuration was read otherwise than the schema says: ${error?.instancePath} ${error?.message}`);
+}
+
+function required(setting: Setting | undefined): Setting {
+  if (setting === undefined) throw new Error("The schema has no defaults");
+  return setting;
+}
+
+/** The key a problem is about: what stands before the colon. */
+function keyIn(problem: Problem): string {
+  return problem.text.split(": ", 1)[0] ?? "";
+}
+
+function problemText(problem: Problem): string {
+  return `${originText(problem.origin)}: ${problem.text}`;
+}

@@ -1,0 +1,353 @@
+/*
+ * Every setting there is: its type, its default and what it does. The editor's schema, the check of what an operator
+ * wrote, the defaults, the listing of `delos check` and the type `Config` all come from here.
+ *
+ * Sizes and durations are numbers (bytes, milliseconds) in `Config`, whatever way they were written.
+ * What is `Optional` stays undefined when nobody sets it: its default then only says what happens without it.
+ */
+import Type from "typebox";
+import { type Bytes, type Milliseconds, UNIT_PATTERNS, type Unit } from "./units.ts";
+
+const CLOSED = { additionalProperties: false };
+const MEMORY_OF_A_DESTINATION = "4m";
+
+function quantity<T extends number>(unit: Unit, fallback: string, description: string, minimum: number) {
+  return Type.Unsafe<T>({
+    anyOf: [
+      { type: "integer", minimum },
+      { type: "string", pattern: UNIT_PATTERNS[unit] },
+    ],
+    unit,
+    minimum,
+    default: fallback,
+    description,
+  });
+}
+
+function size(fallback: string, description: string, minimum = 0) {
+  return quantity<Bytes>("bytes", fallback, description, minimum);
+}
+
+function duration(fallback: string, description: string, minimum = 0) {
+  return quantity<Milliseconds>("ms", fallback, description, minimum);
+}
+
+function count(fallback: number, description: string, minimum = 1) {
+  return Type.Integer({ default: fallback, minimum, maximum: Number.MAX_SAFE_INTEGER, description });
+}
+
+function flag(fallback: boolean, description: string) {
+  return Type.Boolean({ default: fallback, description });
+}
+
+function text(fallback: string, description: string) {
+  return Type.String({ default: fallback, minLength: 1, description });
+}
+
+function choice<const T extends readonly [string, ...string[]]>(choices: T, fallback: T[number], description: string) {
+  return Type.Enum([...choices], { default: fallback, description });
+}
+
+function names(description: string) {
+  return Type.Array(Type.String({ minLength: 1 }), { default: [], description });
+}
+
+const listener = Type.Object(
+  {
+    enabled: flag(true, "Whether it listens at all."),
+    host: text("127.0.0.1", 'The address to listen on; "0.0.0.0" or "::" is every address of this machine.'),
+    port: Type.Integer({
+      minimum: 0,
+      maximum: 65_535,
+      description: "The port to listen on; 0 takes a free one. Has no default for listeners of your own.",
+    }),
+    protocols: Type.Array(Type.Enum(["stomp"]), {
+      default: [],
+      description: "The protocols spoken here; none means all. The first bytes of a connection tell which one it is.",
+    }),
+    max_connections: count(15_000, "Connections at a time; more of them wait in the system's backlog."),
+    websocket: Type.Object(
+      {
+        enabled: flag(true, "Whether WebSocket connections are accepted on the same port."),
+        origins: names(
+          'Origins that web pages may connect from, such as "https://shop.example"; "*" is any. ' +
+            "None: pages of the same host, and clients that send no Origin header.",
+        ),
+      },
+      { ...CLOSED, description: "WebSocket on this port." },
+    ),
+  },
+  { ...CLOSED, description: "A port to listen on." },
+);
+
+const host = Type.Object(
+  {
+    aliases: names("Other names that clients may call this virtual host by. Case does not count."),
+    max_destinations: count(100_000, "Queues, topics and durable subscriptions it may have in all."),
+  },
+  { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
+);
+
+const match = Type.String({
+  default: "**",
+  minLength: 1,
+  description: 'The names this entry is for: "*" is one level, "**" is the rest, "{...}" a regular expression.',
+});
+const persistent = Type.Optional(
+  flag(true, "Whether messages may be written to the store; without it they live in memory only."),
+);
+const destinationMemory = Type.Optional(
+  size(
+    MEMORY_OF_A_DESTINATION,
+    "Bytes of messages a queue or durable subscription keeps in memory; the rest is in the store only.",
+    1024,
+  ),
+);
+const autoDeleteAfter = Type.Optional(
+  duration("30s", "How long a destination nobody uses and that holds nothing is kept; 0 is for ever."),
+);
+
+const queuePolicy = Type.Object(
+  { match, persistent, memory: destinationMemory, auto_delete_after: autoDeleteAfter },
+  { ...CLOSED, description: "How the queues that match behave." },
+);
+
+const topicPolicy = Type.Object(
+  {
+    match,
+    persistent,
+    memory: destinationMemory,
+    auto_delete_after: autoDeleteAfter,
+    slow_subscriber: Type.Optional(
+      choice(
+        ["block", "drop-oldest", "drop-newest", "spill"],
+        "block",
+        "What happens when a subscriber does not keep up: its publishers wait, its oldest or newest messages are " +
+          "dropped, or they go to a queue of its own.",
+      ),
+    ),
+    slow_subscriber_deadline: Type.Optional(
+      duration("30s", 'With "block": how long it may hold up publishers until it is disconnected; 0 is for ever.'),
+    ),
+    subscriber_buffer: Type.Optional(
+      size("1m", "Bytes of messages that may wait for one subscriber.", 1024),
+    ),
+  },
+  { ...CLOSED, description: "How the topics that match behave." },
+);
+
+const stomp = Type.Object(
+  {
+    max_headers: count(1000, "Headers in one frame."),
+    max_header_bytes: size("10k", "Bytes in one header line.", 64),
+    max_frame_header_bytes: size("64k", "Bytes in all header lines of one frame.", 256),
+    max_body: size("100m", "Bytes in the body of one frame."),
+    connect_timeout: duration("10s", "How long a client may take from connecting to its CONNECT frame.", 1),
+    heart_beat: Type.Object(
+      {
+        send: duration("10s", "How often the broker offers to send heart-beats; 0 is never."),
+        receive: duration("10s", "How often it asks clients for heart-beats; 0 is never."),
+        grace: Type.Number({
+          default: 1.5,
+          minimum: 1,
+          maximum: 100,
+          description: "A client is dead after this many times the agreed interval without a byte from it.",
+        }),
+      },
+      { ...CLOSED, description: "Heart-beats, agreed with each client." },
+    ),
+    credit: Type.Object(
+      {
+        messages: count(1000, "Messages."),
+        bytes: size("640k", "Bytes of messages.", 1),
+      },
+      {
+        ...CLOSED,
+        description:
+          "What a subscription is sent before it acknowledges, unless its credit header says otherwise. " +
+          "More comes while either of the two is not used up.",
+      },
+    ),
+    max_subscriptions: count(1000, "Subscriptions of one connection."),
+    max_receipts_waiting: count(1000, "Receipts not yet written to a client before the broker stops reading from it."),
+    error_close_delay: duration("1s", "How long a client may take to close after an ERROR frame, to be able to read it."),
+  },
+  { ...CLOSED, description: "STOMP 1.0, 1.1 and 1.2." },
+);
+
+const user = Type.Object(
+  {
+    password_hash: Type.Optional(
+      Type.String({
+        writeOnly: true,
+        pattern: "^scrypt\\$",
+        description: 'The hash of the password, as "delos hash-password" prints it.',
+      }),
+    ),
+    password: Type.Optional(
+      Type.String({
+        writeOnly: true,
+        minLength: 1,
+        description: "The password itself, for tests only: who reads the configuration knows it.",
+      }),
+    ),
+    groups: names("The groups this user is in."),
+  },
+  { ...CLOSED, description: "A user: a password_hash or a password, and groups." },
+);
+
+const security = Type.Object(
+  {
+    users: Type.Record(Type.String(), user, { default: {}, description: "Who may log in, by name." }),
+    guest: Type.Object(
+      {
+        enabled: flag(true, "Whether a client may log in with these credentials, or with none at all."),
+        name: text("guest", "The name a guest logs in with and is called by."),
+        password: Type.String({ default: "guest", writeOnly: true, description: "The password a guest logs in with." }),
+        loopback_only: flag(true, "Whether guests must come from this machine (127.0.0.0/8 or ::1)."),
+      },
+      { ...CLOSED, description: "Access for whoever has no account." },
+    ),
+  },
+  { ...CLOSED, description: "Who may log in." },
+);
+
+/** The schema of the whole configuration. */
+export const ConfigSchema = Type.Object(
+  {
+    broker: Type.Object(
+      { name: text("delos", "The name of this broker, in logs and in what it tells its clients.") },
+      { ...CLOSED, description: "The broker itself." },
+    ),
+    listeners: Type.Record(Type.String(), listener, {
+      default: {
+        stomp: { port: 61_613 },
+        mqtt: { port: 1883 },
+        amqp: { port: 5672 },
+        openwire: { port: 61_616 },
+      },
+      description:
+        "The ports to listen on, by names of your choice. The four of the default stay unless enabled is false.",
+    }),
+    detection: Type.Object(
+      { timeout: duration("5s", "How long a new connection may take to show which protocol it speaks.", 1) },
+      { ...CLOSED, description: "Telling protocols apart by the first bytes of a connection." },
+    ),
+    connection: Type.Object(
+      {
+        output_high_water: size("256k", "Bytes waiting for a client above which it is given no more messages.", 1024),
+        output_low_water: size("64k", "Bytes waiting for a client below which it is given messages again."),
+        max_websocket_message: size("16m", "Bytes in one WebSocket message; a larger one ends the connection.", 1024),
+        close_timeout: duration("1s", "How long a client may take to close after the broker has, before it is cut off."),
+      },
+      { ...CLOSED, description: "Limits of every connection, whatever its protocol." },
+    ),
+    store: Type.Object(
+      {
+        kind: choice(["lmdb", "memory"], "lmdb", "Where messages are kept: in files, or only as long as the process lives."),
+        directory: text(
+          "./data",
+          "The directory of the files. A relative path counts from the directory of the file that says so, otherwise " +
+            "from where the broker is started.",
+        ),
+        max_pending: size("32m", "Bytes not yet on disk above which publishers wait.", 65_536),
+      },
+      { ...CLOSED, description: "The message store." },
+    ),
+    hosts: Type.Record(Type.String(), host, {
+      default: { default: { aliases: ["localhost", "127.0.0.1", "/"] } },
+      description:
+        'Virtual hosts by name. "default" is always there and takes in clients that name no host.',
+    }),
+    unknown_host: choice(
+      ["default", "refuse"],
+      "default",
+      "What happens to a client that asks for a virtual host there is not: it gets the default one, or is refused.",
+    ),
+    auto_create_destinations: flag(true, "Whether sending or subscribing to a queue or topic makes it."),
+    queues: Type.Array(queuePolicy, {
+      default: [],
+      description:
+        "How queues behave. Every entry that matches counts, and what a later one sets overrides an earlier one. " +
+        "A name without wildcards also makes the queue at the start.",
+    }),
+    topics: Type.Array(topicPolicy, { default: [], description: "How topics behave, in the same way." }),
+    memory: Type.Object(
+      { messages: size("256m", "Bytes of messages in memory, of all destinations together.", 1_048_576) },
+      { ...CLOSED, description: "Memory of the whole broker." },
+    ),
+    transactions: Type.Object(
+      {
+        max_bytes: size("64m", "Bytes of messages one transaction may hold.", 1024),
+        max_open: count(1000, "Transactions one connection may have open at a time."),
+      },
+      { ...CLOSED, description: "Limits of transactions." },
+    ),
+    stomp,
+    security,
+    log: Type.Object(
+      {
+        level: choice(
+          ["trace", "debug", "info", "warn", "error", "fatal"],
+          "info",
+          "The least important kind of event that is logged.",
+        ),
+        format: choice(["auto", "json", "pretty"], "auto", '"auto" is pretty on a terminal and JSON elsewhere.'),
+        repeats_per_minute: count(
+          10,
+          "How often the same event is logged in a minute before it is only counted; 0 is without limit.",
+          0,
+        ),
+      },
+      { ...CLOSED, description: "The log, on standard error." },
+    ),
+    shutdown: Type.Object(
+      { timeout: duration("10s", "How long clients and the store may take to finish when the broker is stopped.") },
+      { ...CLOSED, description: "Stopping the broker." },
+    ),
+  },
+  { ...CLOSED, title: "Delos configuration" },
+);
+
+/** The whole configuration, checked and complete: sizes in bytes, durations in milliseconds, paths absolute. */
+export type Config = Type.Static<typeof ConfigSchema>;
+
+/** What the code that works on the schema needs to know of one of its nodes; all of it is JSON Schema but `unit`. */
+export interface SchemaNode {
+  readonly type?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  /** In a map: the schema of its values, whatever their names. */
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly items?: SchemaNode;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly SchemaNode[];
+  readonly unit?: Unit;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly pattern?: string;
+  /** A secret: never printed. */
+  readonly writeOnly?: boolean;
+}
+
+/** The schema as data. */
+export const configSchema: SchemaNode = asNode(ConfigSchema);
+
+function asNode(schema: object): SchemaNode {
+  return schema;
+}
+
+/** The schema of the values of a map; undefined when the node is no map. */
+export function mapValues(node: SchemaNode): SchemaNode | undefined {
+  return node.patternProperties === undefined ? undefined : Object.values(node.patternProperties)[0];
+}
+
+/** The schema of one entry of a group or a map. */
+export function childOf(node: SchemaNode, key: string): SchemaNode | undefined {
+  if (node.properties !== undefined) return Object.hasOwn(node.properties, key) ? node.properties[key] : undefined;
+  return mapValues(node);
+}

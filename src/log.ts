@@ -1,0 +1,192 @@
+/*
+ * The log: one line per event on standard error, JSON or for people.
+ *
+ *     event -> level -> repeats (at most N of the same per minute, the rest counted) -> secrets and bodies out -> pino
+ */
+import { type DestinationStream, destination, type Level, type Logger as Pino, pino, stdSerializers } from "pino";
+import type { Clock, Timer } from "../core/clock.ts";
+import type { Config } from "./config/schema.ts";
+
+/** What belongs to an event besides its text. `event` names it where the text is not always the same. */
+export type LogDetails = Readonly<Record<string, unknown>>;
+
+/** Where the broker tells what happens. The text is constant for one kind of event; what varies goes into the details. */
+export interface Logger {
+  trace(text: string, details?: LogDetails): void;
+  debug(text: string, details?: LogDetails): void;
+  info(text: string, details?: LogDetails): void;
+  warn(text: string, details?: LogDetails): void;
+  error(text: string, details?: LogDetails): void;
+  fatal(text: string, details?: LogDetails): void;
+}
+
+/** How a log is set up. */
+export interface LogOptions {
+  readonly settings: Config["log"];
+  readonly clock: Clock;
+  /** Where lines go; standard error unless given. */
+  readonly stream?: DestinationStream;
+}
+
+const MINUTE_MS = 60_000;
+/** Different events counted at a time; texts of peers must not grow this without end. */
+const MOST_EVENTS = 1000;
+
+/** Opens a log. */
+export async function openLog(options: LogOptions): Promise<Log> {
+  const { format } = options.settings;
+  const pretty = format === "pretty" || (format === "auto" && options.stream === undefined && process.stderr.isTTY);
+  // Synchronous, so that the last words before an exit are not lost.
+  let stream = options.stream ?? destination({ dest: 2, sync: true });
+  if (pretty) {
+    const { default: prettyStream } = await import("pino-pretty");
+    stream = prettyStream({
+      destination: options.stream === undefined ? 2 : { write: (line: string) => void options.stream?.write(line) },
+      sync: true,
+      colorize: options.stream === undefined && process.stderr.isTTY,
+      translateTime: "SYS:standard",
+      ignore: "pid,hostname",
+    });
+  }
+  return new Log(pino({ level: options.settings.level, serializers: { cause: stdSerializers.err } }, stream), options);
+}
+
+interface Repeats {
+  readonly level: Level;
+  readonly text: string;
+  readonly event: unknown;
+  readonly until: number;
+  logged: number;
+  withheld: number;
+}
+
+/** A log whose settings can be changed while it runs. */
+export class Log implements Logger {
+  private readonly pino: Pino;
+  private readonly clock: Clock;
+  private perMinute: number;
+  private readonly repeats = new Map<string, Repeats>();
+  private timer: Timer | undefined = undefined;
+
+  constructor(target: Pino, options: LogOptions) {
+    this.pino = target;
+    this.clock = options.clock;
+    this.perMinute = options.settings.repeats_per_minute;
+  }
+
+  trace(text: string, details?: LogDetails): void {
+    this.log("trace", text, details);
+  }
+
+  debug(text: string, details?: LogDetails): void {
+    this.log("debug", text, details);
+  }
+
+  info(text: string, details?: LogDetails): void {
+    this.log("info", text, details);
+  }
+
+  warn(text: string, details?: LogDetails): void {
+    this.log("warn", text, details);
+  }
+
+  error(text: string, details?: LogDetails): void {
+    this.log("error", text, details);
+  }
+
+  fatal(text: string, details?: LogDetails): void {
+    this.log("fatal", text, details);
+  }
+
+  /** Takes over a new level and a new limit of repeats. The format stays until a restart. */
+  configure(settings: Config["log"]): void {
+    this.pino.level = settings.level;
+    this.perMinute = settings.repeats_per_minute;
+  }
+
+  /** Tells what was counted and not yet told; before an exit. */
+  flush(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+    for (const repeats of this.repeats.values()) this.summarise(repeats);
+    this.repeats.clear();
+  }
+
+  private log(level: Level, text: string, details: LogDetails | undefined): void {
+    if (!this.pino.isLevelEnabled(level)) return;
+    if (this.perMinute > 0 && !this.admit(level, text, details?.["event"])) return;
+    if (details === undefined) this.pino[level](text);
+    else this.pino[level](withoutSecrets(details), text);
+  }
+
+  private admit(level: Level, text: string, event: unknown): boolean {
+    const key = `${level} ${typeof event === "string" ? event : text}`;
+    let repeats = this.repeats.get(key);
+    if (repeats !== undefined && repeats.until <= this.clock.now()) {
+      this.drop(key, repeats);
+      repeats = undefined;
+    }
+    if (repeats === undefined) {
+      repeats = { level, text, event, until: this.clock.now() + MINUTE_MS, logged: 0, withheld: 0 };
+      this.repeats.set(key, repeats);
+      this.boundEvents();
+      this.timer ??= this.clock.after(MINUTE_MS, () => this.sweep());
+    }
+    if (repeats.logged < this.perMinute) {
+      repeats.logged++;
+      return true;
+    }
+    repeats.withheld++;
+    return false;
+  }
+
+  private sweep(): void {
+    this.timer = undefined;
+    const now = this.clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const [key, repeats] of this.repeats) {
+      if (repeats.until <= now) this.drop(key, repeats);
+      else next = Math.min(next, repeats.until);
+    }
+    if (this.repeats.size > 0) this.timer = this.clock.after(next - now, () => this.sweep());
+  }
+
+  private boundEvents(): void {
+    if (this.repeats.size <= MOST_EVENTS) return;
+    for (const [key, repeats] of this.repeats) {
+      this.drop(key, repeats);
+      return;
+    }
+  }
+
+  private drop(key: string, repeats: Repeats): void {
+    this.repeats.delete(key);
+    this.summarise(repeats);
+  }
+
+  private summarise({ level, text, event, withheld }: Repeats): void {
+    if (withheld === 0) return;
+    const times = withheld === 1 ? "once more" : `${withheld} times`;
+    this.pino[level](event === undefined ? {} : { event }, `${text} ... repeated ${times}`);
+  }
+}
+
+const SECRET = /password|passcode|token|authorization|secret/i;
+const DEEPEST = 6;
+
+/** A copy without the values of secret-looking keys and without bytes, of which only the number is told. */
+function withoutSecrets(details: LogDetails): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(details).map(([key, value]) => [key, SECRET.test(key) ? "[secret]" : clean(value, 1)]));
+}
+
+function clean(value: unknown, depth: number): unknown {
+  if (typeof value !== "object" || value === null) return typeof value === "bigint" ? `${value}` : value;
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (value instanceof Error || value instanceof Date) return value;
+  if (depth > DEEPEST) return "[deep]";
+  if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
+  const entries = value instanceof Map ? [...value] : Object.entries(value);
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [String(key), SECRET.test(String(key)) ? "[secret]" : clean(inner, depth + 1)]),
+  );
+}
