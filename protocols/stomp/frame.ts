@@ -49,10 +49,13 @@ export class Frame {
 
   /** Forgets the frame before. */
   clear(): void {
+    for (let place = 0; place < this.count; place++) {
+      const number = this.numberOf(place);
+      if (number >= 0) this.#first[number] = -1;
+    }
     this.count = 0;
     this.known = 0;
     this.irregular = false;
-    this.#first.fill(-1);
   }
 
   /** Adds a header by where it lies. */

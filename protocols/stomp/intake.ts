@@ -27,7 +27,6 @@ const LARGE = 4 * 1024;
 const MESSAGE_ID = headerNumber("message-id");
 const DESTINATION = headerNumber("destination");
 const REPLY_TO = headerNumber("reply-to");
-const MESSAGE_ID_BIT = headerBit("message-id");
 const ID_START = Buffer.from("message-id:");
 
 /** Said to the broker, or only the broker may say it; `expires` is written anew from the envelope. */
@@ -40,6 +39,8 @@ const DROPPED_BITS =
   headerBit("redelivered") |
   headerBit("redeliveries") |
   headerBit("JMSXUserID");
+/** Headers that are not copied from where they stand. */
+const LEFT_OUT_BITS = DROPPED_BITS | headerBit("message-id");
 
 /** Values that take the place of those in the frame, spelled for STOMP 1.2. */
 export interface Replacements {
@@ -47,7 +48,10 @@ export interface Replacements {
   readonly replyTo: Buffer | undefined;
 }
 
-const NOTHING_REPLACED: Replacements = { destination: undefined, replyTo: undefined };
+/** Digits of a counter, and the end of its line. */
+const MOST_DIGITS = 17;
+/** The names and ends of lines of replaced headers. */
+const NAME_BYTES = 32;
 
 /** Makes messages of the SEND frames of one session. */
 export class Intake {
@@ -69,24 +73,35 @@ export class Intake {
   }
 
   /** The message of a SEND; `replaced` when values of the frame are not to be stored. */
-  message(frame: Frame, envelope: Envelope, replaced: Replacements = NOTHING_REPLACED): Message {
-    const grown =
-      this.#idStart.length + 20 + (replaced.destination?.length ?? 0) + (replaced.replyTo?.length ?? 0) + 32;
-    const headerBytes = frame.bodyStart - frame.headersStart;
-    const most = grown + (frame.irregular ? headerBytes * 2 : headerBytes);
-    const tail = frame.end - frame.bodyStart;
-    if (tail >= LARGE) return this.#large(frame, envelope, replaced, most);
+  message(frame: Frame, envelope: Envelope, replaced?: Replacements): Message {
+    const { headersStart, bodyStart, end } = frame;
+    if (end - bodyStart >= LARGE) return this.#large(frame, envelope, replaced);
     const arena = this.#arena;
-    const start = arena.reserve(most + tail);
+    if (replaced !== undefined || frame.irregular || (frame.known & LEFT_OUT_BITS) !== 0) {
+      const start = arena.reserve(this.#most(frame, replaced) + end - bodyStart);
+      const buffer = arena.buffer;
+      const body = this.#writeHeaders(frame, replaced, buffer, start);
+      const stop = copyBytes(frame.data, bodyStart, end, buffer, body);
+      arena.advance(stop);
+      return new Message(stompFormat, envelope, buffer, start, stop, body, stop - 1);
+    }
+    const start = arena.reserve(this.#idStart.length + MOST_DIGITS + end - headersStart);
     const buffer = arena.buffer;
-    const bodyStart = this.#writeHeaders(frame, replaced, buffer, start);
-    const end = copyBytes(frame.data, frame.bodyStart, frame.end, buffer, bodyStart);
-    arena.advance(end);
-    return new Message(stompFormat, envelope, buffer, start, end, bodyStart, end - 1);
+    const at = this.#writeNewId(buffer, start);
+    const stop = copyBytes(frame.data, headersStart, end, buffer, at);
+    arena.advance(stop);
+    return new Message(stompFormat, envelope, buffer, start, stop, at + bodyStart - headersStart, stop - 1);
   }
 
-  #large(frame: Frame, envelope: Envelope, replaced: Replacements, most: number): Message {
-    const scratch = Buffer.allocUnsafe(most);
+  /** What the header lines and the empty line may grow to. */
+  #most(frame: Frame, replaced: Replacements | undefined): number {
+    const headerBytes = frame.bodyStart - frame.headersStart;
+    const added = (replaced?.destination?.length ?? 0) + (replaced?.replyTo?.length ?? 0) + NAME_BYTES;
+    return this.#idStart.length + MOST_DIGITS + added + (frame.irregular ? headerBytes * 2 : headerBytes);
+  }
+
+  #large(frame: Frame, envelope: Envelope, replaced: Replacements | undefined): Message {
+    const scratch = Buffer.allocUnsafe(this.#most(frame, replaced));
     const length = this.#writeHeaders(frame, replaced, scratch, 0);
     const { data, bodyStart, bodyEnd, end } = frame;
     const start = bodyStart - length;
@@ -105,16 +120,12 @@ export class Intake {
   }
 
   /** Writes the stored header lines and the empty line; returns where they end. */
-  #writeHeaders(frame: Frame, replaced: Replacements, target: Buffer, start: number): number {
+  #writeHeaders(frame: Frame, replaced: Replacements | undefined, target: Buffer, start: number): number {
     let at = this.#writeId(frame, target, start);
-    if (replaced.destination !== undefined) at = writeLine(target, at, "destination:", replaced.destination);
-    if (replaced.replyTo !== undefined) at = writeLine(target, at, "reply-to:", replaced.replyTo);
+    if (replaced?.destination !== undefined) at = writeLine(target, at, "destination:", replaced?.destination);
+    if (replaced?.replyTo !== undefined) at = writeLine(target, at, "reply-to:", replaced?.replyTo);
     const { data, bodyStart } = frame;
     if (frame.irregular) return this.#respell(frame, replaced, target, at);
-    const left = DROPPED_BITS | MESSAGE_ID_BIT;
-    if ((frame.known & left) === 0 && replaced === NOTHING_REPLACED) {
-      return copyBytes(data, frame.headersStart, bodyStart, target, at);
-    }
     let run = frame.headersStart;
     for (let place = 0; place < frame.count; place++) {
       if (!leftOut(frame.numberOf(place), replaced)) continue;
@@ -126,18 +137,20 @@ export class Intake {
 
   #writeId(frame: Frame, target: Buffer, start: number): number {
     const own = frame.find(MESSAGE_ID);
-    if (own < 0) {
-      const at = writeNumber(target, copyBytes(this.#idStart, 0, this.#idStart.length, target, start), ++this.#lastId);
-      target[at] = LF;
-      return at + 1;
-    }
+    if (own < 0) return this.#writeNewId(target, start);
     let at = copyBytes(ID_START, 0, ID_START.length, target, start);
     at = this.#writeValue(frame, frame.valueStart(own), frame.valueEnd(own), target, at);
     target[at] = LF;
     return at + 1;
   }
 
-  #respell(frame: Frame, replaced: Replacements, target: Buffer, start: number): number {
+  #writeNewId(target: Buffer, start: number): number {
+    const at = writeNumber(target, copyBytes(this.#idStart, 0, this.#idStart.length, target, start), ++this.#lastId);
+    target[at] = LF;
+    return at + 1;
+  }
+
+  #respell(frame: Frame, replaced: Replacements | undefined, target: Buffer, start: number): number {
     let at = start;
     for (let place = 0; place < frame.count; place++) {
       if (leftOut(frame.numberOf(place), replaced)) continue;
@@ -167,11 +180,11 @@ export class Intake {
   }
 }
 
-function leftOut(number: number, replaced: Replacements): boolean {
+function leftOut(number: number, replaced: Replacements | undefined): boolean {
   if (number < 0 || number > LAST_BIT) return false;
-  if (number === MESSAGE_ID || (DROPPED_BITS & (1 << number)) !== 0) return true;
-  if (number === DESTINATION) return replaced.destination !== undefined;
-  return number === REPLY_TO && replaced.replyTo !== undefined;
+  if ((LEFT_OUT_BITS & (1 << number)) !== 0) return true;
+  if (number === DESTINATION) return replaced?.destination !== undefined;
+  return number === REPLY_TO && replaced?.replyTo !== undefined;
 }
 
 function writeLine(target: Buffer, start: number, key: string, value: Buffer): number {
