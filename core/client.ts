@@ -237,6 +237,10 @@ export class Client implements GateWaiter, TransactionOwner {
     this.transactions.delete(transaction);
   }
 
+  keep(message: Message): void {
+    this.engine.slab.keep(message);
+  }
+
   private include(transaction: Transaction, work: Work): void {
     if (!transaction.open) throw new BrokerError("bad-request", "The transaction has ended");
     transaction.add(work);

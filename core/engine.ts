@@ -2,6 +2,7 @@ import type { Clock, Random } from "./clock.ts";
 import { ExpiryWheel } from "./expiry.ts";
 import { Gate } from "./gate.ts";
 import type { Queue } from "./queue.ts";
+import { Slab } from "./slab.ts";
 import type { QueueKey, Store, StoredEntry } from "./store.ts";
 
 /** Of the memory limit: below this part of it, a closed gate opens again. */
@@ -20,6 +21,7 @@ export class Engine {
   readonly random: Random;
   readonly store: Store;
   readonly expiry: ExpiryWheel;
+  readonly slab = new Slab();
   /** Closed while messages in memory exceed the limit. */
   readonly memoryGate: Gate;
   /** Closed while the store has more to write than it should. */

@@ -26,8 +26,6 @@ const DISPATCH_STEPS = 4096;
 const PIECE_BYTES = 256 * 1024;
 /** Network chunks that young messages may keep alive before they are copied out. */
 const PINNED_BYTES = 4 * 1024 * 1024;
-/** Copied-out messages share a slab of this size. */
-const SLAB_BYTES = 8 * 1024;
 /** The batch number of an entry read back: on disk for long. */
 const LONG_DURABLE = -1;
 
@@ -298,24 +296,8 @@ export class Queue {
 
   /** Copies young messages out of their network chunks. */
   detachFresh(): void {
-    let slab: Buffer | undefined;
-    let used = 0;
     for (let node: ListNode | undefined = this.firstFresh; node?.kind === "entry"; node = node.next) {
-      const message = node.message;
-      if (message === undefined || message.detached) continue;
-      message.wire = undefined;
-      message.wireKey = undefined;
-      if (node.size > SLAB_BYTES / 4) {
-        message.detach();
-        continue;
-      }
-      if (slab === undefined || used + node.size > SLAB_BYTES) {
-        slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-        used = 0;
-      }
-      message.data.copy(slab, used, message.start, message.end);
-      message.relocate(slab, used);
-      used += node.size;
+      if (node.message !== undefined) this.engine.slab.keep(node.message);
     }
     this.firstFresh = undefined;
     this.newestChunk = undefined;

@@ -164,9 +164,7 @@ export class TopicFeed {
         if (this.shift() !== undefined) this.ledger.lose("dropped-oldest");
       }
     }
-    message.detach();
-    message.wire = undefined;
-    message.wireKey = undefined;
+    this.engine.slab.keep(message);
     this.pending.push(message);
     this.bytes += message.size;
     this.engine.account(message.size);

@@ -17,6 +17,8 @@ export interface TransactionOwner {
   /** Does everything in order, within this turn, so that the store takes it whole or not at all. */
   carryOut(work: readonly Work[]): void;
   ended(transaction: Transaction): void;
+  /** Makes a message safe to keep after this turn. */
+  keep(message: Message): void;
 }
 
 /** Sends and settlements of one client that take effect together. Its messages count against the transaction limit. */
@@ -45,7 +47,7 @@ export class Transaction {
   add(work: Work): void {
     if (work.do === "settle") this.hold(work);
     else if (work.message !== undefined) {
-      work.message.detach();
+      this.owner.keep(work.message);
       this.bytes += work.message.size;
     }
     this.work.push(work);
