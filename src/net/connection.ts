@@ -1,0 +1,306 @@
+/*
+ * One connection between a socket and a session.
+ *
+ *     socket --chunk--> receive() --> Session.receive            caught here, and nowhere else
+ *     Output --dirty--> Network.flushLater --end of turn--> flush() --one write--> socket
+ *                                                             |
+ *          the write is done at once: nothing else to do  <---+--->  it is not: inFlight says how much, and everything
+ *                                                                    more waits in the Output until it is done
+ *
+ * So at most one write is under way per connection, and a slow reader gets few large writes.
+ *
+ *     open -- close(), the peer's end, a protocol error --> closing -- the peer closes or the time is over --> closed
+ */
+import type { Socket } from "node:net";
+import type { Timer } from "../../core/clock.ts";
+import { Output } from "../../core/output.ts";
+import { type Peer, type PeerIdentity, ProtocolError, type Session } from "../../core/protocol.ts";
+import type { Flushable, Network } from "./network.ts";
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** Why a connection ends, where the carrier has words for it (WebSocket's close codes, RFC 6455 7.4.1). */
+export type Ending = "normal" | "going-away" | "protocol-error";
+
+/** What a connection is made of besides its socket. */
+export interface ConnectionOptions {
+  readonly network: Network;
+  readonly protocol: string;
+  readonly listener: string;
+  readonly transport: Peer["transport"];
+  readonly subprotocol?: string | undefined;
+  /** Called exactly once, when the connection is gone. */
+  readonly gone: (connection: Connection) => void;
+}
+
+/** A connection whose protocol is known, whatever carries its bytes. */
+export abstract class Connection implements Peer, Flushable {
+  readonly id: string;
+  readonly output: Output;
+  readonly remoteAddress: string;
+  readonly localAddress: string;
+  readonly listener: string;
+  readonly transport: Peer["transport"];
+  readonly subprotocol: string | undefined;
+  lastReceivedAt: number;
+  lastWrittenAt: number;
+  /** Bytes of the protocol that came, without what carries them. */
+  bytesReceived = 0;
+  /** Bytes of the protocol that were handed to the socket, without what carries them. */
+  bytesWritten = 0;
+  protected readonly socket: Socket;
+  protected readonly network: Network;
+  readonly #gone: (connection: Connection) => void;
+  #session: Session | undefined = undefined;
+  #identity: PeerIdentity;
+  #state: "open" | "closing" | "closed" = "open";
+  #ending: Ending = "normal";
+  #reason: string | undefined = undefined;
+  #closeTimer: Timer | undefined = undefined;
+
+  constructor(socket: Socket, options: ConnectionOptions) {
+    const { network, protocol } = options;
+    this.socket = socket;
+    this.network = network;
+    this.id = `${protocol}-${network.nextNumber()}`;
+    this.output = new Output(network.settings.outputHighWaterBytes, () => network.flushLater(this));
+    this.remoteAddress = remoteAddress(socket);
+    this.localAddress = endpoint(socket.localAddress, socket.localPort);
+    this.listener = options.listener;
+    this.transport = options.transport;
+    this.subprotocol = options.subprotocol;
+    this.lastReceivedAt = this.lastWrittenAt = network.clock.now();
+    this.#gone = options.gone;
+    this.#identity = { protocol };
+  }
+
+  /** Who is at the other end, as far as known. */
+  get identity(): PeerIdentity {
+    return this.#identity;
+  }
+
+  /** Stops reading, however often it is called; one `resume` is enough to go on. */
+  abstract pause(): void;
+  /** Goes on reading; nothing when it was not paused. */
+  abstract resume(): void;
+  /** Hands bytes to the socket, in one write. */
+  protected abstract transmit(chunks: Buffer[], bytes: number): void;
+  /** Ends the carrier after what was handed over. */
+  protected abstract finish(ending: Ending, reason: string): void;
+  /** Cuts the carrier. */
+  protected abstract abort(): void;
+
+  /** Makes the session and gives it the bytes its protocol was recognised by. */
+  start(accept: (peer: Peer) => Session, head: Buffer): void {
+    try {
+      this.#session = accept(this);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    this.network.log.debug(this.#fields(), "connection accepted");
+    if (head.length > 0) this.receive(head);
+  }
+
+  identify(identity: PeerIdentity): void {
+    this.#identity = { ...this.#identity, ...identity };
+  }
+
+  /** Ends with what the output holds; the session's `closed` follows when the socket is gone. */
+  close(reason: string): void {
+    this.#end(this.#ending, reason);
+  }
+
+  /** Lets the session say goodbye in its protocol's words. */
+  shutdown(reason: string): void {
+    if (this.#state !== "open") return;
+    this.#ending = "going-away";
+    try {
+      this.#session?.shutdown(reason);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Ends without another word. */
+  destroy(reason: string): void {
+    if (this.#state === "closed") return;
+    this.#reason ??= reason;
+    this.#state = "closing";
+    this.abort();
+  }
+
+  /** Writes what waits, unless a write is still under way; then that one's end does it. */
+  flush(): void {
+    if (this.#state !== "open") {
+      this.output.take();
+    } else if (this.output.inFlight === 0) {
+      this.#write();
+      if (this.output.full) this.#relieve();
+    }
+  }
+
+  /** Everything the carrier receives comes through here. */
+  protected receive(chunk: Buffer): void {
+    if (this.#state !== "open") return;
+    this.bytesReceived += chunk.length;
+    this.lastReceivedAt = this.network.clock.now();
+    try {
+      this.#session?.receive(chunk);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** The peer will send nothing more; what is still to be written has a bounded time. */
+  protected endedByPeer(): void {
+    this.#end("normal", undefined);
+  }
+
+  /** The carrier broke: the reason of the end, if there is none yet. */
+  protected broke(reason: string): void {
+    this.#reason ??= reason;
+  }
+
+  /** The carrier is gone. */
+  protected ended(reason: string): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#reason ??= reason;
+    this.#closeTimer?.cancel();
+    const fields = {
+      ...this.#fields(),
+      received: this.bytesReceived,
+      written: this.bytesWritten,
+      reason: this.#reason,
+    };
+    try {
+      this.#session?.closed(this.#reason);
+    } catch (error) {
+      this.network.log.error({ ...fields, err: error }, "the session failed when its connection was closed");
+    }
+    if (this.#ending === "protocol-error") this.network.log.warn(fields, "connection closed");
+    else this.network.log.info(fields, "connection closed");
+    this.#gone(this);
+  }
+
+  #end(ending: Ending, reason: string | undefined): void {
+    if (this.#state !== "open") return;
+    this.#reason ??= reason;
+    this.#write();
+    this.#state = "closing";
+    this.finish(ending, this.#reason ?? "");
+    // Reading goes on, into nothing: a close with bytes unread would reset the connection and lose the last words.
+    this.resume();
+    this.#closeTimer = this.network.clock.after(this.network.settings.closeTimeoutMs, () => this.abort());
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      // The session has put its words into the output already.
+      this.#ending = "protocol-error";
+      this.#end("protocol-error", error.message);
+      return;
+    }
+    this.network.log.error({ ...this.#fields(), err: error }, "a session failed; its connection is cut");
+    this.destroy(`internal error: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  #write(): void {
+    if (this.output.waiting === 0) {
+      this.output.take();
+      return;
+    }
+    const chunks = this.output.take();
+    let bytes = 0;
+    for (const chunk of chunks) bytes += chunk.length;
+    this.bytesWritten += bytes;
+    this.lastWrittenAt = this.network.clock.now();
+    this.transmit(chunks, bytes);
+    const left = this.socket.writableLength;
+    if (left === 0) return;
+    // Most writes are done at once and need no callback. Behind one that is not, an empty write tells when it is.
+    this.output.inFlight = left;
+    this.socket.write(NOTHING, () => this.#written());
+  }
+
+  #written(): void {
+    if (this.#state !== "open") return;
+    this.output.inFlight = 0;
+    this.#write();
+    if (this.output.full) this.#relieve();
+  }
+
+  #relieve(): void {
+    if (this.output.inFlight + this.output.waiting > this.network.settings.outputLowWaterBytes) return;
+    this.output.full = false;
+    try {
+      this.#session?.drained();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #fields(): object {
+    const { id, listener, transport, remoteAddress: address } = this;
+    return { connection: id, ...this.#identity, listener, transport, address };
+  }
+}
+
+/** A connection over a plain socket. */
+export class TcpConnection extends Connection {
+  constructor(socket: Socket, options: ConnectionOptions) {
+    super(socket, options);
+    socket.on("data", (chunk: Buffer) => this.receive(chunk));
+    socket.on("end", () => this.endedByPeer());
+    socket.on("error", (error) => this.broke(describe(error)));
+    socket.on("close", () => this.ended("closed by the peer"));
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  protected transmit(chunks: Buffer[]): void {
+    const { socket } = this;
+    const [first] = chunks;
+    if (chunks.length === 1 && first !== undefined) {
+      socket.write(first);
+      return;
+    }
+    socket.cork();
+    for (const chunk of chunks) socket.write(chunk);
+    socket.uncork();
+  }
+
+  protected finish(): void {
+    this.socket.end();
+  }
+
+  protected abort(): void {
+    this.socket.destroy();
+  }
+}
+
+/** What broke a connection, for people. */
+export function describe(error: Error): string {
+  const code = "code" in error ? error.code : undefined;
+  if (code === "ECONNRESET") return "reset by the peer (ECONNRESET)";
+  if (code === "EPIPE") return "closed by the peer before everything was written (EPIPE)";
+  if (code === "ETIMEDOUT") return "the peer's machine does not answer (ETIMEDOUT)";
+  return error.message;
+}
+
+/** The peer's address and port, `127.0.0.1:50312` or `[::1]:50312`. */
+export function remoteAddress(socket: Socket): string {
+  return endpoint(socket.remoteAddress, socket.remotePort);
+}
+
+function endpoint(address: string | undefined, port: number | undefined): string {
+  if (address === undefined || port === undefined) return "unknown";
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,293 @@
+import { createServer, type Server, type Socket } from "node:net";
+import type { WebSocket } from "ws";
+import type { Peer, Protocol, Session } from "../../core/protocol.ts";
+import { type Connection, type ConnectionOptions, remoteAddress, TcpConnection } from "./connection.ts";
+import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
+import type { Network } from "./network.ts";
+import { Opening, Openings } from "./opening.ts";
+import { WebSocketConnection, WebSocketGate } from "./websocket.ts";
+
+/** Connections the kernel holds until they are accepted, and that we hold above `maxConnections`. */
+const BACKLOG = 4096;
+const KEEP_ALIVE_DELAY_MS = 60_000;
+/** RFC 6455 7.4.1: the message breaks a rule that no other code names. */
+const POLICY_VIOLATION = 1008;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** One entry of `listeners` in the configuration. */
+export interface ListenerOptions {
+  readonly name: string;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  /** In the order in which they are asked whether they recognise a connection. */
+  readonly protocols: readonly Protocol[];
+  readonly maxConnections: number;
+  /** Undefined: no WebSocket on this port. */
+  readonly webSocket: { readonly origins: readonly string[]; readonly maxMessageBytes: number } | undefined;
+  /** Makes the session of a connection whose protocol was recognised. */
+  readonly accept: (protocol: Protocol, peer: Peer) => Session;
+}
+
+/** One port, which finds out what each connection speaks. */
+export class Listener {
+  readonly name: string;
+  readonly #network: Network;
+  readonly #options: ListenerOptions;
+  readonly #server: Server;
+  readonly #gate: WebSocketGate | undefined;
+  readonly #connections = new Set<Connection>();
+  readonly #openings: Openings;
+  /** Sockets that nothing is read from before others have gone. */
+  readonly #waiting = new Set<Socket>();
+  #open = 0;
+  #closed = false;
+  #emptied: (() => void) | undefined = undefined;
+
+  constructor(network: Network, options: ListenerOptions) {
+    this.name = options.name;
+    this.#network = network;
+    this.#options = options;
+    this.#openings = new Openings(network.clock, network.settings.detectionTimeoutMs, (opening) => {
+      this.#refuse(opening, this.#overdue(opening));
+    });
+    this.#gate = options.webSocket === undefined ? undefined : this.#createGate(options.webSocket);
+    this.#server = createServer(
+      { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, pauseOnConnect: true },
+      (socket) => this.#onSocket(socket),
+    );
+  }
+
+  /** Those whose protocol is known. */
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Starts to accept; rejects with an error that names the setting to change. */
+  listen(): Promise<{ host: string; port: number }> {
+    const { host, port } = this.#options;
+    return new Promise((resolve, reject) => {
+      const failed = (error: Error): void => reject(this.#cannotListen(error));
+      this.#server.once("error", failed);
+      this.#server.listen({ host, port, backlog: BACKLOG }, () => {
+        this.#server.off("error", failed);
+        this.#server.on("error", (error) => {
+          this.#network.log.error({ listener: this.name, err: error }, "a connection could not be accepted");
+        });
+        const address = this.#server.address();
+        if (address === null || typeof address === "string") reject(new Error(`${this.name} has no port`));
+        else resolve({ host: address.address, port: address.port });
+      });
+    });
+  }
+
+  /** Accepts nothing more; connections stay. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#server.close();
+    for (const socket of this.#waiting) socket.destroy();
+    this.#waiting.clear();
+  }
+
+  /** Closes, lets every session say goodbye, and cuts those that are still there after `timeoutMs`. */
+  async shutdown(reason: string, timeoutMs: number): Promise<void> {
+    this.close();
+    for (const opening of this.#openings) this.#refuse(opening, reason);
+    for (const connection of this.#connections) connection.shutdown(reason);
+    if (this.#open === 0) return;
+    const emptied = new Promise<void>((resolve) => {
+      this.#emptied = resolve;
+    });
+    const timer = this.#network.clock.after(timeoutMs, () => {
+      for (const connection of this.#connections) connection.destroy(reason);
+      for (const opening of this.#openings) opening.socket.destroy();
+    });
+    await emptied;
+    timer.cancel();
+  }
+
+  #onSocket(socket: Socket): void {
+    // Whoever owns the socket has a listener of its own that keeps the reason; this one is for the moments in between.
+    socket.on("error", ignore);
+    if (this.#closed) {
+      socket.destroy();
+    } else if (this.#open < this.#options.maxConnections) {
+      this.#admit(socket);
+    } else if (this.#waiting.size < BACKLOG) {
+      if (this.#waiting.size === 0) this.#warnFull();
+      this.#waiting.add(socket);
+    } else {
+      socket.destroy();
+    }
+  }
+
+  #admit(socket: Socket): void {
+    this.#open++;
+    socket.on("close", () => this.#onClose(socket));
+    const opening = new Opening(socket, (fed, chunk) => this.#feed(fed, chunk));
+    this.#openings.add(opening);
+    socket.on("data", opening.onData);
+    socket.resume();
+  }
+
+  #onClose(socket: Socket): void {
+    const opening = this.#openings.get(socket);
+    if (opening !== undefined) {
+      this.#openings.remove(opening);
+      this.#logUnopened(opening, opening.reason ?? "closed by the peer before its protocol was known");
+    }
+    this.#open--;
+    const [next] = this.#waiting;
+    if (next !== undefined) {
+      this.#waiting.delete(next);
+      this.#admit(next);
+    }
+    if (this.#open === 0) this.#emptied?.();
+  }
+
+  /** Bytes of a connection whose protocol is not known yet. */
+  #feed(opening: Opening, chunk: Buffer): void {
+    const { protocols } = this.#options;
+    const head = opening.head.length === 0 ? chunk : Buffer.concat([opening.head, chunk]);
+    opening.head = head;
+    if (head.length === 0) return;
+    const protocol = detectProtocol(protocols, head);
+    if (protocol !== undefined && protocol !== false) {
+      this.#start(opening, protocol, undefined);
+      return;
+    }
+    const carrier = opening.http ? false : detectCarrier(head);
+    if (carrier === "tls") {
+      this.#refuse(opening, `the peer speaks TLS, and TLS is not configured on this listener (listeners.${this.name})`);
+    } else if (carrier === "http") {
+      this.#upgrade(opening);
+    } else if (protocol === false && carrier === false) {
+      this.#refuse(opening, unrecognised(head, protocols));
+    }
+  }
+
+  #upgrade(opening: Opening): void {
+    const { socket, head } = opening;
+    if (this.#gate === undefined) {
+      this.#refuse(opening, `the peer speaks HTTP, and WebSocket is off (listeners.${this.name}.websocket.enabled)`);
+      return;
+    }
+    socket.off("data", opening.onData);
+    opening.http = true;
+    opening.head = NOTHING;
+    this.#gate.take(socket, head);
+  }
+
+  #createGate(options: { origins: readonly string[]; maxMessageBytes: number }): WebSocketGate {
+    return new WebSocketGate({
+      ...options,
+      listener: this.name,
+      protocols: this.#options.protocols,
+      opened: (socket, webSocket, protocol) => this.#onWebSocket(socket, webSocket, protocol),
+      refused: (socket, reason) => {
+        const opening = this.#openings.get(socket);
+        if (opening !== undefined) opening.reason ??= reason;
+      },
+    });
+  }
+
+  #onWebSocket(socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined): void {
+    const opening = this.#openings.get(socket);
+    if (opening === undefined) {
+      webSocket.terminate();
+      return;
+    }
+    opening.webSocket = webSocket;
+    if (protocol !== undefined) {
+      this.#start(opening, protocol, webSocket.protocol);
+      return;
+    }
+    this.#openings.add(opening);
+    webSocket.on("error", (error) => {
+      opening.reason ??= error.message;
+    });
+    webSocket.on("message", (data, isBinary) => {
+      opening.text ??= !isBinary;
+      if (Buffer.isBuffer(data) && opening.reason === undefined) this.#feed(opening, data);
+    });
+  }
+
+  #start(opening: Opening, protocol: Protocol, subprotocol: string | undefined): void {
+    const { socket, webSocket } = opening;
+    this.#openings.remove(opening);
+    const options: ConnectionOptions = {
+      network: this.#network,
+      protocol: protocol.name,
+      listener: this.name,
+      transport: webSocket === undefined ? "tcp" : "ws",
+      subprotocol,
+      gone: this.#gone,
+    };
+    socket.off("data", opening.onData);
+    webSocket?.removeAllListeners();
+    const connection =
+      webSocket === undefined
+        ? new TcpConnection(socket, options)
+        : new WebSocketConnection(webSocket, socket, opening.text, options);
+    this.#connections.add(connection);
+    connection.start((peer) => this.#options.accept(protocol, peer), opening.head);
+  }
+
+  readonly #gone = (connection: Connection): void => {
+    this.#connections.delete(connection);
+  };
+
+  /** Ends a connection whose protocol is not known; it is logged when the socket is gone. */
+  #refuse(opening: Opening, reason: string): void {
+    if (opening.reason !== undefined) {
+      opening.socket.destroy();
+      return;
+    }
+    opening.reason = reason;
+    const { webSocket, socket } = opening;
+    if (webSocket === undefined) socket.destroy();
+    else webSocket.close(POLICY_VIOLATION, "no protocol recognised");
+  }
+
+  #overdue(opening: Opening): string {
+    const within = `within ${this.#network.settings.detectionTimeoutMs} ms (detection.timeout)`;
+    if (opening.http && opening.webSocket === undefined) return `no whole WebSocket request came ${within}`;
+    return `${unrecognised(opening.head, this.#options.protocols)}; ${within}`;
+  }
+
+  #logUnopened(opening: Opening, reason: string): void {
+    const fields = { listener: this.name, address: remoteAddress(opening.socket), reason };
+    // Probes of load balancers connect and say nothing.
+    const silent = opening.reason === undefined && opening.socket.bytesRead === 0;
+    if (silent) this.#network.log.debug(fields, "connection closed");
+    else this.#network.log.info(fields, "connection closed");
+  }
+
+  #warnFull(): void {
+    const { name } = this;
+    const { maxConnections } = this.#options;
+    this.#network.log.warn(
+      { listener: name, maxConnections },
+      `${maxConnections} connections are open, as many as listeners.${name}.max_connections allows; new ones wait`,
+    );
+  }
+
+  #cannotListen(cause: Error): Error {
+    const { host, port } = this.#options;
+    const code = "code" in cause ? cause.code : undefined;
+    const setting = `listeners.${this.name}`;
+    if (code === "EADDRINUSE") {
+      return new Error(`${setting}.port: port ${port} on ${host} is in use by another process`, { cause });
+    }
+    if (code === "EACCES") {
+      return new Error(`${setting}.port: port ${port} on ${host} may not be opened by this user`, { cause });
+    }
+    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND" || code === "EAI_AGAIN") {
+      return new Error(`${setting}.host: ${host} is not an address of this machine`, { cause });
+    }
+    return new Error(`${setting}: cannot listen on ${host} port ${port}: ${cause.message}`, { cause });
+  }
+}
+
+function ignore(): void {}

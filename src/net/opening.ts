@@ -1,0 +1,78 @@
+import type { Socket } from "node:net";
+import type { WebSocket } from "ws";
+import type { Clock } from "../../core/clock.ts";
+
+/** A connection whose protocol is not known yet. */
+export class Opening {
+  readonly socket: Socket;
+  head: Buffer = Buffer.alloc(0);
+  /** Set while HTTP has the socket, and afterwards. */
+  http = false;
+  webSocket: WebSocket | undefined = undefined;
+  /** Whether the first WebSocket message was text. */
+  text: boolean | undefined = undefined;
+  /** Why it ended without a protocol. */
+  reason: string | undefined = undefined;
+  deadline = 0;
+  readonly onData: (chunk: Buffer) => void;
+
+  constructor(socket: Socket, feed: (opening: Opening, chunk: Buffer) => void) {
+    this.socket = socket;
+    this.onData = (chunk) => feed(this, chunk);
+  }
+}
+
+/** All connections of a listener whose protocol is not known yet, with one timer for all of them. */
+export class Openings {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #expire: (opening: Opening) => void;
+  /** In the order of their deadlines. */
+  readonly #all = new Map<Socket, Opening>();
+  #armed = false;
+
+  /** `expire` is told of each one whose time is over, and again after the same time if it is still there. */
+  constructor(clock: Clock, timeoutMs: number, expire: (opening: Opening) => void) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#expire = expire;
+  }
+
+  /** Adds one, or gives it the whole time again. */
+  add(opening: Opening): void {
+    opening.deadline = this.#clock.now() + this.#timeoutMs;
+    this.#all.delete(opening.socket);
+    this.#all.set(opening.socket, opening);
+    if (!this.#armed) this.#arm(this.#timeoutMs);
+  }
+
+  get(socket: Socket): Opening | undefined {
+    return this.#all.get(socket);
+  }
+
+  remove(opening: Opening): void {
+    this.#all.delete(opening.socket);
+  }
+
+  [Symbol.iterator](): Iterator<Opening> {
+    return this.#all.values();
+  }
+
+  #arm(delayMs: number): void {
+    this.#armed = true;
+    this.#clock.after(delayMs, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    for (const opening of this.#all.values()) {
+      if (opening.deadline > now) {
+        this.#arm(opening.deadline - now);
+        return;
+      }
+      this.add(opening);
+      this.#expire(opening);
+    }
+    this.#armed = false;
+  }
+}

@@ -1,0 +1,142 @@
+import { connect, type Socket } from "node:net";
+
+const PATIENCE_MS = 10_000;
+
+/** The far end of a TCP connection, scripted by bytes. */
+export class Wire {
+  private readonly socket: Socket;
+  private received: Buffer = Buffer.alloc(0);
+  private ended = false;
+  private error: Error | undefined = undefined;
+  private changed: (() => void) | undefined = undefined;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on("data", (chunk) => {
+      this.received = Buffer.concat([this.received, chunk]);
+      this.changed?.();
+    });
+    socket.on("end", () => this.end());
+    socket.on("close", () => this.end());
+    socket.on("error", (error) => {
+      this.error = error;
+    });
+  }
+
+  /** Connects; what the other side sends first is kept. */
+  static connect(port: number, host = "127.0.0.1"): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host, noDelay: true, allowHalfOpen: true });
+      const wire = new Wire(socket);
+      socket.once("error", reject);
+      socket.once("connect", () => {
+        socket.off("error", reject);
+        resolve(wire);
+      });
+    });
+  }
+
+  /** What has come and was not taken yet. */
+  get collected(): Buffer {
+    return this.received;
+  }
+
+  /** `127.0.0.1:50312`, as the broker calls this end. */
+  get address(): string {
+    return `${this.socket.localAddress}:${this.socket.localPort}`;
+  }
+
+  /** Sends bytes; resolves when the kernel has them. */
+  send(bytes: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.socket.write(bytes, (error) => (error === null || error === undefined ? resolve() : reject(error)));
+    });
+  }
+
+  /** The next `length` bytes. */
+  async take(length: number): Promise<Buffer> {
+    await this.until(() => this.received.length >= length, `${length} bytes`);
+    return this.cut(length);
+  }
+
+  /** Takes the next bytes and complains when they are others. */
+  async expect(bytes: string | Uint8Array): Promise<void> {
+    const expected = Buffer.from(bytes);
+    await this.until(() => this.received.length >= expected.length || this.ended, show(expected));
+    const found = this.cut(Math.min(expected.length, this.received.length));
+    if (!found.equals(expected)) throw new Error(`Expected ${show(expected)}, received ${show(found)}`);
+  }
+
+  /** The next frame as text, without the terminator that ends it. */
+  async frame(terminator = "\0"): Promise<string> {
+    await this.until(() => this.received.includes(terminator), `a frame ended by ${show(Buffer.from(terminator))}`);
+    const frame = this.cut(this.received.indexOf(terminator)).toString();
+    this.cut(Buffer.byteLength(terminator));
+    return frame;
+  }
+
+  /** Waits until the other side has closed; returns what came before that and was not taken. */
+  async closed(): Promise<Buffer> {
+    await this.until(() => this.ended, "the end of the connection", true);
+    return this.cut(this.received.length);
+  }
+
+  /** Reads nothing more, so that the other side can no longer write. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  /** Sends a FIN; can still read. */
+  finish(): void {
+    this.socket.end();
+  }
+
+  /** Ends with an RST, as a crash does. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.socket.destroy();
+  }
+
+  private cut(length: number): Buffer {
+    const bytes = this.received.subarray(0, length);
+    this.received = this.received.subarray(length);
+    return bytes;
+  }
+
+  private end(): void {
+    this.ended = true;
+    this.changed?.();
+  }
+
+  private async until(check: () => boolean, what: string, endExpected = false): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!check()) {
+      const why = this.error === undefined ? "" : ` (${this.error.message})`;
+      if (this.ended && !endExpected) {
+        throw new Error(`Waited for ${what}, the connection ended${why} after ${show(this.received)}`);
+      }
+      const left = deadline - Date.now();
+      if (left <= 0) throw new Error(`Waited ${PATIENCE_MS} ms for ${what}, received ${show(this.received)}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left);
+        this.changed = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.changed = undefined;
+    }
+  }
+}
+
+function show(bytes: Buffer): string {
+  const text = JSON.stringify(bytes.subarray(0, 200).toString("latin1"));
+  return bytes.length > 200 ? `${text}... (${bytes.length} bytes)` : text;
+}
