@@ -82,7 +82,7 @@ function check(model: Model, real: Real): void {
   }
 }
 
-type Command = fc.Command<Model, Real>;
+type Command = fc.AsyncCommand<Model, Real>;
 
 function command(name: string, run: (model: Model, real: Real) => void): Command {
   return {
@@ -90,6 +90,7 @@ function command(name: string, run: (model: Model, real: Real) => void): Command
     run(model, real) {
       run(model, real);
       check(model, real);
+      return Promise.resolve();
     },
     toString: () => name,
   };

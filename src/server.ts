@@ -1,0 +1,262 @@
+/*
+ * A broker put together from a configuration:
+ *
+ *     listeners -> detection -> protocol sessions -> Broker (virtual hosts) -> Store
+ */
+import { readFileSync } from "node:fs";
+import { Broker } from "../core/broker.ts";
+import type { Clock, Random } from "../core/clock.ts";
+import type { WireFormat } from "../core/message.ts";
+import type { PolicyRule } from "../core/policy.ts";
+import type { Protocol } from "../core/protocol.ts";
+import { canonical } from "../core/spelling.ts";
+import type { Store } from "../core/store.ts";
+import type { HostSettings } from "../core/virtual-host.ts";
+import { stompFormat } from "../protocols/stomp/convert.ts";
+import { createStomp } from "../protocols/stomp/protocol.ts";
+import { LmdbStore } from "../store/lmdb/store.ts";
+import { MemoryStore } from "../store/memory/store.ts";
+import { systemClock, systemRandom } from "./clock.ts";
+import type { Config } from "./config/schema.ts";
+import type { Log } from "./log.ts";
+import { ConfiguredLogin } from "./login.ts";
+import { Listener } from "./net/listener.ts";
+import { Network } from "./net/network.ts";
+
+/** A broker that listens. */
+export interface RunningServer {
+  readonly listeners: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+  /** Where the data is; undefined when it lives in memory only. */
+  readonly directory: string | undefined;
+  readonly broker: Broker;
+  /** Takes over what can be changed while it runs; says by key what was and what needs a restart. */
+  reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }>;
+  /** Stops accepting, says goodbye to every client, writes what is left. */
+  stop(reason: string): Promise<void>;
+  /** Resolves when the broker can promise nothing any more and the process must end. */
+  readonly failed: Promise<Error>;
+}
+
+/** What tests put in place of the real thing. */
+export interface ServerParts {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly store?: Store;
+}
+
+/** The formats of every protocol there is, by the names that stores keep. */
+const FORMATS: ReadonlyMap<string, WireFormat> = new Map([[stompFormat.name, stompFormat]]);
+
+/** The parts of the configuration that `reload` takes over. */
+const RELOADABLE = ["log", "security", "shutdown"];
+
+/** Starts a broker; rejects with one sentence that names the setting to change. */
+export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
+  const clock = parts.clock ?? systemClock;
+  const login = new ConfiguredLogin(config.security, clock);
+  let fail: (cause: Error) => void = () => {};
+  const failed = new Promise<Error>((resolve) => {
+    fail = resolve;
+  });
+  const broker = new Broker({
+    clock,
+    random: parts.random ?? systemRandom,
+    store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
+    authenticator: login,
+    version: packageVersion(),
+    hosts: hostSettings(config),
+    unknownHost: config.unknown_host,
+    memoryBytes: config.memory.messages,
+    failed: fail,
+    report: (sentence) => log.warn({}, sentence),
+  });
+  await broker.open();
+  const listeners = createListeners(config, broker, clock, log);
+  const running = new Server(config, broker, listeners, login, log, failed);
+  try {
+    await running.listen();
+  } catch (error) {
+    await running.stop("the start failed");
+    throw error;
+  }
+  return running;
+}
+
+class Server implements RunningServer {
+  readonly broker: Broker;
+  readonly failed: Promise<Error>;
+  readonly directory: string | undefined;
+  listeners: { name: string; host: string; port: number }[] = [];
+  private config: Config;
+  private readonly all: readonly Listener[];
+  private readonly login: ConfiguredLogin;
+  private readonly log: Log;
+
+  constructor(
+    config: Config,
+    broker: Broker,
+    listeners: readonly Listener[],
+    login: ConfiguredLogin,
+    log: Log,
+    failed: Promise<Error>,
+  ) {
+    this.config = config;
+    this.broker = broker;
+    this.all = listeners;
+    this.login = login;
+    this.log = log;
+    this.failed = failed;
+    this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
+  }
+
+  async listen(): Promise<void> {
+    for (const listener of this.all) {
+      this.listeners.push({ name: listener.name, ...(await listener.listen()) });
+    }
+  }
+
+  reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
+    const changed = differences(this.config, config);
+    const applied = changed.filter((key) => RELOADABLE.includes(key.split(".")[0] ?? ""));
+    this.log.configure(config.log);
+    this.login.reload(config.security);
+    this.config = { ...this.config, log: config.log, security: config.security, shutdown: config.shutdown };
+    return Promise.resolve({ applied, needsRestart: changed.filter((key) => !applied.includes(key)) });
+  }
+
+  async stop(reason: string): Promise<void> {
+    const timeoutMs = this.config.shutdown.timeout;
+    await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
+    await this.broker.close();
+  }
+}
+
+function createStore(config: Config, clock: Clock, onDamage: (sentence: string) => void): Store {
+  const addresses = { formats: FORMATS, clock };
+  if (config.store.kind === "memory") return new MemoryStore(addresses);
+  return new LmdbStore({
+    ...addresses,
+    directory: config.store.directory,
+    maxPendingBytes: config.store.max_pending,
+    onDamage,
+  });
+}
+
+function hostSettings(config: Config): HostSettings[] {
+  const policies = policyRules(config);
+  // The default one first: it takes in clients that name no host.
+  const names = Object.keys(config.hosts).sort((a, b) => Number(b === "default") - Number(a === "default"));
+  return names.flatMap((name) => {
+    const host = config.hosts[name];
+    if (host === undefined) return [];
+    return {
+      name,
+      aliases: host.aliases,
+      policies,
+      autoCreate: config.auto_create_destinations,
+      maxDestinations: host.max_destinations,
+      transactionBytes: config.transactions.max_bytes,
+    };
+  });
+}
+
+function policyRules(config: Config): PolicyRule[] {
+  const queues = config.queues.map((entry) => ({
+    pattern: canonical.parsePattern("queue", entry.match),
+    ...given({ persistent: entry.persistent, memoryBytes: entry.memory, autoDeleteAfterMs: entry.auto_delete_after }),
+  }));
+  const topics = config.topics.map((entry) => ({
+    pattern: canonical.parsePattern("topic", entry.match),
+    ...given({
+      persistent: entry.persistent,
+      memoryBytes: entry.memory,
+      autoDeleteAfterMs: entry.auto_delete_after,
+      slowSubscriber: entry.slow_subscriber,
+      slowSubscriberDeadlineMs: entry.slow_subscriber_deadline,
+      subscriberBytes: entry.subscriber_buffer,
+    }),
+  }));
+  return [...queues, ...topics];
+}
+
+/** The settings that somebody set. */
+function given<T extends Record<string, unknown>>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const set: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
+  for (const key in settings) {
+    const value = settings[key];
+    if (isSet(value)) set[key] = value;
+  }
+  return set;
+}
+
+function isSet<V>(value: V): value is Exclude<V, undefined> {
+  return value !== undefined;
+}
+
+function createListeners(config: Config, broker: Broker, clock: Clock, log: Log): Listener[] {
+  const { connection, detection } = config;
+  const network = new Network(clock, log, {
+    outputHighWaterBytes: connection.output_high_water,
+    outputLowWaterBytes: connection.output_low_water,
+    closeTimeoutMs: connection.close_timeout,
+    detectionTimeoutMs: detection.timeout,
+  });
+  const protocols = [stompProtocol(config)];
+  return Object.entries(config.listeners)
+    .filter(([, listener]) => listener.enabled)
+    .map(
+      ([name, listener]) =>
+        new Listener(network, {
+          name,
+          host: listener.host,
+          port: listener.port,
+          protocols: protocols.filter(({ name: spoken }) => speaks(listener.protocols, spoken)),
+          maxConnections: listener.max_connections,
+          webSocket: listener.websocket.enabled
+            ? { origins: listener.websocket.origins, maxMessageBytes: connection.max_websocket_message }
+            : undefined,
+          accept: (protocol, peer) => protocol.accept(peer, broker),
+        }),
+    );
+}
+
+function speaks(protocols: readonly string[], name: string): boolean {
+  return protocols.length === 0 || protocols.includes(name);
+}
+
+function stompProtocol({ stomp, transactions }: Config): Protocol {
+  return createStomp({
+    maxHeaders: stomp.max_headers,
+    maxHeaderBytes: stomp.max_header_bytes,
+    maxFrameHeaderBytes: stomp.max_frame_header_bytes,
+    maxBody: stomp.max_body,
+    connectTimeoutMs: stomp.connect_timeout,
+    heartBeatSendMs: stomp.heart_beat.send,
+    heartBeatReceiveMs: stomp.heart_beat.receive,
+    heartBeatGrace: stomp.heart_beat.grace,
+    creditMessages: stomp.credit.messages,
+    creditBytes: stomp.credit.bytes,
+    maxSubscriptions: stomp.max_subscriptions,
+    maxTransactions: transactions.max_open,
+  });
+}
+
+/** The keys, joined by dots, whose values differ. */
+function differences(before: unknown, after: unknown, key = ""): string[] {
+  if (isRecord(before) && isRecord(after)) {
+    const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+    return [...names].flatMap((name) => differences(before[name], after[name], key === "" ? name : `${key}.${name}`));
+  }
+  return JSON.stringify(before) === JSON.stringify(after) ? [] : [key];
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
+  const read: unknown = JSON.parse(text);
+  return isRecord(read) && typeof read.version === "string" ? read.version : "unknown";
+}
