@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Peer, Protocol, Session } from "../../core/protocol.ts";
-import { type Connection, type ConnectionOptions, remoteAddress, TcpConnection } from "./connection.ts";
+import { type Connection, type ConnectionOptions, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
@@ -257,7 +257,7 @@ export class Listener {
   }
 
   #logUnopened(opening: Opening, reason: string): void {
-    const fields = { listener: this.name, address: remoteAddress(opening.socket), reason };
+    const fields = { listener: this.name, address: opening.address, reason };
     // Probes of load balancers connect and say nothing.
     const silent = opening.reason === undefined && opening.socket.bytesRead === 0;
     if (silent) this.#network.log.debug(fields, "connection closed");

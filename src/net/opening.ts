@@ -1,10 +1,13 @@
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
 import type { Clock } from "../../core/clock.ts";
+import { remoteAddress } from "./connection.ts";
 
 /** A connection whose protocol is not known yet. */
 export class Opening {
   readonly socket: Socket;
+  /** Kept, because a closed socket no longer knows it. */
+  readonly address: string;
   head: Buffer = Buffer.alloc(0);
   /** Set while HTTP has the socket, and afterwards. */
   http = false;
@@ -18,6 +21,7 @@ export class Opening {
 
   constructor(socket: Socket, feed: (opening: Opening, chunk: Buffer) => void) {
     this.socket = socket;
+    this.address = remoteAddress(socket);
     this.onData = (chunk) => feed(this, chunk);
   }
 }

@@ -59,6 +59,7 @@ describe("the protocol of a connection", () => {
     expect(test.log.reasons[0]).toBe(
       `no protocol recognised in the first bytes (${shown}); this listener speaks echo, even`,
     );
+    expect(test.log.entries[0]).toMatchObject({ level: "info", fields: { listener: "test", address: wire.address } });
     expect(test.sessions).toEqual([]);
   });
 

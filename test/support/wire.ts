@@ -4,6 +4,8 @@ const PATIENCE_MS = 10_000;
 
 /** The far end of a TCP connection, scripted by bytes. */
 export class Wire {
+  /** `127.0.0.1:50312`, as the broker calls this end. */
+  readonly address: string;
   private readonly socket: Socket;
   private received: Buffer = Buffer.alloc(0);
   private ended = false;
@@ -12,6 +14,7 @@ export class Wire {
 
   private constructor(socket: Socket) {
     this.socket = socket;
+    this.address = `${socket.localAddress}:${socket.localPort}`;
     socket.on("data", (chunk) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.changed?.();
@@ -27,11 +30,10 @@ export class Wire {
   static connect(port: number, host = "127.0.0.1"): Promise<Wire> {
     return new Promise((resolve, reject) => {
       const socket = connect({ port, host, noDelay: true, allowHalfOpen: true });
-      const wire = new Wire(socket);
       socket.once("error", reject);
       socket.once("connect", () => {
         socket.off("error", reject);
-        resolve(wire);
+        resolve(new Wire(socket));
       });
     });
   }
@@ -39,11 +41,6 @@ export class Wire {
   /** What has come and was not taken yet. */
   get collected(): Buffer {
     return this.received;
-  }
-
-  /** `127.0.0.1:50312`, as the broker calls this end. */
-  get address(): string {
-    return `${this.socket.localAddress}:${this.socket.localPort}`;
   }
 
   /** Sends bytes; resolves when the kernel has them. */
