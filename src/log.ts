@@ -12,12 +12,12 @@ export type LogDetails = Readonly<Record<string, unknown>>;
 
 /** Where the broker tells what happens. The text is constant for one kind of event; what varies goes into the details. */
 export interface Logger {
-  trace(text: string, details?: LogDetails): void;
-  debug(text: string, details?: LogDetails): void;
-  info(text: string, details?: LogDetails): void;
-  warn(text: string, details?: LogDetails): void;
-  error(text: string, details?: LogDetails): void;
-  fatal(text: string, details?: LogDetails): void;
+  trace(details: LogDetails, text: string): void;
+  debug(details: LogDetails, text: string): void;
+  info(details: LogDetails, text: string): void;
+  warn(details: LogDetails, text: string): void;
+  error(details: LogDetails, text: string): void;
+  fatal(details: LogDetails, text: string): void;
 }
 
 /** How a log is set up. */
@@ -41,14 +41,24 @@ export async function openLog(options: LogOptions): Promise<Log> {
   if (pretty) {
     const { default: prettyStream } = await import("pino-pretty");
     stream = prettyStream({
-      destination: options.stream === undefined ? 2 : { write: (line: string) => void options.stream?.write(line) },
+      destination: options.stream === undefined ? 2 : lineWriter(options.stream),
       sync: true,
       colorize: options.stream === undefined && process.stderr.isTTY,
       translateTime: "SYS:standard",
       ignore: "pid,hostname",
     });
   }
-  return new Log(pino({ level: options.settings.level, serializers: { cause: stdSerializers.err } }, stream), options);
+  return new Log(
+    pino(
+      { level: options.settings.level, serializers: { err: stdSerializers.err, cause: stdSerializers.err } },
+      stream,
+    ),
+    options,
+  );
+}
+
+function lineWriter(stream: DestinationStream): { write(line: string): void } {
+  return { write: (line) => stream.write(line) };
 }
 
 interface Repeats {
@@ -74,28 +84,28 @@ export class Log implements Logger {
     this.perMinute = options.settings.repeats_per_minute;
   }
 
-  trace(text: string, details?: LogDetails): void {
-    this.log("trace", text, details);
+  trace(details: LogDetails, text: string): void {
+    this.log("trace", details, text);
   }
 
-  debug(text: string, details?: LogDetails): void {
-    this.log("debug", text, details);
+  debug(details: LogDetails, text: string): void {
+    this.log("debug", details, text);
   }
 
-  info(text: string, details?: LogDetails): void {
-    this.log("info", text, details);
+  info(details: LogDetails, text: string): void {
+    this.log("info", details, text);
   }
 
-  warn(text: string, details?: LogDetails): void {
-    this.log("warn", text, details);
+  warn(details: LogDetails, text: string): void {
+    this.log("warn", details, text);
   }
 
-  error(text: string, details?: LogDetails): void {
-    this.log("error", text, details);
+  error(details: LogDetails, text: string): void {
+    this.log("error", details, text);
   }
 
-  fatal(text: string, details?: LogDetails): void {
-    this.log("fatal", text, details);
+  fatal(details: LogDetails, text: string): void {
+    this.log("fatal", details, text);
   }
 
   /** Takes over a new level and a new limit of repeats. The format stays until a restart. */
@@ -112,11 +122,10 @@ export class Log implements Logger {
     this.repeats.clear();
   }
 
-  private log(level: Level, text: string, details: LogDetails | undefined): void {
+  private log(level: Level, details: LogDetails, text: string): void {
     if (!this.pino.isLevelEnabled(level)) return;
-    if (this.perMinute > 0 && !this.admit(level, text, details?.["event"])) return;
-    if (details === undefined) this.pino[level](text);
-    else this.pino[level](withoutSecrets(details), text);
+    if (this.perMinute > 0 && !this.admit(level, text, details["event"])) return;
+    this.pino[level](withoutSecrets(details), text);
   }
 
   private admit(level: Level, text: string, event: unknown): boolean {
@@ -176,7 +185,9 @@ const DEEPEST = 6;
 
 /** A copy without the values of secret-looking keys and without bytes, of which only the number is told. */
 function withoutSecrets(details: LogDetails): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(details).map(([key, value]) => [key, SECRET.test(key) ? "[secret]" : clean(value, 1)]));
+  return Object.fromEntries(
+    Object.entries(details).map(([key, value]) => [key, SECRET.test(key) ? "[secret]" : clean(value, 1)]),
+  );
 }
 
 function clean(value: unknown, depth: number): unknown {

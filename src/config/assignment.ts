@@ -58,7 +58,9 @@ function spell(path: readonly string[], settings: Setting): string[] {
   for (const step of path) {
     const entries: ReadonlyMap<string, Setting> = setting?.kind === "group" ? setting.entries : new Map();
     const known: string[] = [...Object.keys(node?.properties ?? {}), ...entries.keys()];
-    const key: string = known.includes(step) ? step : (known.find((name) => name.toLowerCase() === step.toLowerCase()) ?? step);
+    const key: string = known.includes(step)
+      ? step
+      : (known.find((name) => name.toLowerCase() === step.toLowerCase()) ?? step);
     spelled.push(key);
     node = node === undefined ? undefined : childOf(node, key);
     setting = entries.get(key);

@@ -49,7 +49,10 @@ function checkListeners({ listeners }: Config, refuse: Tell, warn: Tell): void {
     const other = port === 0 ? undefined : taken.find((one) => one.port === port && overlap(one.host, host));
     if (other !== undefined) {
       const key = joinKey("listeners", name);
-      refuse(["listeners", name, "port"], `${key}.port: ${port} is the port of ${joinKey("listeners", other.name)} already`);
+      refuse(
+        ["listeners", name, "port"],
+        `${key}.port: ${port} is the port of ${joinKey("listeners", other.name)} already`,
+      );
     }
     taken.push({ name, host, port });
   }
@@ -87,7 +90,10 @@ function checkPatterns(config: Config, refuse: Tell): void {
       try {
         canonical.parsePattern(kind, match);
       } catch (error) {
-        refuse([section, index, "match"], `${section}[${index}].match: ${error instanceof Error ? error.message : String(error)}`);
+        refuse(
+          [section, index, "match"],
+          `${section}[${index}].match: ${error instanceof Error ? error.message : String(error)}`,
+        );
       }
     }
   }

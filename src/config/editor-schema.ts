@@ -6,7 +6,12 @@ import { configSchema, mapValues, type SchemaNode } from "./schema.ts";
  */
 export function editorSchema(): string {
   const schema = { $schema: "https://json-schema.org/draft/2020-12/schema", ...published(configSchema) };
-  return `${JSON.stringify(schema, null, 2)}\n`;
+  return `${shortListsOnOneLine(JSON.stringify(schema, null, 2))}\n`;
+}
+
+/** As the formatter of this project wants it, so that the file can be compared byte by byte. */
+function shortListsOnOneLine(json: string): string {
+  return json.replace(/\[\n\s+([^[\]{}]*?)\n\s+\]/g, (_list, items: string) => `[${items.replace(/,\n\s+/g, ", ")}]`);
 }
 
 function published(node: SchemaNode): Record<string, unknown> {
@@ -17,7 +22,9 @@ function published(node: SchemaNode): Record<string, unknown> {
   // A section whose lines are all commented out is null.
   if (node.type === "object" || node.type === "array") schema["type"] = [node.type, "null"];
   if (properties !== undefined) {
-    schema["properties"] = Object.fromEntries(Object.entries(properties).map(([key, child]) => [key, published(child)]));
+    schema["properties"] = Object.fromEntries(
+      Object.entries(properties).map(([key, child]) => [key, published(child)]),
+    );
   }
   const values = mapValues(node);
   if (patternProperties !== undefined && values !== undefined) schema["additionalProperties"] = published(values);

@@ -93,7 +93,9 @@ function configOf(settings: Setting): Config {
   const config = plain(settings);
   if (Value.Check(ConfigSchema, config)) return config;
   const [error] = Value.Errors(ConfigSchema, config);
-  throw new Error(`The configuration was read otherwise than the schema says: ${error?.instancePath} ${error?.message}`);
+  throw new Error(
+    `The configuration was read otherwise than the schema says: ${error?.instancePath} ${error?.message}`,
+  );
 }
 
 function required(setting: Setting | undefined): Setting {

@@ -33,7 +33,10 @@ function readGroup(node: SchemaNode, given: Given, key: string, problems: Proble
     if (child === undefined) {
       problems.push({ origin: keyOrigin, text: unknownKey(node, joinKey(key, name), name) });
     } else if (node.properties === undefined && !NAME.test(name)) {
-      problems.push({ origin: keyOrigin, text: `${key}: a name must have 1 to 128 characters and no control characters` });
+      problems.push({
+        origin: keyOrigin,
+        text: `${key}: a name must have 1 to 128 characters and no control characters`,
+      });
     } else {
       const setting = read(child, value, joinKey(key, name), problems);
       // A new name in a map counts even when nothing is set under it.
@@ -108,7 +111,8 @@ function expectation(node: SchemaNode): string {
 }
 
 function range(node: SchemaNode): string {
-  if (node.maximum !== undefined && node.maximum < Number.MAX_SAFE_INTEGER) return ` from ${node.minimum ?? 0} to ${node.maximum}`;
+  if (node.maximum !== undefined && node.maximum < Number.MAX_SAFE_INTEGER)
+    return ` from ${node.minimum ?? 0} to ${node.maximum}`;
   return node.minimum === undefined ? "" : ` of at least ${node.minimum}`;
 }
 
@@ -121,7 +125,8 @@ function found(node: SchemaNode, given: Given): string {
   if (given.kind !== "scalar") return `found a ${given.kind === "map" ? "section of keys" : "list"}`;
   if (given.value === null) return "found nothing";
   const text = `found ${JSON.stringify(given.value)}`;
-  if (node.enum !== undefined && typeof given.value === "string") return text + suggestion(given.value, node.enum.map(String));
+  if (node.enum !== undefined && typeof given.value === "string")
+    return text + suggestion(given.value, node.enum.map(String));
   return node.type === "string" && typeof given.value !== "string" ? `${text}; put it in quotes` : text;
 }
 
@@ -136,7 +141,12 @@ function suggestion(word: string, candidates: readonly string[]): string {
 }
 
 /** Fills in the defaults of whatever is not set. What has no default and must be set is told in `problems`. */
-export function complete(node: SchemaNode, setting: Setting | undefined, key: string, problems: Problem[]): Setting | undefined {
+export function complete(
+  node: SchemaNode,
+  setting: Setting | undefined,
+  key: string,
+  problems: Problem[],
+): Setting | undefined {
   if (node.properties !== undefined) return completeGroup(node, node.properties, setting, key, problems);
   const given = setting ?? defaultOf(node);
   const inner = mapValues(node);

@@ -5,8 +5,12 @@
  * Sizes and durations are numbers (bytes, milliseconds) in `Config`, whatever way they were written.
  * What is `Optional` stays undefined when nobody sets it: its default then only says what happens without it.
  */
-import Type from "typebox";
+import { Type } from "typebox";
 import { type Bytes, type Milliseconds, UNIT_PATTERNS, type Unit } from "./units.ts";
+
+/** What a listener can be told to speak. */
+const PROTOCOLS = ["stomp"] as const;
+type ProtocolName = (typeof PROTOCOLS)[number];
 
 const CLOSED = { additionalProperties: false };
 const MEMORY_OF_A_DESTINATION = "4m";
@@ -45,7 +49,7 @@ function text(fallback: string, description: string) {
 }
 
 function choice<const T extends readonly [string, ...string[]]>(choices: T, fallback: T[number], description: string) {
-  return Type.Enum([...choices], { default: fallback, description });
+  return Type.Unsafe<T[number]>({ type: "string", enum: choices, default: fallback, description });
 }
 
 function names(description: string) {
@@ -61,7 +65,7 @@ const listener = Type.Object(
       maximum: 65_535,
       description: "The port to listen on; 0 takes a free one. Has no default for listeners of your own.",
     }),
-    protocols: Type.Array(Type.Enum(["stomp"]), {
+    protocols: Type.Array(Type.Unsafe<ProtocolName>({ type: "string", enum: PROTOCOLS }), {
       default: [],
       description: "The protocols spoken here; none means all. The first bytes of a connection tell which one it is.",
     }),
@@ -129,9 +133,7 @@ const topicPolicy = Type.Object(
     slow_subscriber_deadline: Type.Optional(
       duration("30s", 'With "block": how long it may hold up publishers until it is disconnected; 0 is for ever.'),
     ),
-    subscriber_buffer: Type.Optional(
-      size("1m", "Bytes of messages that may wait for one subscriber.", 1024),
-    ),
+    subscriber_buffer: Type.Optional(size("1m", "Bytes of messages that may wait for one subscriber.", 1024)),
   },
   { ...CLOSED, description: "How the topics that match behave." },
 );
@@ -170,7 +172,10 @@ const stomp = Type.Object(
     ),
     max_subscriptions: count(1000, "Subscriptions of one connection."),
     max_receipts_waiting: count(1000, "Receipts not yet written to a client before the broker stops reading from it."),
-    error_close_delay: duration("1s", "How long a client may take to close after an ERROR frame, to be able to read it."),
+    error_close_delay: duration(
+      "1s",
+      "How long a client may take to close after an ERROR frame, to be able to read it.",
+    ),
   },
   { ...CLOSED, description: "STOMP 1.0, 1.1 and 1.2." },
 );
@@ -238,13 +243,20 @@ export const ConfigSchema = Type.Object(
         output_high_water: size("256k", "Bytes waiting for a client above which it is given no more messages.", 1024),
         output_low_water: size("64k", "Bytes waiting for a client below which it is given messages again."),
         max_websocket_message: size("16m", "Bytes in one WebSocket message; a larger one ends the connection.", 1024),
-        close_timeout: duration("1s", "How long a client may take to close after the broker has, before it is cut off."),
+        close_timeout: duration(
+          "1s",
+          "How long a client may take to close after the broker has, before it is cut off.",
+        ),
       },
       { ...CLOSED, description: "Limits of every connection, whatever its protocol." },
     ),
     store: Type.Object(
       {
-        kind: choice(["lmdb", "memory"], "lmdb", "Where messages are kept: in files, or only as long as the process lives."),
+        kind: choice(
+          ["lmdb", "memory"],
+          "lmdb",
+          "Where messages are kept: in files, or only as long as the process lives.",
+        ),
         directory: text(
           "./data",
           "The directory of the files. A relative path counts from the directory of the file that says so, otherwise " +
@@ -256,8 +268,7 @@ export const ConfigSchema = Type.Object(
     ),
     hosts: Type.Record(Type.String(), host, {
       default: { default: { aliases: ["localhost", "127.0.0.1", "/"] } },
-      description:
-        'Virtual hosts by name. "default" is always there and takes in clients that name no host.',
+      description: 'Virtual hosts by name. "default" is always there and takes in clients that name no host.',
     }),
     unknown_host: choice(
       ["default", "refuse"],

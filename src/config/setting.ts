@@ -39,7 +39,11 @@ export function originOf(setting: Setting, path: readonly (string | number)[]): 
   const [step, ...rest] = path;
   if (step === undefined) return setting.origin;
   const inner =
-    setting.kind === "group" ? setting.entries.get(`${step}`) : setting.kind === "list" ? setting.items[Number(step)] : undefined;
+    setting.kind === "group"
+      ? setting.entries.get(`${step}`)
+      : setting.kind === "list"
+        ? setting.items[Number(step)]
+        : undefined;
   return inner === undefined ? setting.origin : originOf(inner, rest);
 }
 
@@ -66,7 +70,12 @@ export function* effective(setting: Setting, node: SchemaNode, key = ""): Iterab
   }
 }
 
-function* effectiveList(items: readonly Setting[], origin: Origin, node: SchemaNode, key: string): Iterable<EffectiveSetting> {
+function* effectiveList(
+  items: readonly Setting[],
+  origin: Origin,
+  node: SchemaNode,
+  key: string,
+): Iterable<EffectiveSetting> {
   const values: SettingValue[] = [];
   for (const item of items) {
     if (item.kind === "value") values.push(shown(item.value, node));

@@ -51,7 +51,8 @@ export function parseQuantity(unit: Unit, given: unknown): number | undefined {
 export function formatQuantity(unit: Unit, quantity: number): string {
   if (quantity === 0) return "0";
   for (const [suffix, factor] of UNITS[unit]) {
-    if (quantity % factor === 0) return unit === "bytes" && factor === 1 ? `${quantity}` : `${quantity / factor}${suffix}`;
+    if (quantity % factor === 0)
+      return unit === "bytes" && factor === 1 ? `${quantity}` : `${quantity / factor}${suffix}`;
   }
   return `${quantity}`;
 }

@@ -48,7 +48,8 @@ class Walk {
   }
 
   convert(node: unknown, offset: number, depth: number): Given {
-    if (isAlias(node)) return this.convertAlias(node.source, node.resolve(this.document), node.range?.[0] ?? offset, depth);
+    if (isAlias(node))
+      return this.convertAlias(node.source, node.resolve(this.document), node.range?.[0] ?? offset, depth);
     if (isMap(node)) return this.convertMap(node.items, node.range?.[0] ?? offset, depth);
     if (isSeq(node)) {
       const start = node.range?.[0] ?? offset;
@@ -85,7 +86,8 @@ class Walk {
 
   /** An alias inside its own anchor never ends. */
   private refuseDeep(offset: number, depth: number): void {
-    if (depth > DEEPEST) this.problems.push({ origin: this.at(offset), text: `nested more than ${DEEPEST} levels deep` });
+    if (depth > DEEPEST)
+      this.problems.push({ origin: this.at(offset), text: `nested more than ${DEEPEST} levels deep` });
   }
 }
 

@@ -1,0 +1,87 @@
+import { nearest } from "../config/nearest.ts";
+import { complain, EXIT, print, UsageError } from "./arguments.ts";
+import { packageVersion } from "./package.ts";
+
+/** One command of `delos`; each is in a module of its own, which is loaded when it is needed. */
+export interface Command {
+  /** What `delos COMMAND --help` prints. */
+  readonly help: string;
+  /** Does it. Resolves to the exit code. Throws `UsageError` for a wrong command line. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
+  serve: { summary: "run the broker", load: async () => (await import("./serve.ts")).serve },
+  check: {
+    summary: "check a configuration and show where each value comes from",
+    load: async () => (await import("./check.ts")).check,
+  },
+  init: {
+    summary: "make a directory with a configuration, a password and room for data",
+    load: async () => (await import("./init.ts")).init,
+  },
+  "hash-password": {
+    summary: "turn a password into what a configuration keeps of it",
+    load: async () => (await import("./hash-password.ts")).hashPasswordCommand,
+  },
+  version: { summary: "print the version", load: () => Promise.resolve(version) },
+};
+
+const version: Command = {
+  help: "Usage: delos version\n\nPrints the version.",
+  run() {
+    print(`delos ${packageVersion()} (node ${process.versions.node})`);
+    return Promise.resolve(EXIT.ok);
+  },
+};
+
+/** Runs the command line `args`, without the program's own name. Resolves to the exit code. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const [first, ...rest] = args;
+  if (first === undefined) {
+    complain(overview());
+    return EXIT.usage;
+  }
+  if (first === "--version" || first === "-v") return version.run([]);
+  const asksForHelp = first === "help" || first === "--help" || first === "-h";
+  const name = asksForHelp ? rest[0] : first;
+  if (name === undefined) {
+    print(overview());
+    return EXIT.ok;
+  }
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (entry === undefined) {
+    complain(`delos: the command "${name}" is not known${suggestion(name)}`, 'Try "delos help".');
+    return EXIT.usage;
+  }
+  const command = await entry.load();
+  const options = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if (asksForHelp || options.includes("--help") || options.includes("-h")) {
+    print(command.help);
+    return EXIT.ok;
+  }
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    complain(`delos ${name}: ${error.message}`, `Try "delos ${name} --help".`);
+    return EXIT.usage;
+  }
+}
+
+function suggestion(name: string): string {
+  const near = nearest(name, Object.keys(COMMANDS));
+  return near === undefined ? "" : `; did you mean "${near}"?`;
+}
+
+function overview(): string {
+  const lines = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(15)}${summary}`);
+  return `Usage: delos COMMAND [OPTIONS]
+
+A message broker that speaks many protocols over one core.
+
+${lines.join("\n")}
+  help           print this, or with the name of a command, about that
+
+Exit codes: 0 done, 1 failed while running, 2 wrong command line or configuration.`;
+}

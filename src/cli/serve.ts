@@ -1,0 +1,122 @@
+import process from "node:process";
+import { systemClock } from "../clock.ts";
+import { type ConfigSources, loadConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { type Log, openLog } from "../log.ts";
+import type { RunningServer } from "../server.ts";
+import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from "./arguments.ts";
+import type { Command } from "./commands.ts";
+import { packageVersion } from "./package.ts";
+import { configSources } from "./sources.ts";
+import { startFailure } from "./start-failure.ts";
+import { welcome } from "./welcome.ts";
+
+/** How long something forgotten may keep the process once the broker has stopped. */
+const LINGER_MS = 2000;
+
+/** `delos serve`: runs the broker until a signal or a failure ends it. */
+export const serve: Command = {
+  help: `Usage: delos serve [OPTIONS]
+
+Runs the broker. What it listens on goes to standard output, the log to standard error.
+
+${CONFIG_HELP}
+
+Signals: SIGTERM and SIGINT say goodbye to all clients, write what is left and end the process; a
+second one ends it at once. SIGHUP reads the configuration again and takes over what can be changed
+while the broker runs; the log says what needs a restart.`,
+
+  async run(args) {
+    const { values } = readOptions(args, CONFIG_OPTIONS);
+    const sources = configSources(values);
+    const loaded = loadConfig(sources);
+    if (!loaded.ok) {
+      complain(...loaded.problems);
+      return EXIT.usage;
+    }
+    const log = await openLog({ settings: loaded.config.log, clock: systemClock });
+    for (const warning of loaded.warnings) log.warn({}, warning);
+    const server = await start(loaded.config, log);
+    if (server === undefined) return EXIT.failed;
+    // Whoever reads the lines below may stop reading.
+    process.stdout.on("error", () => {});
+    print(...welcome(loaded.config, server, packageVersion()));
+    const code = await runUntilEnd(server, sources, log);
+    log.flush();
+    setTimeout(() => process.exit(code), LINGER_MS).unref();
+    return code;
+  },
+};
+
+async function start(config: Config, log: Log): Promise<RunningServer | undefined> {
+  try {
+    const { startServer } = await import("../server.ts");
+    return await startServer(config, log);
+  } catch (error) {
+    const { sentence, expected } = startFailure(error, config);
+    complain(`delos serve: ${sentence}`);
+    if (!expected) log.error({ err: error }, "the broker did not start");
+    return undefined;
+  }
+}
+
+/** Resolves to the exit code once a signal has stopped the broker. A failure ends the process. */
+function runUntilEnd(server: RunningServer, sources: ConfigSources, log: Log): Promise<number> {
+  process.on("SIGHUP", () => void reload(server, sources, log));
+  process.on("uncaughtException", (error) => {
+    die(log, error, "a fault in the broker; it ends, as nothing can be relied on any more");
+  });
+  void server.failed.then((error) =>
+    die(log, error, `${error.message}; the broker ends, as it can promise nothing any more`),
+  );
+  return new Promise((resolve) => {
+    let stopping = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (stopping) {
+        log.warn({ signal }, "stopped at once by a second signal");
+        log.flush();
+        process.exit(EXIT.failed);
+      }
+      stopping = true;
+      resolve(stop(server, signal, log));
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
+
+function die(log: Log, error: unknown, text: string): never {
+  log.fatal({ err: error }, text);
+  log.flush();
+  process.exit(EXIT.failed);
+}
+
+async function stop(server: RunningServer, signal: NodeJS.Signals, log: Log): Promise<number> {
+  log.info({ signal }, "stopping");
+  try {
+    await server.stop("the broker is shutting down");
+    log.info({}, "stopped");
+    return EXIT.ok;
+  } catch (error) {
+    log.error({ err: error }, "the broker did not stop cleanly");
+    return EXIT.failed;
+  }
+}
+
+/** Takes over what can be taken over; on any error everything stays as it is. */
+async function reload(server: RunningServer, sources: ConfigSources, log: Log): Promise<void> {
+  const loaded = loadConfig(sources);
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) log.error({ problem }, "the configuration is wrong; the old one stays");
+    return;
+  }
+  for (const warning of loaded.warnings) log.warn({}, warning);
+  try {
+    const { applied, needsRestart } = await server.reload(loaded.config);
+    log.info({ applied, needsRestart }, "the configuration was read again");
+    if (needsRestart.length > 0)
+      log.warn({ settings: needsRestart }, "some changed settings count from the next start on");
+  } catch (error) {
+    log.error({ err: error }, "the configuration could not be taken over");
+  }
+}
