@@ -350,12 +350,15 @@ export class Decoder {
   }
 
   #checkBody(length: number): void {
-    if (this.frame.command === "SEND") {
-      if (length <= this.#limits.maxBody) return;
-      throw new ProtocolError(`Body of ${length} bytes or more; ${this.#limits.maxBody} are allowed (stomp.max_body)`);
+    const { command } = this.frame;
+    const { maxBody } = this.#limits;
+    // Before CONNECT nobody knows who this is: nothing big is held for them.
+    if (this.#version !== undefined && (command === "SEND" || command === "MESSAGE" || command === "ERROR")) {
+      if (length <= maxBody) return;
+      throw new ProtocolError(`Body of ${length} bytes or more; ${maxBody} are allowed (stomp.max_body)`);
     }
-    if (length > Math.min(MAX_IDLE_BODY, this.#limits.maxBody)) {
-      throw new ProtocolError(`A ${this.frame.command} frame has no body; this one has ${length} bytes or more`);
+    if (length > Math.min(MAX_IDLE_BODY, maxBody)) {
+      throw new ProtocolError(`A ${command} frame has no body here; this one has ${length} bytes or more`);
     }
   }
 

@@ -56,8 +56,9 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #connected: Connected | undefined = undefined;
   #timeout: Timer | undefined;
   #heartBeat: HeartBeat | undefined = undefined;
-  /** True while the broker does not read from the peer. */
+  /** True while no frame is to be handled; the peer is paused a little longer, until what was left is handled. */
   #paused = false;
+  #peerPaused = false;
   /** The receipt that the frame at hand asks for, as spelled. */
   #receipt: string | undefined = undefined;
   #unconfirmed = 0;
@@ -332,20 +333,27 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #pause(): void {
     if (this.#paused) return;
     this.#paused = true;
+    if (this.#peerPaused) return;
+    this.#peerPaused = true;
     this.#heartBeat?.suspend();
     this.#peer.pause();
   }
 
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
-    if (!this.#paused || this.#state !== "open" || this.#held()) return;
+    if (!this.#paused || !this.#live || this.#held()) return;
     this.#paused = false;
     this.#handleFrames();
     // A frame that was left may have been a reason to stop again: then the peer was never resumed.
-    if (!this.#paused) {
+    if (!this.#paused && this.#live) {
+      this.#peerPaused = false;
       this.#heartBeat?.resume();
       this.#peer.resume();
     }
+  }
+
+  get #live(): boolean {
+    return this.#state === "open";
   }
 
   #held(): boolean {

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ProtocolError } from "../../core/protocol.ts";
 import { Decoder, encodeFrame } from "../../protocols/stomp/codec.ts";
@@ -213,6 +213,11 @@ const TABLE: readonly Row[] = [
     version: "1.2",
     bytes: `SEND\n\n${"x".repeat(100_001)}`,
     error: /stomp\.max_body/,
+  },
+  {
+    what: "no big body is taken before CONNECT",
+    bytes: "SEND\ncontent-length:5000\n\n",
+    error: /SEND frame has no body here/,
   },
   {
     what: "only SEND has a body of any size",
