@@ -4,6 +4,7 @@
  *     listeners -> detection -> protocol sessions -> Broker (virtual hosts) -> Store
  */
 import { readFileSync } from "node:fs";
+import type { Address, AddressKind } from "../core/address.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import type { WireFormat } from "../core/message.ts";
@@ -119,7 +120,7 @@ class Server implements RunningServer {
     const changed = differences(this.config, config);
     const applied = changed.filter((key) => RELOADABLE.includes(key.split(".")[0] ?? ""));
     this.log.configure(config.log);
-    this.login.reload(config.security);
+    this.login.configure(config.security);
     this.config = { ...this.config, log: config.log, security: config.security, shutdown: config.shutdown };
     return Promise.resolve({ applied, needsRestart: changed.filter((key) => !applied.includes(key)) });
   }
@@ -132,14 +133,14 @@ class Server implements RunningServer {
 }
 
 function createStore(config: Config, clock: Clock, onDamage: (sentence: string) => void): Store {
-  const addresses = { formats: FORMATS, clock };
-  if (config.store.kind === "memory") return new MemoryStore(addresses);
-  return new LmdbStore({
-    ...addresses,
-    directory: config.store.directory,
-    maxPendingBytes: config.store.max_pending,
-    onDamage,
-  });
+  const options = {
+    formats: FORMATS,
+    addresses: (name: string, kind: AddressKind): Address => canonical.parse(kind, name),
+    clock,
+    congestionBytes: config.store.max_pending,
+  };
+  if (config.store.kind === "memory") return new MemoryStore(options);
+  return new LmdbStore({ ...options, directory: config.store.directory, onDamage });
 }
 
 function hostSettings(config: Config): HostSettings[] {

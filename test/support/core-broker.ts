@@ -42,7 +42,7 @@ export const plainFormat: WireFormat = {
 /** The formats that stores in tests know. */
 export const testFormats: ReadonlyMap<string, WireFormat> = new Map([[plainFormat.name, plainFormat]]);
 
-/** Reads canonical names as stores need it: `queue` addresses with a `q:`-like kind are the store's own business. */
+/** What a message in a test is, where that matters. */
 export interface MessageOptions {
   readonly durable?: boolean;
   readonly priority?: number;
@@ -196,7 +196,7 @@ export async function coreBroker(
 ): Promise<CoreBroker> {
   const clock = options.clock ?? new VirtualClock();
   const store =
-    options.store ?? new MemoryStore({ formats: testFormats, addresses: (name) => canonical.parse("topic", name), clock });
+    options.store ?? new MemoryStore({ formats: testFormats, addresses: (name, kind) => canonical.parse(kind, name), clock });
   const failures: Error[] = [];
   const broker = new Broker({
     clock,
