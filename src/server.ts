@@ -3,7 +3,6 @@
  *
  *     listeners -> detection -> protocol sessions -> Broker (virtual hosts) -> Store
  */
-import { readFileSync } from "node:fs";
 import type { Address, AddressKind } from "../core/address.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/clock.ts";
@@ -20,6 +19,7 @@ import { MemoryStore } from "../store/memory/store.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
+import { packageVersion } from "./cli/package.ts";
 import { ConfiguredLogin } from "./login.ts";
 import { Listener } from "./net/listener.ts";
 import { Network } from "./net/network.ts";
@@ -120,7 +120,7 @@ class Server implements RunningServer {
     const changed = differences(this.config, config);
     const applied = changed.filter((key) => RELOADABLE.includes(key.split(".")[0] ?? ""));
     this.log.configure(config.log);
-    this.login.configure(config.security);
+    this.login.reload(config.security);
     this.config = { ...this.config, log: config.log, security: config.security, shutdown: config.shutdown };
     return Promise.resolve({ applied, needsRestart: changed.filter((key) => !applied.includes(key)) });
   }
@@ -253,11 +253,4 @@ function differences(before: unknown, after: unknown, key = ""): string[] {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** The version in package.json. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL("../package.json", import.meta.url), "utf8");
-  const read: unknown = JSON.parse(text);
-  return isRecord(read) && typeof read.version === "string" ? read.version : "unknown";
 }
