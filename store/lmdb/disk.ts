@@ -1,0 +1,128 @@
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { type Database, open, type RootDatabase } from "lmdb";
+
+const TABLES = [
+  "meta",
+  "queues",
+  "sums",
+  "doomed",
+  "segments",
+  "references",
+  "packs",
+  "states",
+  "expiries",
+  "records",
+  "damaged",
+] as const;
+
+/** The tables of the data file; see `store.ts`. */
+export type Table = (typeof TABLES)[number];
+
+/** One thing to be written: a new value, or undefined to remove the key. The value's bytes must stay as they are. */
+export interface Change {
+  readonly table: Table;
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
+}
+
+/** A stretch of keys, `from` included, `to` excluded; backwards it starts at `from` and goes down to above `to`. */
+export interface KeyRange {
+  readonly from: Buffer;
+  readonly to: Buffer;
+  readonly backwards?: boolean;
+}
+
+const KIBI = 1024;
+/** Address space taken at first; lmdb maps the file anew, twice as large, whenever it outgrows the map. */
+const FIRST_MAP_BYTES = 64 * KIBI * KIBI;
+/** A key that is never there: removing it makes lmdb begin to write at once instead of in the next turn. */
+const NUDGE = Buffer.from([0]);
+
+/** The name of the data file in the directory. */
+export const DATA_FILE = "delos.mdb";
+
+const TABLE_OPTIONS = { encoding: "binary", keyEncoding: "binary", compression: false, cache: false } as const;
+
+const WRITING = {
+  // A commit's promise then means synced; and there is never a second commit that could overlap.
+  overlappingSync: false,
+  // With these two, and the nudge, a commit starts to be written at once.
+  eventTurnBatching: false,
+  txnStartThreshold: 1,
+} as const;
+
+/** The data file: tables of binary keys and values, read at once and written in atomic, synced commits. */
+export class Disk {
+  private readonly path: string;
+  private readonly root: RootDatabase<Buffer, Buffer>;
+  private readonly tables: ReadonlyMap<Table, Database<Buffer, Buffer>>;
+
+  /** Opens the file or makes one; throws what lmdb throws. */
+  constructor(directory: string) {
+    this.path = join(directory, DATA_FILE);
+    this.root = open<Buffer, Buffer>({
+      path: this.path,
+      ...TABLE_OPTIONS,
+      maxDbs: TABLES.length,
+      mapSize: FIRST_MAP_BYTES,
+      ...WRITING,
+    });
+    this.tables = new Map(TABLES.map((name) => [name, this.root.openDB<Buffer, Buffer>({ name, ...TABLE_OPTIONS })]));
+  }
+
+  get bytes(): number {
+    return statSync(this.path).size;
+  }
+
+  /** The value in bytes of its own. */
+  get(table: Table, key: Buffer): Buffer | undefined {
+    return this.table(table).getBinary(key);
+  }
+
+  /** Keys and values in order of key. */
+  range(table: Table, { from, to, backwards = false }: KeyRange): Iterable<{ key: Buffer; value: Buffer }> {
+    return this.table(table).getRange({ start: from, end: to, reverse: backwards });
+  }
+
+  /** Writes all or none; resolves when it is synced. */
+  async commit(changes: readonly Change[]): Promise<void> {
+    const committed = this.root.batch(() => {
+      for (const { table, key, value } of changes) {
+        // Inside a batch these promises mean nothing: the batch's own tells.
+        if (value === undefined) void this.table(table).remove(key);
+        else void this.table(table).put(key, value);
+      }
+    });
+    // Its failure is the batch's failure, which is reported below.
+    this.table("meta")
+      .remove(NUDGE)
+      .catch(() => {});
+    try {
+      await committed;
+    } catch (error) {
+      throw await causeOf(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.root.close();
+  }
+
+  private table(name: Table): Database<Buffer, Buffer> {
+    const table = this.tables.get(name);
+    if (table === undefined) throw new Error(`no table ${name}`);
+    return table;
+  }
+}
+
+/** lmdb keeps the reason of a failed commit in a promise beside the error. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !("commitError" in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}
