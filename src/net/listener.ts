@@ -42,7 +42,7 @@ export class Listener {
   readonly #waiting = new Set<Socket>();
   #open = 0;
   #closed = false;
-  #emptied: (() => void) | undefined = undefined;
+  #emptied: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(network: Network, options: ListenerOptions) {
     this.name = options.name;
@@ -96,14 +96,12 @@ export class Listener {
     for (const opening of this.#openings) this.#refuse(opening, reason);
     for (const connection of this.#connections) connection.shutdown(reason);
     if (this.#open === 0) return;
-    const emptied = new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+    this.#emptied ??= Promise.withResolvers();
     const timer = this.#network.clock.after(timeoutMs, () => {
       for (const connection of this.#connections) connection.destroy(reason);
       for (const opening of this.#openings) opening.socket.destroy();
     });
-    await emptied;
+    await this.#emptied.promise;
     timer.cancel();
   }
 
@@ -143,7 +141,7 @@ export class Listener {
       this.#waiting.delete(next);
       this.#admit(next);
     }
-    if (this.#open === 0) this.#emptied?.();
+    if (this.#open === 0) this.#emptied?.resolve();
   }
 
   /** Bytes of a connection whose protocol is not known yet. */

@@ -101,7 +101,10 @@ describe("a listener", () => {
     const session = await eventually(() => test.sessions[0] ?? false);
     if (session === false) return;
     session.shutdown = () => {};
-    const done = test.listener.shutdown("maintenance", 500);
+    const done = Promise.all([
+      test.listener.shutdown("maintenance", 500),
+      test.listener.shutdown("maintenance again", 60_000),
+    ]);
     clock.advance(499);
     expect(test.listener.connections.size).toBe(1);
     clock.advance(1);

@@ -139,6 +139,18 @@ describe("an HTTP request", () => {
     expect(status).toBe("HTTP/1.1 400 Bad Request");
   });
 
+  it("that was refused is cut in time when its peer does not close", async () => {
+    const clock = new VirtualClock();
+    await using test = await startListener({ clock });
+    using wire = await Wire.connect(test.port);
+    await wire.send("GET nonsense\r\n\r\n");
+    await wire.closed();
+    expect(test.log.reasons).toEqual([]);
+    clock.advance(5_000);
+    await eventually(() => expect(test.log.reasons).toHaveLength(1));
+    expect(test.log.reasons[0]).toContain("WebSocket refused (400)");
+  });
+
   it("that does not end is cut in time", async () => {
     const clock = new VirtualClock();
     await using test = await startListener({ clock });
