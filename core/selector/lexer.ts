@@ -93,13 +93,9 @@ class Lexer {
 
   private quoted(quote: "'" | '"'): Token {
     const position = this.offset;
-    let end = position;
-    do {
-      end = this.text.indexOf(quote, end + 1);
-      if (end === -1) throw refusal(position, this.text.slice(position), `a closing ${quote}`);
-      if (this.text.charAt(end + 1) !== quote) break;
-      end++;
-    } while (true);
+    let end = this.text.indexOf(quote, position + 1);
+    while (end !== -1 && this.text.charAt(end + 1) === quote) end = this.text.indexOf(quote, end + 2);
+    if (end === -1) throw refusal(position, this.text.slice(position), `a closing ${quote}`);
     const source = this.take(this.text.slice(position, end + 1));
     const text = source.slice(1, -1).replaceAll(quote + quote, quote);
     return { position, source, kind: quote === "'" ? "string" : "identifier", text };

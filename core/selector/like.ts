@@ -38,12 +38,14 @@ export function likeMatcher(pattern: LikePattern): (text: string) => boolean {
   const middle = pattern.slice(1, -1).filter((piece) => piece.length > 0);
   const head = literal(first);
   const tail = literal(last);
-  if (pattern.length === 1) return head === undefined ? (text) => endAt(first, text, 0) === text.length : (text) => text === head;
+  if (pattern.length === 1)
+    return head === undefined ? (text) => endAt(first, text, 0) === text.length : (text) => text === head;
   if (head !== undefined && tail !== undefined) {
     const [inner] = middle;
     if (inner === undefined) return edges(head, tail);
     const needle = literal(inner);
-    if (middle.length === 1 && head === "" && tail === "" && needle !== undefined) return (text) => text.includes(needle);
+    if (middle.length === 1 && head === "" && tail === "" && needle !== undefined)
+      return (text) => text.includes(needle);
   }
   const finders = middle.map(finder);
   return (text) => {

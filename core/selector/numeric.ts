@@ -37,7 +37,7 @@ function otherNumberIn(text: string): Numeric | null {
 /** Whether two numbers are the same, exactly. NaN is like nothing. */
 export function equalNumbers(left: Numeric, right: Numeric): boolean {
   if (typeof left === typeof right) return left === right;
-  return left <= right && left >= right;
+  return canonicalNumber(left) === canonicalNumber(right);
 }
 
 /** One form for each number, so that a set finds 5n where it holds 5. */

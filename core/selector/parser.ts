@@ -55,9 +55,9 @@ class Parser {
   }
 
   run(): Expression | undefined {
-    if (this.token.kind === "end") return undefined;
+    if (this.ended) return undefined;
     const whole = this.condition(this.or());
-    if (this.token.kind !== "end") throw this.unexpected(follow(whole, "the end"));
+    if (!this.ended) throw this.unexpected(follow(whole, "the end"));
     return whole;
   }
 
@@ -119,21 +119,18 @@ class Parser {
   }
 
   private listed(): string | number | bigint {
-    const negative = this.accept("symbol", "-");
-    if (!negative) this.accept("symbol", "+");
-    const signed = this.tokens[this.index - 1]?.kind === "symbol" && (negative || this.previousIs("+"));
-    const token = this.token;
-    if (token.kind === "number") {
+    const negative = this.sees("symbol", "-");
+    if (negative || this.sees("symbol", "+")) {
       this.index++;
-      return negative ? -token.value : token.value;
+      const number = this.token;
+      if (number.kind !== "number") throw this.unexpected("a number");
+      this.index++;
+      return negative ? -number.value : number.value;
     }
-    if (token.kind !== "string" || signed) throw this.unexpected(signed ? "a number" : "a string or a number");
+    const token = this.token;
+    if (token.kind !== "string" && token.kind !== "number") throw this.unexpected("a string or a number");
     this.index++;
-    return token.text;
-  }
-
-  private previousIs(symbol: string): boolean {
-    return this.tokens[this.index - 1]?.source === symbol;
+    return token.kind === "number" ? token.value : token.text;
   }
 
   private like(operand: Expression): Expression {
@@ -143,7 +140,7 @@ class Parser {
     let escape: string | undefined;
     if (this.accept("keyword", "ESCAPE")) {
       const token = this.token;
-      if (token.kind !== "string" || [...token.text].length !== 1) throw this.unexpected("one character in single quotes");
+      if (token.kind !== "string" || !/^.$/su.test(token.text)) throw this.unexpected("one character in single quotes");
       this.index++;
       escape = token.text;
     }
@@ -209,6 +206,10 @@ class Parser {
     const token = this.tokens[this.index] ?? this.tokens.at(-1);
     if (token === undefined) throw new BrokerError("internal", "A selector without tokens");
     return token;
+  }
+
+  private get ended(): boolean {
+    return this.token.kind === "end";
   }
 
   private sees(kind: "keyword" | "symbol", text: string): boolean {
