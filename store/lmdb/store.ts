@@ -362,6 +362,11 @@ export class LmdbStore implements Store {
     this.batches++;
     batch.written();
     this.records.written();
-    if (this.doomed.waiting) this.commits.say(0);
+    // Not at once, which would make what gathers already wait for the end of this turn.
+    if (this.doomed.waiting) this.options.clock.endOfTurn(() => this.deleteMore());
+  }
+
+  private deleteMore(): void {
+    if (!this.idle && this.doomed.waiting) this.commits.say(0);
   }
 }

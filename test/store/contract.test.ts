@@ -4,6 +4,7 @@ import {
   lmdbHarness,
   memoryHarness,
   type StoreHarness,
+  type TestEntry,
   temporaryDirectory,
   testAddress,
   testEntry,
@@ -13,6 +14,10 @@ import {
 
 const Q: QueueKey = 1;
 const R: QueueKey = 2;
+
+function expiring(sequence: number, second: number): TestEntry {
+  return testEntry(sequence, testMessage({ expiresAt: second * 1000 }));
+}
 
 describe.each(["memory", "lmdb"])("the %s store", (kind) => {
   let directory: ReturnType<typeof temporaryDirectory>;
@@ -324,7 +329,7 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect(found).toMatchObject({ expiresAt: 17, durable: true, format: testFormat, detached: true });
     expect(found.body.toString()).toBe("kept");
     expect(found.address).toBe(testAddress("t", "topic"));
-    const foreign = testMessage({ format: { name: "martian", open: testFormat.open } });
+    const foreign = testMessage({ format: { name: "martian", open: () => testFormat.open(foreign) } });
     const opaque = h.store.decode(h.store.encode(foreign));
     expect(opaque.format.name).toBe("martian");
     expect(opaque.content).toMatchObject({ bodyKind: "bytes", messageId: undefined });
@@ -333,9 +338,8 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
   });
 
   test("reports what expired once, and again only after the next expiry in it", async () => {
-    const at = (sequence: number, second: number) => testEntry(sequence, testMessage({ expiresAt: second * 1000 }));
-    h.enqueue(Q, at(1, 100), testEntry(2), at(3, 200), at(4, 100));
-    h.enqueue(R, at(1, 150), testEntry(2));
+    h.enqueue(Q, expiring(1, 100), testEntry(2), expiring(3, 200), expiring(4, 100));
+    h.enqueue(R, expiring(1, 150), testEntry(2));
     await h.commit();
     expect(h.store.expired(99_000, 10)).toEqual([]);
     const covers = (now: number, key: QueueKey, sequence: number): boolean =>
