@@ -108,7 +108,8 @@ export class Intake {
     if (frame.headroom > 0 && start >= frame.start - frame.headroom) {
       scratch.copy(data, start, 0, length);
       const message = new Message(stompFormat, envelope, data, start, end, bodyStart, bodyEnd);
-      message.detached = true;
+      // A buffer that grew without knowing the body's length may be twice too big to keep.
+      message.detached = data.length <= message.size + (message.size >> 2);
       return message;
     }
     const own = Buffer.allocUnsafeSlow(length + end - bodyStart);

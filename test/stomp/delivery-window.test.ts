@@ -51,6 +51,8 @@ describe("the window of deliveries that wait for an ACK", () => {
     const tag = window.add(late);
     expect(window.has(1)).toBe(true);
     const taken: Delivery[] = [];
+    window.takeUpTo(1, (each) => taken.push(each));
+    expect(taken).toEqual([first]);
     window.takeUpTo(tag, (each) => taken.push(each));
     expect(taken).toEqual([first, second, late]);
     expect(window.has(1)).toBe(false);

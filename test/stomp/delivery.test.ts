@@ -268,6 +268,15 @@ describe("an ACK", () => {
     ]);
   });
 
+  it("of 1.1 that covers earlier messages frees their ids", async () => {
+    const { connection, subscription } = await subscribed("id:1\ndestination:/queue/a\nack:client", "1.1");
+    for (const id of ["a", "b"]) subscription.consumer.deliver(stored(`message-id:${id}`), delivery(), 0);
+    connection.send("ACK\nsubscription:1\nmessage-id:b\n\n\0");
+    connection.raw();
+    subscription.consumer.deliver(stored("message-id:a"), delivery(), 0);
+    expect(connection.only().headers["message-id"]).toBe("a");
+  });
+
   it("of an unknown message is overlooked in client mode of 1.1 only", async () => {
     const lenient = await subscribed("id:1\ndestination:/queue/a\nack:client", "1.1");
     lenient.connection.send("ACK\nsubscription:1\nmessage-id:x\n\n\0");

@@ -337,10 +337,13 @@ describe("a STOMP SEND", () => {
     expect(connection.read().length).toBe(2);
   });
 
-  it("with a large body in one chunk is stored whole", async () => {
+  it("with a large body in one chunk is stored whole, in a buffer of its own", async () => {
     const body = "x".repeat(50_000);
-    const { text } = await sent(`SEND\ndestination:/queue/a\ntransaction-id:7\nreceipt:1\n\n${body}\0SEND\nd`);
+    const { text, published } = await sent(
+      `SEND\ndestination:/queue/a\ntransaction-id:7\nreceipt:${"r".repeat(100)}\n\n${body}\0SEND\nd`,
+    );
     expect(text).toBe(`message-id:default-1-1\ndestination:/queue/a\ntransaction-id:7\n\n${body}\0`);
+    expect(published.message.data.length).toBe(published.message.size);
   });
 
   it("in a transaction is given to the core with it", async () => {
