@@ -139,7 +139,7 @@ describe("a connection", () => {
     const much = Buffer.alloc(16 * 1024 * 1024, "y");
     const sent = wire.send(much);
     for (let turns = 0; turns < 200; turns++) await new Promise((resolve) => setImmediate(resolve));
-    expect(session.received.length).toBeLessThan(much.length / 2);
+    expect(session.received.length).toBeLessThan(256 * 1024);
     session.peer.resume();
     await sent;
     await wire.take(much.length);

@@ -65,7 +65,7 @@ describe("the protocol of a connection", () => {
 
   it("is not recognised when a protocol goes on asking after the bytes it wanted", async () => {
     const undecided = { ...wordProtocol("SLOW"), recognizes: () => undefined };
-    await using test = await startListener({ protocols: [undecided] });
+    await using test = await startListener({ protocols: [undecided], clock: new VirtualClock() });
     using wire = await Wire.connect(test.port);
     await wire.send("SLO");
     await wire.send("W");

@@ -7,7 +7,8 @@ export class Wire {
   /** `127.0.0.1:50312`, as the broker calls this end. */
   readonly address: string;
   private readonly socket: Socket;
-  private received: Buffer = Buffer.alloc(0);
+  private chunks: Buffer[] = [];
+  private length = 0;
   private ended = false;
   private error: Error | undefined = undefined;
   private changed: (() => void) | undefined = undefined;
@@ -16,7 +17,8 @@ export class Wire {
     this.socket = socket;
     this.address = `${socket.localAddress}:${socket.localPort}`;
     socket.on("data", (chunk) => {
-      this.received = Buffer.concat([this.received, chunk]);
+      this.chunks.push(chunk);
+      this.length += chunk.length;
       this.changed?.();
     });
     socket.on("end", () => this.end());
@@ -40,7 +42,9 @@ export class Wire {
 
   /** What has come and was not taken yet. */
   get collected(): Buffer {
-    return this.received;
+    const all = Buffer.concat(this.chunks);
+    this.chunks = [all];
+    return all;
   }
 
   /** Sends bytes; resolves when the kernel has them. */
@@ -52,22 +56,22 @@ export class Wire {
 
   /** The next `length` bytes. */
   async take(length: number): Promise<Buffer> {
-    await this.until(() => this.received.length >= length, `${length} bytes`);
+    await this.until(() => this.length >= length, `${length} bytes`);
     return this.cut(length);
   }
 
   /** Takes the next bytes and complains when they are others. */
   async expect(bytes: string | Uint8Array): Promise<void> {
     const expected = Buffer.from(bytes);
-    await this.until(() => this.received.length >= expected.length || this.ended, show(expected));
-    const found = this.cut(Math.min(expected.length, this.received.length));
+    await this.until(() => this.length >= expected.length || this.ended, show(expected));
+    const found = this.cut(Math.min(expected.length, this.length));
     if (!found.equals(expected)) throw new Error(`Expected ${show(expected)}, received ${show(found)}`);
   }
 
   /** The next frame as text, without the terminator that ends it. */
   async frame(terminator = "\0"): Promise<string> {
-    await this.until(() => this.received.includes(terminator), `a frame ended by ${show(Buffer.from(terminator))}`);
-    const frame = this.cut(this.received.indexOf(terminator)).toString();
+    await this.until(() => this.collected.includes(terminator), `a frame ended by ${show(Buffer.from(terminator))}`);
+    const frame = this.cut(this.collected.indexOf(terminator)).toString();
     this.cut(Buffer.byteLength(terminator));
     return frame;
   }
@@ -75,7 +79,7 @@ export class Wire {
   /** Waits until the other side has closed; returns what came before that and was not taken. */
   async closed(): Promise<Buffer> {
     await this.until(() => this.ended, "the end of the connection", true);
-    return this.cut(this.received.length);
+    return this.cut(this.length);
   }
 
   /** Reads nothing more, so that the other side can no longer write. */
@@ -102,9 +106,10 @@ export class Wire {
   }
 
   private cut(length: number): Buffer {
-    const bytes = this.received.subarray(0, length);
-    this.received = this.received.subarray(length);
-    return bytes;
+    const all = this.collected;
+    this.chunks = [all.subarray(length)];
+    this.length = all.length - length;
+    return all.subarray(0, length);
   }
 
   private end(): void {
@@ -117,10 +122,10 @@ export class Wire {
     while (!check()) {
       const why = this.error === undefined ? "" : ` (${this.error.message})`;
       if (this.ended && !endExpected) {
-        throw new Error(`Waited for ${what}, the connection ended${why} after ${show(this.received)}`);
+        throw new Error(`Waited for ${what}, the connection ended${why} after ${show(this.collected)}`);
       }
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`Waited ${PATIENCE_MS} ms for ${what}, received ${show(this.received)}`);
+      if (left <= 0) throw new Error(`Waited ${PATIENCE_MS} ms for ${what}, received ${show(this.collected)}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.changed = () => {
