@@ -19,7 +19,6 @@
  *     content-length, receipt, transaction, ttl, retain, subscription, ack, redelivered, redeliveries: the frame's own
  *     anything else                   a property; to STOMP as text, bytes as base64, null left out
  */
-import { isUtf8 } from "node:buffer";
 import type { Address } from "../../core/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
@@ -93,7 +92,10 @@ function open(message: Message): Content {
     userId: undefined,
     groupId: headers.get("JMSXGroupID") ?? headers.get("message_group"),
     groupSequence: readSequence(headers.get("JMSXGroupSeq")),
-    bodyKind: bodyKind(headers, message),
+    // Only when asked for: a selector has no use for it, and the whole body must be looked at.
+    get bodyKind() {
+      return bodyKind(headers, message);
+    },
     properties,
   };
 }
@@ -122,7 +124,18 @@ function bodyKind(headers: ReadonlyMap<string, string>, message: Message): BodyK
   if (explicit === "bytes") return "bytes";
   const contentType = headers.get("content-type");
   const claimsText = explicit !== undefined || contentType === undefined || TEXTUAL.test(contentType);
-  return claimsText && isUtf8(message.body) ? "text" : "bytes";
+  return claimsText && isText(message.body) ? "text" : "bytes";
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+
+function isText(body: Uint8Array): boolean {
+  try {
+    strictUtf8.decode(body);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** How messages that came by STOMP are kept. */
