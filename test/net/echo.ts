@@ -16,7 +16,7 @@ export const realClock: Clock = {
 };
 
 /** Keeps what was logged. */
-export class TestLog implements Log {
+class TestLog implements Log {
   readonly entries: { level: string; fields: Record<string, unknown>; text: string }[] = [];
   readonly debug = this.at("debug");
   readonly info = this.at("info");
