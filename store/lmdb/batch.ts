@@ -53,7 +53,7 @@ export class Batch {
     changes.push(...this.changes);
     this.entries.forEach((entry, i) => {
       const shelf = this.shelves[i];
-      if (entry.batch !== batch || shelf === undefined || entry.place !== shelf || shelf.doomed) return;
+      if (entry.batch !== batch || shelf === undefined || shelf.doomed) return;
       segments.add(shelf, entry, messageOf(entry));
     });
     segments.finish();
