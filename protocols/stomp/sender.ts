@@ -13,13 +13,20 @@ import { headerBit, headerNumber } from "./header-names.ts";
 import { Intake, type Replacements } from "./intake.ts";
 import type { SharedWire } from "./wire.ts";
 
-/** A destination as this client writes it, and where that leads. */
-interface Target {
-  readonly spelled: Buffer;
+/** Where a destination leads, or one part of a composite. */
+interface Part {
   readonly route: Route;
   readonly address: Address;
   /** What the stored message names instead of what the client wrote; undefined when it is the same. */
   readonly replaced: Replacements | undefined;
+}
+
+/** A destination as this client writes it. */
+interface Target {
+  readonly spelled: Buffer;
+  readonly first: Part;
+  /** The other parts of a composite: each gets a message of its own, which names it as its destination. */
+  readonly others: readonly Part[];
 }
 
 const DESTINATION = headerNumber("destination");
@@ -59,24 +66,24 @@ export class Sender {
   onSend(frame: Frame, transaction: Transaction | undefined): void {
     const place = frame.find(DESTINATION);
     if (place < 0) throw new ProtocolError("A SEND frame has no destination header");
-    const target = this.#target(frame, place);
+    const { first, others } = this.#target(frame, place);
     const envelope = this.#envelope;
     envelope.receivedAt = this.now;
-    if ((frame.known & SPECIAL_BITS) !== 0) {
-      this.#sendSpecial(frame, target, transaction);
-      return;
+    if ((frame.known & SPECIAL_BITS) === 0 && others.length === 0) {
+      envelope.durable = false;
+      envelope.priority = 4;
+      envelope.expiresAt = 0;
+      this.#client.publish(
+        first.route,
+        this.intake.message(frame, envelope.at(first.address), first.replaced),
+        transaction,
+      );
+    } else {
+      this.#sendSpecial(frame, others.length === 0 ? [first] : [first, ...others], transaction);
     }
-    envelope.durable = false;
-    envelope.priority = 4;
-    envelope.expiresAt = 0;
-    this.#client.publish(
-      target.route,
-      this.intake.message(frame, envelope.at(target.address), target.replaced),
-      transaction,
-    );
   }
 
-  #sendSpecial(frame: Frame, target: Target, transaction: Transaction | undefined): void {
+  #sendSpecial(frame: Frame, parts: readonly Part[], transaction: Transaction | undefined): void {
     const { known } = frame;
     const envelope = this.#envelope;
     const persistent = (known & PERSISTENT_BIT) !== 0 ? frame.find(PERSISTENT) : -1;
@@ -84,17 +91,19 @@ export class Sender {
     envelope.priority = (known & PRIORITY_BIT) === 0 ? 4 : readPriority(frame);
     envelope.expiresAt = (known & EXPIRY_BITS) === 0 ? 0 : this.#readExpiry(frame);
     const retain = (known & RETAIN_BIT) === 0 ? undefined : readRetain(frame);
-    let replaced = target.replaced;
-    if ((known & REPLY_TO_BIT) !== 0) {
-      const replyTo = this.#globalReplyTo(frame);
-      if (replyTo !== undefined) replaced = { destination: replaced?.destination, replyTo };
+    const queue = parts.find(({ address }) => address.kind === "queue");
+    if (retain !== undefined && queue !== undefined) {
+      throw new ProtocolError(`Only topics retain a message; ${formatAddress(queue.address)} is a queue`);
     }
-    const message = this.intake.message(frame, envelope.at(target.address), replaced);
-    // First, because it may be refused.
-    if (retain !== undefined) {
-      this.#client.retain(target.route, retain === "set" ? message : undefined, transaction);
+    const replyTo = (known & REPLY_TO_BIT) === 0 ? undefined : this.#globalReplyTo(frame);
+    // The frame is read once for each part, so that none may take its place.
+    if (parts.length > 1) frame.headroom = 0;
+    for (const { route, address, replaced } of parts) {
+      const changes = replyTo === undefined ? replaced : { destination: replaced?.destination, replyTo };
+      const message = this.intake.message(frame, envelope.at(address), changes);
+      if (retain !== undefined) this.#client.retain(route, retain === "set" ? message : undefined, transaction);
+      this.#client.publish(route, message, transaction);
     }
-    this.#client.publish(target.route, message, transaction);
   }
 
   #readExpiry(frame: Frame): number {
@@ -130,16 +139,14 @@ export class Sender {
 
   #open(key: string, text: string): Target {
     const addresses = parseTarget(text, (kind, name) => this.#client.temporary(kind, name));
-    const [address] = addresses;
-    if (address === undefined) throw new BrokerError("bad-address", "A SEND frame has an empty destination");
-    const route = this.#client.route(addresses);
-    const same = addresses.length > 1 || formatAddress(address) === text;
-    const target: Target = {
-      spelled: Buffer.from(key, "latin1"),
-      route,
-      address,
-      replaced: same ? undefined : { destination: spell(address), replyTo: undefined },
-    };
+    // All of them before the first is sent to: a composite is refused as a whole.
+    const [first, ...others] = addresses.map((address): Part => {
+      const route = this.#client.route([address]);
+      const same = formatAddress(address) === text;
+      return { route, address, replaced: same ? undefined : { destination: spell(address), replyTo: undefined } };
+    });
+    if (first === undefined) throw new BrokerError("bad-address", "A SEND frame has an empty destination");
+    const target: Target = { spelled: Buffer.from(key, "latin1"), first, others };
     if (this.#targets.size >= MOST_TARGETS) {
       const [oldest] = this.#targets.keys();
       if (oldest !== undefined) this.#targets.delete(oldest);

@@ -137,6 +137,7 @@ describe("frames of a STOMP session", () => {
     ["SEND\ndestination:/queue/forbidden\n\n\0", /joe may not/],
     ["SEND\ndestination:/queue/a\npriority:10\n\n\0", /priority:10 is not 0 to 9/],
     ["SEND\ndestination:/queue/a\nretain:maybe\n\n\0", /retain:maybe/],
+    ["SEND\ndestination:/queue/a\nretain:set\n\n\0", /Only topics retain/],
     ["SEND\ndestination:/queue/a\nttl:x\n\n\0", /ttl:x is not/],
     ["SEND\ndestination:/queue/a\ntransaction:t\n\n\0", /SEND names transaction "t", which was not begun/],
     ["SUBSCRIBE\nid:1\n\n\0", /SUBSCRIBE frame has no destination/],
@@ -274,10 +275,31 @@ describe("a STOMP SEND", () => {
     ["topic://x", "/topic/x"],
     ["/exchange/amq.topic/k", "/topic/k"],
     ["/temp-queue/t", "/queue/temp.default-1.t"],
-    ["/queue/a,/topic/b", "/queue/a,/topic/b"],
   ])("to %s is stored as one to %s", async (destination, expected) => {
     const { text } = await sent(`SEND\ndestination:${destination}\n\n\0`);
     expect(text).toBe(`message-id:default-1-1\ndestination:${expected}\n\n\0`);
+  });
+
+  it.each([10, 100_000])(
+    "to a composite is a message of %i bytes for each part, which names that part",
+    async (size) => {
+      const connection = await new World().connect();
+      const body = "x".repeat(size);
+      const text = `SEND\ndestination:/queue/a,/topic/b\nreceipt:1\nk:v\n\n${body}\0`;
+      for (let at = 0; at < text.length; at += 30_000) connection.send(text.slice(at, at + 30_000));
+      expect(connection.client.published.map(({ addresses }) => addresses)).toEqual([["queue a"], ["topic b"]]);
+      expect(connection.client.published.map(({ message }) => frameText(message))).toEqual([
+        `message-id:default-1-1\ndestination:/queue/a\nk:v\n\n${body}\0`,
+        `message-id:default-1-2\ndestination:/topic/b\nk:v\n\n${body}\0`,
+      ]);
+    },
+  );
+
+  it("to a composite with a forbidden part goes nowhere", async () => {
+    const connection = await new World().connect();
+    connection.send("SEND\ndestination:/queue/a,/queue/forbidden\n\n\0");
+    expect(failure(connection)).toMatch(/joe may not/);
+    expect(connection.client.published).toEqual([]);
   });
 
   it("with a temporary reply-to names its global address", async () => {
