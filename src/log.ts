@@ -3,22 +3,12 @@
  *
  *     event -> level -> repeats (at most N of the same per minute, the rest counted) -> secrets and bodies out -> pino
  */
-import { type DestinationStream, destination, type Level, type Logger as Pino, pino, stdSerializers } from "pino";
+import { type DestinationStream, destination, type Level, type Logger, pino, stdSerializers } from "pino";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Config } from "./config/schema.ts";
 
 /** What belongs to an event besides its text. `event` names it where the text is not always the same. */
 export type LogDetails = Readonly<Record<string, unknown>>;
-
-/** Where the broker tells what happens. The text is constant for one kind of event; what varies goes into the details. */
-export interface Logger {
-  trace(details: LogDetails, text: string): void;
-  debug(details: LogDetails, text: string): void;
-  info(details: LogDetails, text: string): void;
-  warn(details: LogDetails, text: string): void;
-  error(details: LogDetails, text: string): void;
-  fatal(details: LogDetails, text: string): void;
-}
 
 /** How a log is set up. */
 export interface LogOptions {
@@ -37,17 +27,8 @@ export async function openLog(options: LogOptions): Promise<Log> {
   const { format } = options.settings;
   const pretty = format === "pretty" || (format === "auto" && options.stream === undefined && process.stderr.isTTY);
   // Synchronous, so that the last words before an exit are not lost.
-  let stream = options.stream ?? destination({ dest: 2, sync: true });
-  if (pretty) {
-    const { default: prettyStream } = await import("pino-pretty");
-    stream = prettyStream({
-      destination: options.stream === undefined ? 2 : lineWriter(options.stream),
-      sync: true,
-      colorize: options.stream === undefined && process.stderr.isTTY,
-      translateTime: "SYS:standard",
-      ignore: "pid,hostname",
-    });
-  }
+  const target: DestinationStream = options.stream ?? destination({ dest: 2, sync: true });
+  const stream = pretty ? await prettyStream(target, options.stream === undefined && process.stderr.isTTY) : target;
   return new Log(
     pino(
       { level: options.settings.level, serializers: { err: stdSerializers.err, cause: stdSerializers.err } },
@@ -57,8 +38,11 @@ export async function openLog(options: LogOptions): Promise<Log> {
   );
 }
 
-function lineWriter(stream: DestinationStream): { write(line: string): void } {
-  return { write: (line) => stream.write(line) };
+/** Loaded only when it is wanted: it takes a tenth of a second. */
+async function prettyStream(target: DestinationStream, colorize: boolean): Promise<DestinationStream> {
+  const { prettyFactory } = await import("pino-pretty");
+  const format = prettyFactory({ colorize, translateTime: "SYS:standard", ignore: "pid,hostname" });
+  return { write: (line) => target.write(format(line) ?? line) };
 }
 
 interface Repeats {
@@ -70,15 +54,18 @@ interface Repeats {
   withheld: number;
 }
 
-/** A log whose settings can be changed while it runs. */
-export class Log implements Logger {
-  private readonly pino: Pino;
+/**
+ * Where the broker tells what happens; its settings can be changed while it runs. The text is constant for one kind of
+ * event; what varies goes into the details.
+ */
+export class Log {
+  private readonly pino: Logger;
   private readonly clock: Clock;
   private perMinute: number;
   private readonly repeats = new Map<string, Repeats>();
   private timer: Timer | undefined = undefined;
 
-  constructor(target: Pino, options: LogOptions) {
+  constructor(target: Logger, options: LogOptions) {
     this.pino = target;
     this.clock = options.clock;
     this.perMinute = options.settings.repeats_per_minute;

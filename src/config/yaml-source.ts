@@ -28,7 +28,11 @@ function read(text: string, originAt: (line: number, column: number) => Origin):
     return originAt(line, col);
   };
   const problems: Problem[] = [];
+  let lost = false;
   for (const error of [...document.errors, ...document.warnings]) {
+    // Once the parser has lost its place, every word after it is unexpected.
+    if (error.code === "UNEXPECTED_TOKEN" && lost) continue;
+    lost ||= error.code === "UNEXPECTED_TOKEN";
     problems.push({ origin: at(error.pos[0]), text: syntaxText(error, text) });
   }
   const given = problems.length > 0 ? undefined : new Walk(document, at, problems).convert(document.contents, 0, 0);
@@ -48,8 +52,7 @@ class Walk {
   }
 
   convert(node: unknown, offset: number, depth: number): Given {
-    if (isAlias(node))
-      return this.convertAlias(node.source, node.resolve(this.document), node.range?.[0] ?? offset, depth);
+    if (isAlias(node)) return this.convertAlias(node.resolve(this.document), node.range?.[0] ?? offset, depth);
     if (isMap(node)) return this.convertMap(node.items, node.range?.[0] ?? offset, depth);
     if (isSeq(node)) {
       const start = node.range?.[0] ?? offset;
@@ -61,9 +64,12 @@ class Walk {
     return { kind: "scalar", value: null, origin: this.at(offset) };
   }
 
-  private convertAlias(name: string, target: unknown, offset: number, depth: number): Given {
+  private convertAlias(target: unknown, offset: number, depth: number): Given {
     if (target === undefined) {
-      this.problems.push({ origin: this.at(offset), text: `the alias *${name} refers to nothing above it` });
+      this.problems.push({
+        origin: this.at(offset),
+        text: "an alias that refers to nothing above it; text that starts with * must be in quotes",
+      });
       return { kind: "scalar", value: null, origin: this.at(offset) };
     }
     return this.convert(target, offset, depth + 1);
@@ -99,7 +105,12 @@ function syntaxText(error: YAMLError, text: string): string {
       return "a second document starts here; a configuration is one document";
     case "TAB_AS_INDENT":
       return "a tab is used to indent; YAML wants spaces";
+    case "TAG_RESOLVE_FAILED":
+      return "a tag that is not known; text that starts with ! must be in quotes";
+    case "UNEXPECTED_TOKEN":
+      return "not valid YAML from here on; look for wrong indentation or an open quote or bracket above";
     default:
-      return `not valid YAML: ${error.message.split("\n")[0]}`;
+      // What follows the parser's colon is a piece of the text, and may be a secret.
+      return `not valid YAML: ${error.message.split(/\n|(?<=\w): /)[0]}`;
   }
 }

@@ -1,0 +1,264 @@
+import { describe, expect, it, vi } from "vitest";
+import { BrokerError } from "../core/errors.ts";
+import { Output } from "../core/output.ts";
+import type { Peer } from "../core/protocol.ts";
+import { defaultConfig } from "../src/config/load.ts";
+import type { Config } from "../src/config/schema.ts";
+import { ConfiguredLogin, isLoopback } from "../src/login.ts";
+import * as passwords from "../src/password.ts";
+import { VirtualClock } from "./support/virtual-clock.ts";
+
+const HERE = "127.0.0.1:50312";
+const AWAY = "10.1.2.3:50312";
+const annHash = await passwords.hashPassword("ann's");
+
+function peer(remoteAddress: string): Peer {
+  return {
+    id: "test",
+    output: new Output(1024, () => {}),
+    remoteAddress,
+    localAddress: "127.0.0.1:1",
+    listener: "test",
+    transport: "tcp",
+    subprotocol: undefined,
+    lastReceivedAt: 0,
+    lastWrittenAt: 0,
+    pause() {},
+    resume() {},
+    close() {},
+    identify() {},
+  };
+}
+
+function security(guest: Partial<Config["security"]["guest"]> = {}): Config["security"] {
+  return {
+    users: {
+      ann: { password_hash: annHash, groups: ["traders"] },
+      bob: { password: "bob's", groups: [] },
+    },
+    guest: { ...defaultConfig("/").security.guest, ...guest },
+  };
+}
+
+function authenticator(settings = security()) {
+  const clock = new VirtualClock();
+  const login = new ConfiguredLogin(settings, clock);
+  const attempt = (user?: string, password?: string, address = AWAY) =>
+    login.login({ user, password, peer: peer(address) });
+  return { login, clock, attempt };
+}
+
+/** The text of the refusal. */
+async function refusal(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt;
+  } catch (error) {
+    if (error instanceof BrokerError && error.code === "not-authenticated") return error.message;
+    throw error;
+  }
+  throw new Error("The login was accepted");
+}
+
+describe("a user", () => {
+  it("logs in with the password that was hashed, from anywhere", async () => {
+    const { attempt } = authenticator();
+    expect(await attempt("ann", "ann's")).toEqual({ user: "ann", groups: ["traders"] });
+  });
+
+  it("logs in with the password that stands in the configuration", async () => {
+    const { attempt } = authenticator();
+    expect(await attempt("bob", "bob's")).toEqual({ user: "bob", groups: [] });
+    await refusal(attempt("bob", "ann's"));
+  });
+
+  it("is refused in the same words whether the user or the password is wrong", async () => {
+    const { attempt } = authenticator();
+    const texts = await Promise.all([
+      refusal(attempt("ann", "wrong")),
+      refusal(attempt("nobody", "ann's")),
+      refusal(attempt("ann", undefined)),
+      refusal(attempt(undefined, "ann's")),
+      refusal(attempt("guest", "wrong", HERE)),
+    ]);
+    expect(new Set(texts)).toEqual(new Set(["The user name or the password is not accepted"]));
+  });
+
+  it("costs one check of a hash, whether there is such a user or not", async () => {
+    const verify = vi.spyOn(passwords, "verifyPassword");
+    const { attempt } = authenticator();
+    for (const [user, password] of [
+      ["ann", "wrong"],
+      ["bob", "wrong"],
+      ["nobody", "wrong"],
+      ["guest", "wrong"],
+    ] as const) {
+      verify.mockClear();
+      await refusal(attempt(user, password));
+      expect(verify, user).toHaveBeenCalledTimes(1);
+    }
+    verify.mockRestore();
+  });
+
+  it("called like a method of every object is not there", async () => {
+    await refusal(authenticator().attempt("constructor", "x"));
+    await refusal(authenticator().attempt("__proto__", "x"));
+  });
+
+  it("called like the guest comes before the guest", async () => {
+    const { attempt } = authenticator({ ...security(), users: { guest: { password: "own", groups: ["g"] } } });
+    expect(await attempt("guest", "own")).toEqual({ user: "guest", groups: ["g"] });
+    await refusal(attempt("guest", "guest", HERE));
+  });
+});
+
+describe("many logins with the same credentials", () => {
+  it("share one check while it runs, and need none for a minute after", async () => {
+    const verify = vi.spyOn(passwords, "verifyPassword");
+    const { attempt, clock } = authenticator();
+    await Promise.all(Array.from({ length: 1000 }, () => attempt("ann", "ann's")));
+    expect(verify).toHaveBeenCalledTimes(1);
+    clock.advance(59_999);
+    await attempt("ann", "ann's");
+    expect(verify).toHaveBeenCalledTimes(1);
+    clock.advance(1);
+    await attempt("ann", "ann's");
+    expect(verify).toHaveBeenCalledTimes(2);
+    verify.mockRestore();
+  });
+
+  it("are not remembered when they fail", async () => {
+    const verify = vi.spyOn(passwords, "verifyPassword");
+    const { attempt } = authenticator();
+    await refusal(attempt("ann", "wrong"));
+    await refusal(attempt("ann", "wrong"));
+    expect(verify).toHaveBeenCalledTimes(2);
+    verify.mockRestore();
+  });
+});
+
+it("more logins than can wait are refused at once, and the others are not disturbed", async () => {
+  const verify = vi.spyOn(passwords, "verifyPassword");
+  const checks: ((right: boolean) => void)[] = [];
+  let running = 0;
+  let most = 0;
+  verify.mockImplementation(async () => {
+    most = Math.max(most, ++running);
+    const right = await new Promise<boolean>((resolve) => checks.push(resolve));
+    running--;
+    return right;
+  });
+  const { attempt } = authenticator();
+  const texts = Array.from({ length: 300 }, (_, n) => refusal(attempt(`user${n}`, "x")));
+  const refused = await Promise.all(texts.slice(258));
+  expect(new Set(refused)).toEqual(new Set(["Too many logins are being checked; try again in a moment"]));
+  let settled = 0;
+  const others = texts.slice(0, 258).map((text) => text.then(() => settled++));
+  while (settled < 258) {
+    for (const check of checks.splice(0)) check(false);
+    await Promise.resolve();
+  }
+  await Promise.all(others);
+  expect(most).toBe(2);
+  verify.mockRestore();
+});
+
+describe("a changed configuration", () => {
+  it("is what the next login is checked against, whatever was remembered", async () => {
+    const { login, attempt } = authenticator();
+    await attempt("ann", "ann's");
+    login.reload({ ...security(), users: {} });
+    await refusal(attempt("ann", "ann's"));
+  });
+
+  it("is also what a login is checked against that was under way", async () => {
+    const { login, attempt } = authenticator();
+    const underWay = refusal(attempt("ann", "ann's"));
+    login.reload({ ...security(), users: {} });
+    await underWay;
+  });
+});
+
+describe("a guest", () => {
+  it.each([
+    ["guest", "guest"],
+    [undefined, undefined],
+    ["", ""],
+  ])("logs in from this machine with %j and %j", async (user, password) => {
+    const { attempt } = authenticator();
+    expect(await attempt(user, password, HERE)).toEqual({ user: "guest", groups: [] });
+    expect(await attempt(user, password, "[::1]:50312")).toEqual({ user: "guest", groups: [] });
+  });
+
+  it("from another machine is told which setting lets guests in", async () => {
+    const { attempt } = authenticator();
+    expect(await refusal(attempt("guest", "guest"))).toContain("security.guest.loopback_only");
+    expect(await refusal(attempt(undefined, undefined))).toContain("security.guest.loopback_only");
+  });
+
+  it("from another machine is let in when that is configured", async () => {
+    const { attempt } = authenticator(security({ loopback_only: false, name: "visitor", password: "welcome" }));
+    expect(await attempt("visitor", "welcome")).toEqual({ user: "visitor", groups: [] });
+    expect(await attempt(undefined, undefined)).toEqual({ user: "visitor", groups: [] });
+    await refusal(attempt("guest", "guest"));
+  });
+
+  it("is refused when guests are off, and told so only without credentials", async () => {
+    const { attempt } = authenticator(security({ enabled: false }));
+    expect(await refusal(attempt(undefined, undefined, HERE))).toContain("security.guest.enabled");
+    expect(await refusal(attempt("guest", "guest", HERE))).toBe("The user name or the password is not accepted");
+  });
+});
+
+describe("an address of this machine", () => {
+  it.each([
+    "127.0.0.1:1",
+    "127.255.0.9:65535",
+    "127.0.0.1",
+    "[::1]:1",
+    "::1",
+    "::1:50312",
+    "[::ffff:127.0.0.1]:5",
+    "::ffff:127.0.0.1:50312",
+  ])("is %s", (address) => expect(isLoopback(address)).toBe(true));
+
+  it.each([
+    "10.0.0.1:1",
+    "128.0.0.1:1",
+    "[::2]:1",
+    "[::ffff:10.0.0.1]:1",
+    "fe80::1%lo:1",
+    "localhost:1",
+    "",
+    ":1",
+    "127.0.0.1.example:1",
+    "1.127.0.0.1",
+  ])("is not %j", (address) => expect(isLoopback(address)).toBe(false));
+});
+
+describe("a stored password", () => {
+  it("matches its password only, in either way to write an accent", async () => {
+    const text = await passwords.hashPassword("caf\u00e9");
+    const stored = passwords.parsePasswordHash(text);
+    if (stored === undefined) throw new Error(`Not read: ${text}`);
+    expect(await passwords.verifyPassword("cafe\u0301", stored)).toBe(true);
+    expect(await passwords.verifyPassword("cafe", stored)).toBe(false);
+  });
+
+  it("is another each time", async () => {
+    expect(await passwords.hashPassword("x")).not.toBe(await passwords.hashPassword("x"));
+  });
+
+  it.each([
+    "",
+    "plain",
+    "scrypt$16384$8$1$c2FsdHNhbHQ=",
+    "scrypt$16383$8$1$c2FsdHNhbHQ=$MDEyMzQ1Njc4OWFiY2RlZg==",
+    "scrypt$16384$8$1$c2FsdA==$MDEyMzQ1Njc4OWFiY2RlZg==",
+    "scrypt$16384$8$1$c2FsdHNhbHQ=$MDEyMw==",
+    "scrypt$16777216$8$1$c2FsdHNhbHQ=$MDEyMzQ1Njc4OWFiY2RlZg==",
+    "scrypt$16384$8$99$c2FsdHNhbHQ=$MDEyMzQ1Njc4OWFiY2RlZg==",
+    "bcrypt$16384$8$1$c2FsdHNhbHQ=$MDEyMzQ1Njc4OWFiY2RlZg==",
+  ])("is not read from %j", (text) => {
+    expect(passwords.parsePasswordHash(text)).toBeUndefined();
+  });
+});
