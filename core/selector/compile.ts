@@ -1,3 +1,4 @@
+import type { Message } from "../message.ts";
 import { comparison, membership } from "./comparison.ts";
 import { type LikePattern, likeMatcher } from "./like.ts";
 import { type ArithmeticOperator, calculate, type Numeric, negative } from "./numeric.ts";
@@ -71,7 +72,7 @@ function compileNull(operand: Operand): Test {
       return (message) => truth(ask(message) === UNKNOWN);
     }
     default: {
-      const read: (message: Parameters<NumberReader>[0]) => unknown = operand.read;
+      const read: (message: Message) => unknown = operand.read;
       return (message) => {
         const value = read(message);
         return value === null || value === undefined ? TRUE : FALSE;

@@ -2,8 +2,11 @@ import type { Message } from "../message.ts";
 
 /** SQL's three truth values; AND is the least of two, OR the greatest, NOT the sign turned round. */
 export type Truth = typeof FALSE | typeof UNKNOWN | typeof TRUE;
+/** No. */
 export const FALSE = -1;
+/** Nobody can tell: something was null, or of another type than what it met. */
 export const UNKNOWN = 0;
+/** Yes: the only value that selects. */
 export const TRUE = 1;
 
 /** A condition: known when it was compiled, or asked of each message. */

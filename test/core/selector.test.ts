@@ -487,6 +487,8 @@ describe("a selector that cannot be read", () => {
     const text = `${"(".repeat(100)}n = 5${")".repeat(100)}`;
     expect(compileSelector(text).matches(messageWith(() => content))).toBe(true);
     expect(refusal(`(${text})`)).toContain("position 101");
+    const side = "NOT (-(-n) = 6) AND ".repeat(200);
+    expect(compileSelector(`${side}yes`).matches(messageWith(() => content))).toBe(true);
   });
 });
 
@@ -504,6 +506,10 @@ describe("a selector of great length", () => {
   it("may chain thousands of operations, and its integers do not grow without end", () => {
     expect(evaluate(`${"n+".repeat(4000)}0 = 20000`, message)).toBe(true);
     expect(evaluate(`${"small*".repeat(2500)}1 > 1e300`, message)).toBe(true);
+    const rounded = `${"small*".repeat(60)}1`;
+    expect(evaluate(`${rounded} + 1 = ${rounded}`, message)).toBe(true);
+    const exact = `${"small*".repeat(50)}1`;
+    expect(evaluate(`${exact} + 1 = ${exact}`, message)).toBe(false);
   });
 
   it("does not search again and again for a hard LIKE pattern", () => {
