@@ -20,6 +20,7 @@ export class Ledger {
   consumed = 0;
   /** Deliveries made, repeated ones included. */
   delivered = 0;
+  deliveredBytes = 0;
   /** Deliveries that came back. */
   returned = 0;
   readonly lost = new Map<LossReason, number>();

@@ -26,6 +26,10 @@ const DISPATCH_STEPS = 4096;
 const PIECE_BYTES = 256 * 1024;
 /** Network chunks that young messages may keep alive before they are copied out. */
 const PINNED_BYTES = 4 * 1024 * 1024;
+/** Over how long the rate of deliveries is measured that decides whether publishers wait for consumers. */
+const RATE_WINDOW_MS = 50;
+/** How long publishers wait for consumers that keep up, at most. */
+const LONGEST_WAIT_MS = 100;
 /** The batch number of an entry read back: on disk for long. */
 const LONG_DURABLE = -1;
 
@@ -70,6 +74,11 @@ export class Queue {
   private lastRange: Range | undefined = undefined;
   private dispatching = false;
   private trims = 0;
+  /** When the measured rate of deliveries began, and the bytes delivered until then. */
+  private rateSince = 0;
+  private rateFrom = 0;
+  /** Whether consumers kept up when it was last measured. */
+  private quick = false;
   /** Grows when everything is thrown away, so that a load under way finds out. */
   private generation = 0;
   private firstFresh: Entry | undefined = undefined;
@@ -158,6 +167,7 @@ export class Queue {
     const taker = this.tail.parked > 0 ? this.takerAtTail(message) : undefined;
     if (taker !== undefined && !taker.subscription.settling) {
       ledger.delivered++;
+      ledger.deliveredBytes += size;
       ledger.consumed++;
       this.sequence++;
       taker.subscription.take(message, undefined, 0);
@@ -329,7 +339,12 @@ export class Queue {
     if (message.expiresAt !== 0) this.watchExpiry(entry, message.expiresAt);
     const share = this.engine.memoryShare(this.policy.memoryBytes);
     const overfull = this.inMemory > share;
-    if (this.policy.persistent && ((message.durable && !this.temporary) || overfull)) {
+    const durable = message.durable && !this.temporary;
+    if (overfull && !durable && this.waitsForConsumers(share)) {
+      this.noteFresh(entry, message);
+      return;
+    }
+    if (this.policy.persistent && (durable || overfull)) {
       if (this.key === 0) this.persist();
       this.engine.enqueue(this.key, entry);
       if (entry.deliveries > 0) this.engine.redeliver(this.key, entry);
@@ -339,6 +354,28 @@ export class Queue {
     if (!overfull) return;
     this.engine.overfull.add(this);
     if (!this.policy.persistent) this.gate.close();
+  }
+
+  /**
+   * True when consumers are so quick that it is better to let publishers wait for them a moment than to write to the
+   * store what is read back at once.
+   */
+  private waitsForConsumers(share: number): boolean {
+    if (this.gate.closed) return this.inMemory < share * 2;
+    const now = this.engine.clock.now();
+    const elapsed = now - this.rateSince;
+    if (elapsed >= RATE_WINDOW_MS) {
+      const perMs = (this.ledger.deliveredBytes - this.rateFrom) / elapsed;
+      this.quick = elapsed < LONGEST_WAIT_MS * 10 && perMs * LONGEST_WAIT_MS >= share;
+      this.rateSince = now;
+      this.rateFrom = this.ledger.deliveredBytes;
+    }
+    if (!this.quick) return false;
+    this.gate.close();
+    this.engine.clock.after(LONGEST_WAIT_MS, () => {
+      if (this.policy.persistent) this.gate.open();
+    });
+    return true;
   }
 
   private noteFresh(entry: Entry, message: Message): void {
@@ -431,6 +468,7 @@ export class Queue {
 
   private hand(entry: Entry, message: Message, link: Link): void {
     this.ledger.delivered++;
+    this.ledger.deliveredBytes += entry.size;
     if (link.subscription.settling) {
       entry.holder = link;
       link.held++;

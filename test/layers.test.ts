@@ -28,7 +28,8 @@ function sources(directory: string): string[] {
 
 function imports(file: string): string[] {
   const text = readFileSync(join(ROOT, file), "utf8");
-  return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1] ?? "");
+  const found = /^(?:import|export)\b[^"'`;]*"([^"]+)"|\bimport\("([^"]+)"\)/gm;
+  return [...text.matchAll(found)].map((match) => match[1] ?? match[2] ?? "");
 }
 
 const files = ["core", "store", "protocols", "src"].flatMap(sources);

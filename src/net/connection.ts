@@ -173,6 +173,7 @@ export abstract class Connection implements Peer, Flushable {
       received: this.bytesReceived,
       written: this.bytesWritten,
       reason: this.#reason,
+      event: `connection closed: ${this.#reason}`,
     };
     try {
       this.#session?.closed(this.#reason);
