@@ -190,6 +190,26 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect(h.bodies(Q)).toEqual(["2:m2"]);
   });
 
+  test.each(["still gathers", "is being written"])(
+    "a settlement and a delivery count that are not on disk yet outlive the release of all else: the batch %s",
+    async (state) => {
+      const entries = h.enqueue(Q, testEntry(1), testEntry(2), testEntry(3));
+      await h.commit();
+      const [first, second, third] = entries;
+      if (first) h.store.dequeue(Q, first);
+      if (second) {
+        second.deliveries = 5;
+        h.store.redeliver(Q, second);
+      }
+      if (state === "is being written") h.turn();
+      for (const entry of [second, third]) if (entry) h.store.release(Q, entry);
+      expect(h.load(Q).entries.map((entry) => [entry.sequence, entry.deliveries])).toEqual([
+        [2, 5],
+        [3, 0],
+      ]);
+    },
+  );
+
   test("an entry whose message left memory can be settled, and the sums stay right", async () => {
     const entries = h.enqueue(Q, ...[1, 2, 3].map((n) => testEntry(n, testMessage({ body: "z".repeat(n * 10) }))));
     await h.commit();
