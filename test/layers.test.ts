@@ -28,7 +28,8 @@ function sources(directory: string): string[] {
 
 function imports(file: string): string[] {
   const text = readFileSync(join(ROOT, file), "utf8");
-  const found = /^(?:import|export)\b[^"'`;]*"([^"]+)"|\bimport\("([^"]+)"\)/gm;
+  // Ordinary imports begin a line; `[^"]*?` may span the lines of a list of names, but never a string before `from`.
+  const found = /^(?:import|export)\s+(?:[^"'`;=()]*?\sfrom\s+)?"([^"]+)"|\bimport\("([^"]+)"\)/gm;
   return [...text.matchAll(found)].map((match) => match[1] ?? match[2] ?? "");
 }
 
