@@ -1,5 +1,5 @@
 import { nearest } from "../config/nearest.ts";
-import { complain, EXIT, print, UsageError } from "./arguments.ts";
+import { complain, EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import { packageVersion } from "./package.ts";
 
 /** One command of `delos`; each is in a module of its own, which is loaded when it is needed. */
@@ -29,7 +29,8 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
 
 const version: Command = {
   help: "Usage: delos version\n\nPrints the version.",
-  run() {
+  run(args) {
+    readOptions(args, {});
     print(`delos ${packageVersion()} (node ${process.versions.node})`);
     return Promise.resolve(EXIT.ok);
   },

@@ -8,7 +8,6 @@ import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from 
 import type { Command } from "./commands.ts";
 import { packageVersion } from "./package.ts";
 import { configSources } from "./sources.ts";
-import { startFailure } from "./start-failure.ts";
 import { welcome } from "./welcome.ts";
 
 /** How long something forgotten may keep the process once the broker has stopped. */
@@ -38,6 +37,7 @@ while the broker runs; the log says what needs a restart.`,
     for (const warning of loaded.warnings) log.warn({}, warning);
     const server = await start(loaded.config, log);
     if (server === undefined) return EXIT.failed;
+    log.info({ listeners: server.listeners, directory: server.directory }, "ready");
     // Whoever reads the lines below may stop reading.
     process.stdout.on("error", () => {});
     print(...welcome(loaded.config, server, packageVersion()));
@@ -53,9 +53,9 @@ async function start(config: Config, log: Log): Promise<RunningServer | undefine
     const { startServer } = await import("../server.ts");
     return await startServer(config, log);
   } catch (error) {
-    const { sentence, expected } = startFailure(error, config);
-    complain(`delos serve: ${sentence}`);
-    if (!expected) log.error({ err: error }, "the broker did not start");
+    complain(`delos serve: ${error instanceof Error ? error.message : String(error)}`);
+    // A plain Error is a sentence for the operator; anything else is a fault of the broker, whose stack is worth having.
+    if (!(error instanceof Error) || error.constructor !== Error) log.error({ err: error }, "the broker did not start");
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-import type { Config } from "../config/schema.ts";
+import { type Config, PROTOCOLS } from "../config/schema.ts";
 import type { RunningServer } from "../server.ts";
 
 /** What a started broker says: what it listens on, where the data is, and commands to try it with. */
@@ -11,7 +11,7 @@ export function welcome(
   const listening = server.listeners.map(({ name, host, port }) => {
     const spoken = config.listeners[name]?.protocols ?? [];
     const webSocket = config.listeners[name]?.websocket.enabled === true ? ", also over WebSocket" : "";
-    return `  ${name.padEnd(width)}  ${address(host, port)}  ${spoken.length === 0 ? "every protocol" : spoken.join(", ")}${webSocket}`;
+    return `  ${name.padEnd(width)}  ${address(host, port)}  ${(spoken.length === 0 ? PROTOCOLS : spoken).join(", ")}${webSocket}`;
   });
   return [
     `Delos ${version}, broker "${config.broker.name}", is ready.`,

@@ -9,7 +9,7 @@ import { Type } from "typebox";
 import { type Bytes, type Milliseconds, UNIT_PATTERNS, type Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
-const PROTOCOLS = ["stomp"] as const;
+export const PROTOCOLS = ["stomp"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
 const CLOSED = { additionalProperties: false };
