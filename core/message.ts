@@ -19,6 +19,8 @@ export interface Content {
   readonly groupSequence: number | undefined;
   readonly bodyKind: BodyKind;
   readonly properties: ReadonlyMap<string, PropertyValue>;
+  /** What the sender's protocol calls the fields above, for selectors only: it never travels to another protocol. */
+  readonly aliases?: ReadonlyMap<string, PropertyValue>;
 }
 
 /** One protocol's encoding of a message; the same object for all messages of that protocol. */

@@ -4,8 +4,9 @@ import type { Message, PropertyValue } from "../message.ts";
 export type Reader = (message: Message) => PropertyValue | undefined;
 
 /**
- * What an identifier stands for: the JMS header of that name, else the application property. The five headers that
- * the envelope has are answered without taking the message apart.
+ * What an identifier stands for: the JMS header of that name, else the application property, else what the sender's
+ * protocol calls a field of its own. The five headers that the envelope has are answered without taking the message
+ * apart.
  */
 export function readerOf(name: string): Reader {
   switch (name) {
@@ -34,6 +35,6 @@ export function readerOf(name: string): Reader {
     case "JMSXUserID":
       return (message) => message.content.userId;
     default:
-      return (message) => message.content.properties.get(name);
+      return ({ content }) => content.properties.get(name) ?? content.aliases?.get(name);
   }
 }

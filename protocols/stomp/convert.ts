@@ -97,6 +97,8 @@ function open(message: Message): Content {
       return bodyKind(headers, message);
     },
     properties,
+    // A STOMP client that selects by `content-type` or `priority` means the header.
+    aliases: headers,
   };
 }
 
