@@ -100,15 +100,16 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Sets the retained message of the topics of a route, or with undefined removes it. Publishes nothing. */
   retain(route: Route, message: Message | undefined, transaction?: Transaction): void {
+    for (const address of route.addresses) {
+      if (address.kind !== "topic")
+        throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
+    }
     if (transaction !== undefined) {
       this.include(transaction, { do: "retain", route, message });
       return;
     }
     const writes = this.engine.writes;
-    for (const address of route.addresses) {
-      if (address.kind !== "topic") throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
-      this.host.retained.set(address, message);
-    }
+    for (const address of route.addresses) this.host.retained.set(address, message);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
   }
 
@@ -200,8 +201,8 @@ export class Client implements GateWaiter, TransactionOwner {
     this.closed = true;
     this.gate?.leave(this);
     this.gate = undefined;
-    for (const subscription of [...this.subscriptions]) subscription.close();
-    for (const transaction of [...this.transactions]) transaction.abort();
+    for (const subscription of this.subscriptions) subscription.close();
+    for (const transaction of this.transactions) transaction.abort();
     for (const address of this.temporaries.values()) this.host.removeTemporary(address);
     this.confirms = [];
     this.confirmsFrom = 0;

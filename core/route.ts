@@ -36,6 +36,13 @@ export class Route {
     return closed;
   }
 
+  /** Looks up again what was deleted meanwhile. Throws what `resolve` throws. */
+  renewAll(): void {
+    for (const [index, destination] of this.destinations.entries()) {
+      if (destination.deleted) this.renew(index);
+    }
+  }
+
   private renew(index: number): Destination {
     const address = this.addresses[index];
     if (address === undefined) throw new RangeError(`A route of ${this.addresses.length} has no destination ${index}`);

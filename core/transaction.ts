@@ -10,7 +10,12 @@ import type { Subscription } from "./subscription.ts";
 export type Work =
   | { readonly do: "publish"; readonly route: Route; readonly message: Message }
   | { readonly do: "retain"; readonly route: Route; readonly message: Message | undefined }
-  | { readonly do: "settle"; readonly subscription: Subscription; readonly delivery: Delivery; readonly outcome: Outcome };
+  | {
+      readonly do: "settle";
+      readonly subscription: Subscription;
+      readonly delivery: Delivery;
+      readonly outcome: Outcome;
+    };
 
 /** Who carries a transaction's work out: its client. */
 export interface TransactionOwner {
@@ -53,9 +58,17 @@ export class Transaction {
     this.work.push(work);
   }
 
-  /** Carries everything out. */
+  /** Carries everything out; nothing, when there is no way any more to a destination: then throws BrokerError. */
   commit(): void {
     if (this.ended) return;
+    try {
+      for (const item of this.work) {
+        if (item.do === "publish") item.route.renewAll();
+      }
+    } catch (refusal) {
+      this.abort();
+      throw refusal;
+    }
     const work = this.end();
     this.owner.carryOut(work);
     this.owner.ended(this);
