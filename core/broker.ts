@@ -69,7 +69,12 @@ export class Broker {
     this.random = options.random;
     this.store = options.store;
     this.version = options.version;
-    this.engine = new Engine({ clock: options.clock, random: options.random, store: options.store, memoryLimit: options.memoryBytes });
+    this.engine = new Engine({
+      clock: options.clock,
+      random: options.random,
+      store: options.store,
+      memoryLimit: options.memoryBytes,
+    });
   }
 
   /** Opens the store and builds what it holds again. Rejects with a sentence for the operator. */

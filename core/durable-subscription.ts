@@ -27,11 +27,13 @@ export class DurableSubscription implements TopicTarget {
 
   /** True when these are the filters and the selector it has. */
   isLike(patterns: readonly Pattern[], selector: Selector | undefined): boolean {
-    const texts = (list: readonly Pattern[]): string =>
-      list
-        .map((pattern) => pattern.text)
-        .sort()
-        .join("\n");
     return this.selector?.text === selector?.text && texts(this.patterns) === texts(patterns);
   }
+}
+
+function texts(patterns: readonly Pattern[]): string {
+  return patterns
+    .map((pattern) => pattern.text)
+    .sort()
+    .join("\n");
 }

@@ -48,7 +48,7 @@ export class Gate {
   }
 
   private release(): void {
-    for (const waiter of [...this.waiters]) {
+    for (const waiter of Array.from(this.waiters)) {
       // The first ones to go on may have filled it up again; the others keep their place.
       if (this.isClosed) return;
       if (this.waiters.delete(waiter)) waiter.gateOpened();

@@ -72,7 +72,15 @@ export class Message {
   wireEnd = 0;
   #content: Content | undefined = undefined;
 
-  constructor(format: WireFormat, envelope: Envelope, data: Buffer, start: number, end: number, bodyStart: number, bodyEnd: number) {
+  constructor(
+    format: WireFormat,
+    envelope: Envelope,
+    data: Buffer,
+    start: number,
+    end: number,
+    bodyStart: number,
+    bodyEnd: number,
+  ) {
     this.format = format;
     this.address = envelope.address;
     this.durable = envelope.durable;

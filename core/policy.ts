@@ -2,7 +2,7 @@ import type { Pattern } from "./pattern.ts";
 import type { Address, AddressKind } from "./address.ts";
 
 /** What a topic does with a subscriber that does not keep up. */
-export type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
+type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
 
 /** How a destination behaves. */
 export interface Policy {

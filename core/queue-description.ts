@@ -20,7 +20,13 @@ export type QueueDescription =
 export function describeQueue(description: QueueDescription): string {
   if (description.kind !== "durable") return JSON.stringify(description);
   const { kind, host, id, patterns, selector } = description;
-  return JSON.stringify({ kind, host, id, patterns: patterns.map((pattern) => pattern.text), selector: selector?.text });
+  return JSON.stringify({
+    kind,
+    host,
+    id,
+    patterns: patterns.map((pattern) => pattern.text),
+    selector: selector?.text,
+  });
 }
 
 /** Reads what `describeQueue` wrote. Throws BrokerError("internal") on anything else. */

@@ -50,7 +50,9 @@ export class TopicFeed {
     this.subscription = subscription;
     this.noLocal = noLocal;
     this.makeSpill = makeSpill;
-    this.gate = new Gate(`subscriber ${subscription.client.id}/${subscription.id}`, (task) => engine.clock.endOfTurn(task));
+    this.gate = new Gate(`subscriber ${subscription.client.id}/${subscription.id}`, (task) =>
+      engine.clock.endOfTurn(task),
+    );
   }
 
   /** Messages that came and are neither consumed nor lost: waiting here, or at the consumer unsettled. */

@@ -95,7 +95,10 @@ export class VirtualHost {
   /** Lets a session in. Throws BrokerError when it may not. */
   connect(options: ConnectOptions): Client {
     if (!this.context.access.allows(options.login, "connect", "virtual-host", this.name)) {
-      throw new BrokerError("not-authorized", `User ${options.login.user ?? "(none)"} may not connect to virtual host ${this.name}`);
+      throw new BrokerError(
+        "not-authorized",
+        `User ${options.login.user ?? "(none)"} may not connect to virtual host ${this.name}`,
+      );
     }
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
     const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
@@ -110,11 +113,17 @@ export class VirtualHost {
     if (found !== undefined) return found;
     if (this.temporaries.get(`${address.kind} ${address.name}`) === undefined) {
       if (!this.settings.autoCreate) {
-        throw new BrokerError("not-found", `The ${address.kind} ${address.name} does not exist (auto_create_destinations is off)`);
+        throw new BrokerError(
+          "not-found",
+          `The ${address.kind} ${address.name} does not exist (auto_create_destinations is off)`,
+        );
       }
       this.check(client, "create", address.kind, address.name);
       if (address.levels[0] === "temp" && address.levels.length > 1) {
-        throw new BrokerError("not-found", `The temporary ${address.kind} ${address.name} does not exist: its owner is gone`);
+        throw new BrokerError(
+          "not-found",
+          `The temporary ${address.kind} ${address.name} does not exist: its owner is gone`,
+        );
       }
     }
     return this.create(address);
@@ -126,7 +135,8 @@ export class VirtualHost {
     if (options.attachDurable !== undefined) {
       this.check(client, "consume", "dsub", options.attachDurable);
       const durable = this.durables.get(options.attachDurable);
-      if (durable === undefined) throw new BrokerError("not-found", `There is no durable subscription ${options.attachDurable}`);
+      if (durable === undefined)
+        throw new BrokerError("not-found", `There is no durable subscription ${options.attachDurable}`);
       this.link(subscription, durable.queue, options.selector);
     } else if (options.durable !== undefined) {
       this.link(subscription, this.durable(options.durable, client, options).queue, undefined);
@@ -256,7 +266,10 @@ export class VirtualHost {
     if (pattern.address === undefined) return;
     const owner = this.temporaries.get(`${pattern.kind} ${pattern.address.name}`);
     if (owner !== undefined && owner !== client) {
-      throw new BrokerError("not-authorized", `The temporary ${pattern.kind} ${pattern.address.name} belongs to another session`);
+      throw new BrokerError(
+        "not-authorized",
+        `The temporary ${pattern.kind} ${pattern.address.name} belongs to another session`,
+      );
     }
   }
 
@@ -271,7 +284,9 @@ export class VirtualHost {
   }
 
   private subscribeTopic(subscription: Subscription, pattern: Pattern, options: SubscribeOptions): void {
-    subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () => this.spillQueue(subscription));
+    subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () =>
+      this.spillQueue(subscription),
+    );
     this.bind(subscription.feed, [pattern]);
   }
 
@@ -301,7 +316,10 @@ export class VirtualHost {
   private durable(id: string, client: Client, options: SubscribeOptions): DurableSubscription {
     for (const pattern of options.patterns) {
       if (pattern.kind !== "topic") {
-        throw new BrokerError("bad-request", `A durable subscription is over topics; ${pattern.text} is a queue, which is durable by itself`);
+        throw new BrokerError(
+          "bad-request",
+          `A durable subscription is over topics; ${pattern.text} is a queue, which is durable by itself`,
+        );
       }
       this.checkPattern(pattern, client);
     }
@@ -329,7 +347,12 @@ export class VirtualHost {
 
   private durableQueue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
     const description = describeQueue({ kind: "durable", host: this.name, id, patterns, selector });
-    return new Queue({ engine: this.engine, subject: `durable subscription ${id}`, description, policy: DEFAULT_POLICY });
+    return new Queue({
+      engine: this.engine,
+      subject: `durable subscription ${id}`,
+      description,
+      policy: DEFAULT_POLICY,
+    });
   }
 
   private changeDurable(durable: DurableSubscription, options: SubscribeOptions): void {
@@ -405,7 +428,7 @@ export class VirtualHost {
   }
 
   private cancelLinks(queue: Queue, reason: string): void {
-    for (const link of [...queue.links()]) {
+    for (const link of Array.from(queue.links())) {
       // A consumer of several queues only loses this one.
       const others = link.subscription.links.filter((candidate) => candidate !== link);
       if (others.length === 0 && link.subscription.feed === undefined) {
@@ -454,6 +477,9 @@ export class VirtualHost {
   private checkRoom(): void {
     const count = this.queues.size + this.topics.size + this.durables.size;
     if (count < this.settings.maxDestinations) return;
-    throw new BrokerError("limit", `Virtual host ${this.name} has ${count} destinations, the most it may have (hosts.${this.name}.max_destinations)`);
+    throw new BrokerError(
+      "limit",
+      `Virtual host ${this.name} has ${count} destinations, the most it may have (hosts.${this.name}.max_destinations)`,
+    );
   }
 }

@@ -55,10 +55,7 @@ const RELOADABLE = ["log", "security", "shutdown"];
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
   const login = new ConfiguredLogin(config.security, clock);
-  let fail: (cause: Error) => void = () => {};
-  const failed = new Promise<Error>((resolve) => {
-    fail = resolve;
-  });
+  const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const broker = new Broker({
     clock,
     random: parts.random ?? systemRandom,

@@ -105,7 +105,8 @@ describe("a transaction", () => {
     const client = core.client();
     const transaction = client.core.begin();
     const address = parse("queue:a");
-    const send = (): void => client.core.publish(client.core.route([address]), plainMessage(address, "x".repeat(60)), transaction);
+    const send = (): void =>
+      client.core.publish(client.core.route([address]), plainMessage(address, "x".repeat(60)), transaction);
     send();
     expect(send).toThrow("transactions.max_bytes");
     transaction.commit();

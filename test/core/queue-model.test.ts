@@ -77,7 +77,9 @@ function check(model: Model, real: Real): void {
   expect(found.ledger.consumed).toBe(model.consumed);
   for (const consumer of real.consumers) {
     if (consumer.subscription?.receptive !== true) continue;
-    const waiting = left.filter((item) => item.state === "available" && (consumer.wants ?? item.parity) === item.parity);
+    const waiting = left.filter(
+      (item) => item.state === "available" && (consumer.wants ?? item.parity) === item.parity,
+    );
     expect(waiting, "nothing waits that a receptive consumer wants").toEqual([]);
   }
 }
@@ -96,21 +98,23 @@ function command(name: string, run: (model: Model, real: Real) => void): Command
   };
 }
 
-const send = fc
-  .record({ count: fc.integer({ min: 1, max: 40 }), durable: fc.boolean() })
-  .map(({ count, durable }) =>
-    command(`send ${count}${durable ? " durable" : ""}`, (model, real) => {
-      for (let i = 0; i < count; i++) {
-        const id = model.sent.length;
-        const parity = id % 2 === 0 ? "even" : "odd";
-        model.sent.push({ id, parity, state: "available", deliveries: 0 });
-        real.producer.send("queue:q", String(id), { durable, properties: { parity } });
-      }
-    }),
-  );
+const send = fc.record({ count: fc.integer({ min: 1, max: 40 }), durable: fc.boolean() }).map(({ count, durable }) =>
+  command(`send ${count}${durable ? " durable" : ""}`, (model, real) => {
+    for (let i = 0; i < count; i++) {
+      const id = model.sent.length;
+      const parity = id % 2 === 0 ? "even" : "odd";
+      model.sent.push({ id, parity, state: "available", deliveries: 0 });
+      real.producer.send("queue:q", String(id), { durable, properties: { parity } });
+    }
+  }),
+);
 
 const join = fc
-  .record({ credit: fc.integer({ min: 1, max: 20 }), wants: fc.constantFrom(undefined, undefined, "even", "odd"), settling: fc.boolean() })
+  .record({
+    credit: fc.integer({ min: 1, max: 20 }),
+    wants: fc.constantFrom(undefined, undefined, "even", "odd"),
+    settling: fc.boolean(),
+  })
   .map(({ credit, wants, settling }) =>
     command(`join ${credit} ${wants ?? "any"}${settling ? "" : " auto"}`, (model, real) => {
       if (real.consumers.length >= 5) return;
@@ -177,8 +181,13 @@ describe("a queue against a model of it", () => {
       fc.asyncProperty(
         fc.commands([send, send, join, settle, settle, settle, leave, turn, purge], { maxCommands: 150, size: "max" }),
         async (commands) => {
-          const core = await coreBroker({ host: { policies: [{ pattern: parsePattern("queue:**"), memoryBytes, autoDeleteAfterMs: 0 }] } });
-          await fc.asyncModelRun(() => ({ model: new Model(), real: { core, producer: core.client(), consumers: [] } }), commands);
+          const core = await coreBroker({
+            host: { policies: [{ pattern: parsePattern("queue:**"), memoryBytes, autoDeleteAfterMs: 0 }] },
+          });
+          await fc.asyncModelRun(
+            () => ({ model: new Model(), real: { core, producer: core.client(), consumers: [] } }),
+            commands,
+          );
         },
       ),
       { numRuns: 60 },

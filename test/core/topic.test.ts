@@ -7,7 +7,9 @@ describe("a topic", () => {
     const core = await coreBroker();
     const client = core.client();
     client.send("topic:a.b", "early");
-    const [exact, one, rest] = ["topic:a.b", "topic:a.*", "topic:**"].map((pattern) => client.subscribe(pattern, { settling: false }));
+    const [exact, one, rest] = ["topic:a.b", "topic:a.*", "topic:**"].map((pattern) =>
+      client.subscribe(pattern, { settling: false }),
+    );
     core.settle();
     client.send("topic:a.b", "1");
     client.send("topic:a.c", "2");

@@ -70,11 +70,10 @@ export async function startBrokerProcess(directory: string, settings: readonly s
     "log.format=json",
     ...settings,
   ];
-  const child = spawn(
-    process.execPath,
-    ["src/main.ts", "serve", ...sets.flatMap((set) => ["--set", set])],
-    { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
-  );
+  const child = spawn(process.execPath, ["src/main.ts", "serve", ...sets.flatMap((set) => ["--set", set])], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
   const gone = new Promise<number | null>((done) => child.once("exit", (code) => done(code)));
   const port = await new Promise<number>((done, fail) => {

@@ -51,7 +51,9 @@ export interface MessageOptions {
 }
 
 export function plainMessage(address: Address, body: string, options: MessageOptions = {}): Message {
-  const head = Object.entries(options.properties ?? {}).map(([name, value]) => `${name}=${value}\n`).join("");
+  const head = Object.entries(options.properties ?? {})
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
   const data = Buffer.from(`${head}\n${body}`);
   const bodyStart = Buffer.byteLength(head) + 1;
   const envelope = {
@@ -122,7 +124,10 @@ export class TestClient implements ClientListener {
     this.core.publish(this.core.route([address]), plainMessage(address, body, options));
   }
 
-  subscribe(destinations: string, options: Partial<SubscribeOptions> = {}): { subscription: Subscription; got: Collector } {
+  subscribe(
+    destinations: string,
+    options: Partial<SubscribeOptions> = {},
+  ): { subscription: Subscription; got: Collector } {
     const got = new Collector();
     const subscription = this.core.subscribe({
       patterns: destinations === "" ? [] : destinations.split(" ").map(parsePattern),
@@ -196,7 +201,8 @@ export async function coreBroker(
 ): Promise<CoreBroker> {
   const clock = options.clock ?? new VirtualClock();
   const store =
-    options.store ?? new MemoryStore({ formats: testFormats, addresses: (name, kind) => canonical.parse(kind, name), clock });
+    options.store ??
+    new MemoryStore({ formats: testFormats, addresses: (name, kind) => canonical.parse(kind, name), clock });
   const failures: Error[] = [];
   const broker = new Broker({
     clock,

@@ -6,7 +6,7 @@ export async function eventually<T>(check: () => T | Promise<T>, timeoutMs = 10_
     try {
       const result = await check();
       if (result !== false) return result;
-      failure = new Error(`Still not so after ${timeoutMs} ms: ${check}`);
+      failure = new Error(`Still not so after ${timeoutMs} ms: ${check.toString()}`);
     } catch (error) {
       failure = error;
     }
