@@ -99,20 +99,21 @@ export class StompSubscription implements Consumer {
     if (this.#form !== undefined) this.#owner.wire.release(this.#form);
   }
 
-  /** Takes the deliveries that an ACK or NACK of this tag is about. False when none waits under it. */
-  settle(tag: number, each: (delivery: Delivery) => void): boolean {
+  /** Takes the delivery of this tag; undefined when none waits under it. */
+  take(tag: number): Delivery | undefined {
+    const delivery = this.#window?.take(tag);
+    if (this.#ids !== undefined) this.#forget(tag);
+    return delivery;
+  }
+
+  /** Takes all deliveries up to this tag, in order. False when none waits under it. */
+  takeUpTo(tag: number, each: (delivery: Delivery) => void): boolean {
     const window = this.#window;
     if (window === undefined || !window.has(tag)) return false;
-    if (this.mode === "client") {
-      window.takeUpTo(tag, (delivery, taken) => {
-        this.#forget(taken);
-        each(delivery);
-      });
-      return true;
-    }
-    const delivery = window.take(tag);
-    this.#forget(tag);
-    if (delivery !== undefined) each(delivery);
+    window.takeUpTo(tag, (delivery, taken) => {
+      this.#forget(taken);
+      each(delivery);
+    });
     return true;
   }
 

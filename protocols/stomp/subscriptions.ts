@@ -3,12 +3,15 @@ import { type Outcome, ProtocolError } from "../../core/protocol.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import type { Frame } from "./frame.ts";
+import { readNumber } from "./bytes.ts";
 import { type Credit, readCredit, readPrefetch } from "./credit.ts";
 import { parseSource } from "./destination.ts";
 import { headerNumber } from "./header-names.ts";
 import { type AckMode, StompSubscription, type SubscriptionOwner } from "./subscription.ts";
 
 const ID = headerNumber("id");
+const CREDIT = headerNumber("credit");
+const DASH = 45;
 
 /** How many subscriptions a session may have, and what each may be sent ahead of its ACKs. */
 export interface SubscriptionLimits {
@@ -97,10 +100,10 @@ export class Subscriptions {
 
   /** ACK and NACK. */
   onAck(frame: Frame, outcome: Outcome, transaction: Transaction | undefined): void {
-    const credit = frame.header("credit");
+    const credit = frame.find(CREDIT) < 0 ? undefined : frame.header("credit");
     if (this.#owner.version === "1.2") {
-      const id = frame.header("id");
-      if (id !== undefined) this.#ackByTag(frame, id, outcome, transaction, credit);
+      const place = frame.find(ID);
+      if (place >= 0) this.#ackByTag(frame, place, outcome, transaction, credit);
       else if (credit !== undefined) grant(this.#named(frame), credit);
       else throw new ProtocolError(`A ${frame.command} frame has no id header (the ack header of the message)`);
       return;
@@ -134,21 +137,27 @@ export class Subscriptions {
 
   #ackByTag(
     frame: Frame,
-    id: string,
+    place: number,
     outcome: Outcome,
     transaction: Transaction | undefined,
     credit: string | undefined,
   ): void {
-    const match = /^([1-9]\d{0,9})-([1-9]\d{0,15})$/.exec(id);
-    const number = match === null ? 0 : Number(match[1]);
+    // `<subscription number>-<tag>`, as `writeHead` wrote it; read in place, as there is one for every message.
+    const { data } = frame;
+    const start = frame.valueStart(place);
+    const end = frame.valueEnd(place);
+    const dash = data.indexOf(DASH, start);
+    const inside = dash > start && dash < end;
+    const number = inside ? readNumber(data, start, dash) : -1;
+    const tag = inside ? readNumber(data, dash + 1, end) : -1;
     const subscription = this.#byNumber.get(number);
     if (subscription === undefined) {
       // After UNSUBSCRIBE the messages that were on their way may still be acknowledged; they went to others.
-      if (number > 0 && number <= this.#lastNumber) return;
-      throw unknownMessage(frame, "id", id);
+      if (number > 0 && tag > 0 && number <= this.#lastNumber) return;
+      throw unknownMessage(frame, "id", frame.value(place));
     }
     if (credit !== undefined) grant(subscription, credit);
-    if (!this.#settle(subscription, Number(match?.[2]), outcome, transaction)) throw unknownMessage(frame, "id", id);
+    if (!this.#settle(subscription, tag, outcome, transaction)) throw unknownMessage(frame, "id", frame.value(place));
   }
 
   #ackById(
@@ -179,7 +188,13 @@ export class Subscriptions {
   ): boolean {
     const { core } = subscription;
     if (core === undefined) return false;
-    return subscription.settle(tag, (delivery) => this.#client.settle(core, delivery, outcome, transaction));
+    if (subscription.mode === "client") {
+      return subscription.takeUpTo(tag, (delivery) => this.#client.settle(core, delivery, outcome, transaction));
+    }
+    const delivery = subscription.take(tag);
+    if (delivery === undefined) return false;
+    this.#client.settle(core, delivery, outcome, transaction);
+    return true;
   }
 
   /** stomp10 "ACK": the subscription header is optional. */
