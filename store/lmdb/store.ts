@@ -43,6 +43,7 @@ import { References } from "./references.ts";
 import { SegmentBuilder } from "./segment.ts";
 import { Shelf, StoredQueue } from "./shelf.ts";
 import { SmallRecords } from "./small-records.ts";
+import { writeFailure } from "./write-failure.ts";
 
 const MEBI = 1024 * 1024;
 
@@ -358,7 +359,11 @@ export class LmdbStore implements Store {
   }
 
   private async commit(batch: Batch, changes: readonly Change[]): Promise<void> {
-    await this.disk.commit(changes);
+    try {
+      await this.disk.commit(changes);
+    } catch (cause) {
+      throw writeFailure(this.options.directory, cause);
+    }
     this.batches++;
     batch.written();
     this.records.written();
