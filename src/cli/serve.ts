@@ -37,11 +37,13 @@ while the broker runs; the log says what needs a restart.`,
     for (const warning of loaded.warnings) log.warn({}, warning);
     const server = await start(loaded.config, log);
     if (server === undefined) return EXIT.failed;
+    // Before anybody is told that it is ready: a signal that comes right after that must find somebody who listens.
+    const ending = runUntilEnd(server, sources, log);
     log.info({ listeners: server.listeners, directory: server.directory }, "ready");
     // Whoever reads the lines below may stop reading.
     process.stdout.on("error", () => {});
     print(...welcome(loaded.config, server, packageVersion()));
-    const code = await runUntilEnd(server, sources, log);
+    const code = await ending;
     log.flush();
     setTimeout(() => process.exit(code), LINGER_MS).unref();
     return code;
