@@ -115,7 +115,7 @@ class Lives {
       return;
     }
     const [found] = await looking;
-    if (found === undefined) throw new Error(`The broker ended by itself: ${broker.output()}`);
+    if (found === undefined) throw this.cutOff(broker);
     this.model.restarted(found);
     for (const messages of found.values()) this.found += messages.length;
     await this.load(scene, broker, consumers);
@@ -128,7 +128,7 @@ class Lives {
       const scene: Scene = { model: this.model, random: this.random, port: broker.port, targets: this.targets };
       const consumers = this.accesses.map(({ place }) => new Consumer(scene, place, 0, "individual"));
       const found = await this.inspect(consumers);
-      if (found === undefined) throw new Error(`The broker ended by itself: ${broker.output()}`);
+      if (found === undefined) throw this.cutOff(broker);
       this.model.restarted(found);
       for (const [place, messages] of found) {
         if (empty && messages.length > 0)
@@ -150,6 +150,10 @@ class Lives {
   outcome(kills: number): Outcome {
     const { confirmed, settled } = this.model;
     return { kills, confirmedSends: confirmed, confirmedAcks: settled, found: this.found };
+  }
+
+  private cutOff(broker: BrokerProcess): Error {
+    return new Error(["An inspection was cut off", ...this.model.problems, broker.output()].join("\n"));
   }
 
   private async inspect(consumers: readonly Consumer[]): Promise<Map<Place, readonly Found[]> | undefined> {

@@ -27,7 +27,7 @@ class Register {
 
 /** 0 is for what is not there. */
 const NONE = 0;
-const PIPELINE = 10;
+const PIPELINE = 3;
 
 /** Retained messages of topics, and durable subscriptions that come and go. Lives longer than the broker. */
 export class States {
