@@ -1,6 +1,7 @@
-import { mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DATA_FILE, Disk } from "./disk.ts";
+import { damageOf } from "./file-check.ts";
 import { DirectoryLock } from "./lock.ts";
 
 /** The version of what `store.ts` describes. */
@@ -16,6 +17,7 @@ export async function openDirectory(
   const lock = await taken(directory);
   let disk: Disk | undefined;
   try {
+    checkFile(join(directory, DATA_FILE));
     disk = openDisk(directory);
     await checkVersion(disk, directory);
     return { disk, release: () => lock.release() };
@@ -42,6 +44,14 @@ async function taken(directory: string): Promise<DirectoryLock> {
   } catch (error) {
     throw explain(directory, error);
   }
+}
+
+function checkFile(path: string): void {
+  const damage = existsSync(path) ? damageOf(path) : undefined;
+  if (damage === undefined) return;
+  throw new Refusal(
+    `The data file ${path} is damaged: ${damage}. Restore it, or move it away to start empty, or choose another directory with store.directory.`,
+  );
 }
 
 async function checkVersion(disk: Disk, directory: string): Promise<void> {
