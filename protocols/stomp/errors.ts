@@ -35,7 +35,8 @@ export function encodeError(
   const bytes = Buffer.from(body);
   const headers: [string, string][] = [
     ["message", message.replace(/[\r\n]+/g, " ")],
-    ["content-type", "text/plain"],
+    // With its charset: stompit crashes over an ERROR of plain "text/plain" with a length.
+    ["content-type", "text/plain;charset=utf-8"],
     ["content-length", String(bytes.length)],
   ];
   if (version === undefined) headers.push(["version", "1.0,1.1,1.2"]);

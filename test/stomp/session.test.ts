@@ -6,7 +6,7 @@ import { type Connection, delivery, frameText, stored, World } from "./fake-core
 function failure(connection: Connection): string {
   const frame = connection.only();
   expect(frame.command).toBe("ERROR");
-  expect(frame.headers["content-type"]).toBe("text/plain");
+  expect(frame.headers["content-type"]).toBe("text/plain;charset=utf-8");
   expect(frame.body).not.toBe("");
   expect(connection.peer.closedFor).toBeDefined();
   return frame.headers.message ?? "";
