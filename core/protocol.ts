@@ -59,8 +59,11 @@ export interface Peer {
   /** When a byte was last received or written, milliseconds by the broker's clock: for heart-beats. */
   readonly lastReceivedAt: number;
   readonly lastWrittenAt: number;
-  /** Writes what the output holds, then closes. The reason goes to the log. Nothing is received any more. */
-  close(reason: string): void;
+  /**
+   * Writes what the output holds, then closes. The reason goes to the log. Nothing is received any more. With a patience
+   * the peer may close first: many clients that see the end right behind the last words never report those.
+   */
+  close(reason: string, patienceMs?: number): void;
   /** What the log and management show of the session, as soon as it is known. */
   identify(identity: PeerIdentity): void;
 }

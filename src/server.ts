@@ -232,6 +232,8 @@ function stompProtocol({ stomp, transactions }: Config): Protocol {
     heartBeatSendMs: stomp.heart_beat.send,
     heartBeatReceiveMs: stomp.heart_beat.receive,
     heartBeatGrace: stomp.heart_beat.grace,
+    errorCloseDelayMs: stomp.error_close_delay,
+    maxReceiptsWaiting: stomp.max_receipts_waiting,
     creditMessages: stomp.credit.messages,
     creditBytes: stomp.credit.bytes,
     maxSubscriptions: stomp.max_subscriptions,

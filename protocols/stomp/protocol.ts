@@ -14,6 +14,10 @@ export interface StompOptions extends FrameLimits, SubscriptionLimits {
   readonly heartBeatReceiveMs: number;
   /** A peer is given up after so many times the agreed interval. */
   readonly heartBeatGrace: number;
+  /** How long a peer may take to close after an ERROR frame. */
+  readonly errorCloseDelayMs: number;
+  /** Receipts that may wait in a full output before the broker stops listening to a client that does not read them. */
+  readonly maxReceiptsWaiting: number;
   /** Open at once in one connection. */
   readonly maxTransactions: number;
 }

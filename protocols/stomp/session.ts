@@ -25,9 +25,6 @@ import type { SharedWire } from "./wire.ts";
  */
 type State = "greeting" | "logging-in" | "open" | "leaving" | "ended";
 
-/** Receipts that may wait in a full output before the broker stops listening to a client that does not read them. */
-const MOST_RECEIPTS_WAITING = 1000;
-
 const RECEIPT = headerNumber("receipt");
 const TRANSACTION = headerNumber("transaction");
 const RECEIPT_BIT = headerBit("receipt");
@@ -163,7 +160,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     }
     this.#receipt = undefined;
     if (this.#state === "leaving") this.#leave();
-    else if (client.blocked || this.#receiptsWaiting > MOST_RECEIPTS_WAITING) this.#pause();
+    else if (client.blocked || this.#receiptsWaiting > this.#options.maxReceiptsWaiting) this.#pause();
   }
 
   #onGreeting(frame: Frame): void {
@@ -357,7 +354,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   }
 
   #held(): boolean {
-    return this.#connected?.client.blocked === true || this.#receiptsWaiting > MOST_RECEIPTS_WAITING;
+    return this.#connected?.client.blocked === true || this.#receiptsWaiting > this.#options.maxReceiptsWaiting;
   }
 
   #open(): Connected {
@@ -390,7 +387,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#end();
     this.#write(encodeError(message, known ? explain(error) : `${message}\n`, this.#receipt, version));
     // What is neither the peer's fault nor a refusal needs its stack in the log.
-    this.#peer.close(known ? message : error instanceof Error ? (error.stack ?? error.message) : String(error));
+    const reason = known ? message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#peer.close(reason, this.#options.errorCloseDelayMs);
   }
 
   #end(): void {

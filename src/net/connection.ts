@@ -10,6 +10,7 @@
  * So at most one write is under way per connection, and a slow reader gets few large writes.
  *
  *     open -- close(), the peer's end, a protocol error --> closing -- the peer closes or the time is over --> closed
+ *       \---- close() with patience --> parting -- the peer's end or the time is over --^
  */
 import type { Socket } from "node:net";
 import type { Timer } from "../../core/clock.ts";
@@ -53,7 +54,7 @@ export abstract class Connection implements Peer, Flushable {
   readonly #gone: (connection: Connection) => void;
   #session: Session | undefined = undefined;
   #identity: PeerIdentity;
-  #state: "open" | "closing" | "closed" = "open";
+  #state: "open" | "parting" | "closing" | "closed" = "open";
   #ending: Ending = "normal";
   #reason: string | undefined = undefined;
   #closeTimer: Timer | undefined = undefined;
@@ -107,12 +108,21 @@ export abstract class Connection implements Peer, Flushable {
   }
 
   /** Ends with what the output holds; the session's `closed` follows when the socket is gone. */
-  close(reason: string): void {
-    this.#end(this.#ending, reason);
+  close(reason: string, patienceMs = 0): void {
+    if (patienceMs === 0 || this.#ending === "going-away" || this.#state !== "open") {
+      this.#end(this.#ending, reason);
+      return;
+    }
+    this.#reason ??= reason;
+    this.#write();
+    this.#state = "parting";
+    this.resume();
+    this.#closeTimer = this.network.clock.after(patienceMs, () => this.#finish("normal"));
   }
 
   /** Lets the session say goodbye in its protocol's words. */
   shutdown(reason: string): void {
+    if (this.#state === "parting") this.#finish("going-away");
     if (this.#state !== "open") return;
     this.#ending = "going-away";
     try {
@@ -186,9 +196,15 @@ export abstract class Connection implements Peer, Flushable {
   }
 
   #end(ending: Ending, reason: string | undefined): void {
+    if (this.#state === "parting") this.#finish(ending);
     if (this.#state !== "open") return;
     this.#reason ??= reason;
     this.#write();
+    this.#finish(ending);
+  }
+
+  #finish(ending: Ending): void {
+    this.#closeTimer?.cancel();
     this.#state = "closing";
     this.finish(ending, this.#reason ?? "");
     // Reading goes on, into nothing: a close with bytes unread would reset the connection and lose the last words.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
 import { StompWire, type StompVersion } from "../support/stomp-wire.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -30,6 +31,7 @@ describe("connecting by STOMP", () => {
     const error = await client.expect("ERROR");
     expect(error.headers.get("version")).toBe("1.0,1.1,1.2");
     expect(error.headers.get("message")).toContain("1.3,2.0");
+    client.wire.finish();
     await client.wire.closed();
   });
 
@@ -88,9 +90,26 @@ describe("connecting by STOMP", () => {
     const error = await wrong.expect("ERROR");
     expect(error.headers.get("message")).toMatch(/user name or the password/);
     expect(error.body.toString()).toMatch(/^Login failed: /);
+    wrong.wire.finish();
     await wrong.wire.closed();
     using right = await StompWire.connect(port, { headers: { login: "alice", passcode: "secret" } });
     expect(right.session.get("user-name")).toBe("alice");
+  });
+
+  it("that is refused is closed by the broker only after a while, so that clients get to read why", async () => {
+    const { port, log } = await startBroker(["stomp.error_close_delay=300ms"]);
+    using client = await StompWire.open(port);
+    let ended = false;
+    await client.sendPlain("CONNECT", { "accept-version": "9" });
+    await client.expect("ERROR");
+    const end = (async () => {
+      await client.wire.closed();
+      ended = true;
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(ended).toBe(false);
+    await end;
+    await eventually(() => expect(log.join("")).toContain("No common version"));
   });
 
   it("with a password that has a colon and a backslash in it works in every version", async () => {
@@ -210,7 +229,6 @@ describe("connecting by STOMP", () => {
     using client = await StompWire.connect(broker.port);
     const stopped = broker.stop();
     expect(await client.refused()).toContain("the test is over");
-    client.wire.finish();
     await stopped;
   });
 });

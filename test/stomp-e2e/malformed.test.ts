@@ -101,7 +101,8 @@ describe("malformed STOMP", () => {
       const error = await client.expect("ERROR");
       expect(error.headers.get("message")).toMatch(text);
       expect(error.body.toString()).toMatch(text);
-      expect(error.headers.get("content-type")).toBe("text/plain");
+      expect(error.headers.get("content-type")).toBe("text/plain;charset=utf-8");
+      client.wire.finish();
       expect((await client.wire.closed()).length).toBe(0);
       await witness.send("SEND", { destination: "/queue/witness" }, "fine");
       expect(await witness.bodies(1)).toEqual(["fine"]);
@@ -113,6 +114,7 @@ describe("malformed STOMP", () => {
     using client = await StompWire.open(port, "1.0");
     await client.wire.send(bytes);
     expect((await client.expect("ERROR")).headers.get("message")).toMatch(text);
+    client.wire.finish();
     await client.wire.closed();
   });
 

@@ -7,7 +7,7 @@ import { eventually } from "../support/eventually.ts";
 interface Talk {
   readonly socket: WebSocket;
   /** Everything received so far, as one text. */
-  text(): string;
+  readonly text: () => string;
   /** Of each message received whether it was binary. */
   readonly binary: boolean[];
 }

@@ -20,6 +20,8 @@ export const OPTIONS: StompOptions = {
   heartBeatSendMs: 10_000,
   heartBeatReceiveMs: 10_000,
   heartBeatGrace: 1.5,
+  errorCloseDelayMs: 1000,
+  maxReceiptsWaiting: 1000,
   creditMessages: 500,
   creditBytes: 5000,
   maxSubscriptions: 5,

@@ -146,6 +146,7 @@ export class StompWire implements Disposable {
   /** The text of the ERROR frame that comes next, after which the connection ends. */
   async refused(): Promise<string> {
     const error = await this.expect("ERROR");
+    this.wire.finish();
     await this.wire.closed();
     return error.headers.get("message") ?? "";
   }
