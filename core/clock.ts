@@ -7,7 +7,10 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00Z. */
   now(): number;
-  /** Runs the task once, after all input that is ready in this turn of the event loop has been handled. */
+  /**
+   * Runs the task once, after all input that is ready in this turn of the event loop has been handled. Tasks that such a
+   * task adds belong to the same end: what must leave room for input uses `after`.
+   */
   endOfTurn(task: () => void): void;
   /** Runs the task once, `delayMs` from now. */
   after(delayMs: number, task: () => void): Timer;

@@ -248,7 +248,8 @@ export class Queue {
       steps--;
     }
     this.dispatching = false;
-    if (steps === 0) this.engine.clock.endOfTurn(() => this.dispatch());
+    // In another turn, so that a long search keeps nobody else waiting.
+    if (steps === 0) this.engine.clock.after(0, () => this.dispatch());
   }
 
   /** Throws away every message that nobody holds; returns how many. */

@@ -307,3 +307,16 @@ describe("a queue with more than its memory", () => {
     expectBalance(core, "a");
   });
 });
+
+describe("a search through a long queue", () => {
+  it("goes on over several turns until it finds what a selector wants", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    for (let i = 0; i < 20_000; i++) client.send("queue:a", String(i), { properties: { n: String(i) } });
+    const { got } = client.subscribe("queue:a", { selector: compileSelector("n = 19999") });
+    core.settle();
+    expect(got.bodies).toEqual([]);
+    core.clock.advance(10);
+    expect(got.bodies).toEqual(["19999"]);
+  });
+});
