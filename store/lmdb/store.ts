@@ -97,6 +97,7 @@ export class LmdbStore implements Store {
   }
 
   async open(listener: StoreListener): Promise<Recovered> {
+    if (this.closed || this.opened !== undefined) throw new Error("a store opens once; make another object");
     this.commits.listen(listener);
     this.opened = await openDirectory(this.options.directory, this.options.openDisk);
     const { queues, doomed, nextSegment, nextShelf, recovered } = recover(this.opened.disk);
@@ -200,17 +201,20 @@ export class LmdbStore implements Store {
 
   load(key: QueueKey, from: number, to: number, maxBytes: number, done: (loaded: Loaded) => void): void {
     if (this.idle) return;
-    const loaded = this.packs.load(this.queueOf(key).shelf, from, to, maxBytes);
+    const { shelf } = this.queueOf(key);
+    const nothing: Loaded = { entries: [], next: undefined };
+    const loaded = this.reading(() => this.packs.load(shelf, from, to, maxBytes), nothing);
     this.loaded += loaded.entries.length;
     done(loaded);
   }
 
   expired(now: number, max: number): { key: QueueKey; from: number; to: number }[] {
     if (this.idle) return [];
-    return this.expiries.expired(now, max, (key) => {
+    const stale = (key: Buffer): void => {
       this.batch.add({ table: "expiries", key, value: undefined });
       this.commits.say(0);
-    });
+    };
+    return this.reading(() => this.expiries.expired(now, max, stale), []);
   }
 
   put(kind: string, key: string, value: Uint8Array): void {
@@ -222,7 +226,7 @@ export class LmdbStore implements Store {
   }
 
   get(kind: string, key: string): Buffer | undefined {
-    return this.idle ? undefined : this.records.get(kind, key);
+    return this.idle ? undefined : this.reading(() => this.records.get(kind, key), undefined);
   }
 
   keys(kind: string): Iterable<{ key: string; bytes: number }> {
@@ -335,6 +339,16 @@ export class LmdbStore implements Store {
     }
     this.commits.say(0);
     this.report(`${pack?.live ?? "an unknown number of"} messages of queue ${shelf.queue} were set aside: ${sentence}`);
+  }
+
+  /** Damage that lmdb meets while it reads is reported and not thrown: what cannot be read is as if it were not there. */
+  private reading<T>(read: () => T, otherwise: T): T {
+    try {
+      return read();
+    } catch (error) {
+      this.report(`the data file could not be read: ${error instanceof Error ? error.message : String(error)}`);
+      return otherwise;
+    }
   }
 
   private report(sentence: string): void {
