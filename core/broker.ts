@@ -28,7 +28,8 @@ export interface BrokerOptions {
   readonly store: Store;
   readonly authenticator: Authenticator;
   readonly access?: Access;
-  /** For STOMP's `server` header and the like. */
+  /** What clients are told about who serves them, as in STOMP's `server` header. */
+  readonly name: string;
   readonly version: string;
   /** The first one is the default. */
   readonly hosts: readonly HostSettings[];
@@ -53,6 +54,7 @@ export class Broker {
   readonly clock: Clock;
   readonly random: Random;
   readonly store: Store;
+  readonly name: string;
   readonly version: string;
   readonly engine: Engine;
   readonly hosts = new Map<string, VirtualHost>();
@@ -68,6 +70,7 @@ export class Broker {
     this.clock = options.clock;
     this.random = options.random;
     this.store = options.store;
+    this.name = options.name;
     this.version = options.version;
     this.engine = new Engine({
       clock: options.clock,

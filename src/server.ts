@@ -61,6 +61,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     random: parts.random ?? systemRandom,
     store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
     authenticator: login,
+    name: config.broker.name,
     version: packageVersion(),
     hosts: hostSettings(config),
     unknownHost: config.unknown_host,

@@ -219,7 +219,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     const headers: [string, string][] = [
       ["version", version],
       ["session", client.id],
-      ["server", `delos/${this.#broker.version}`],
+      ["server", `delos/${this.#broker.version} ${this.#broker.name}`],
       ["host-id", client.host.name],
     ];
     if (version !== "1.0") headers.push(["heart-beat", `${heartBeatSendMs},${heartBeatReceiveMs}`]);

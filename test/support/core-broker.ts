@@ -209,6 +209,7 @@ export async function coreBroker(
     random: new CountingRandom(),
     store,
     authenticator: { login: () => Promise.resolve({ user: "tester", groups: [] }) },
+    name: "delos",
     version: "test",
     hosts: [{ ...HOST, ...options.host }],
     unknownHost: "refuse",
