@@ -14,15 +14,14 @@ export class Batch {
   recordBytes = 0;
   /** The packs that it has something to write about. */
   readonly packs = new Set<Pack>();
-  private readonly entries: StoredEntry[] = [];
   private readonly shelves: Shelf[] = [];
   private readonly queues: StoredQueue[] = [];
   private readonly changes: Change[] = [];
 
   /** Adds an entry, to be written unless it is taken back until then. */
   enqueue(shelf: Shelf, entry: StoredEntry): void {
-    this.entries.push(entry);
-    this.shelves.push(shelf);
+    if (shelf.gathering.length === 0) this.shelves.push(shelf);
+    shelf.gathering.push(entry);
     entry.place = shelf;
   }
 
@@ -51,11 +50,12 @@ export class Batch {
   /** Turns it all into changes. The batch takes nothing more after that. */
   encode(batch: number, changes: Change[], segments: SegmentBuilder, references: References): void {
     changes.push(...this.changes);
-    this.entries.forEach((entry, i) => {
-      const shelf = this.shelves[i];
-      if (entry.batch !== batch || shelf === undefined || shelf.doomed) return;
-      segments.add(shelf, entry, messageOf(entry));
-    });
+    for (const shelf of this.shelves) {
+      const entries = shelf.gathering;
+      shelf.gathering = [];
+      if (shelf.doomed) continue;
+      for (const entry of entries) if (entry.batch === batch) segments.add(shelf, entry, messageOf(entry));
+    }
     segments.finish();
     for (const pack of this.packs) encodePack(pack, changes, references);
     for (const queue of this.queues) encodeQueue(queue, changes);

@@ -9,6 +9,7 @@
  *
  * The entries of a run have sequences that follow each other and records that lie one after the other.
  */
+import type { StoredEntry } from "../../core/store.ts";
 import { CHECKSUM_BYTES, intact, seal } from "./checksum.ts";
 import type { Shelf } from "./shelf.ts";
 import { VarintReader, VarintWriter } from "./varint.ts";
@@ -25,6 +26,7 @@ export interface Run {
 export interface GrowingPack {
   readonly pack: Pack;
   readonly runs: Run[];
+  readonly entries: StoredEntry[];
   /** Where the record of its last entry ends. */
   end: number;
 }

@@ -18,96 +18,99 @@ export function expirySecond(expiresAt: number): number {
   return expiresAt === 0 ? 0 : Math.min(Math.max(Math.ceil(expiresAt / 1000), 1), LAST_SECOND);
 }
 
-/** Packs the messages of one batch into segments, and their entries into packs. */
+interface OpenSegment {
+  readonly number: number;
+  readonly data: Buffer;
+  used: number;
+  readonly packs: GrowingPack[];
+}
+
+/**
+ * Packs the messages of one batch into segments, and their entries into packs. Entries come queue by queue, so that a
+ * queue has few packs and its messages lie together; a message that an earlier queue brought is not written again.
+ */
 export class SegmentBuilder {
   private readonly records: RecordWriter;
   private readonly changes: Change[];
-  private segment: number;
+  private next: number;
   /** Bytes that the records still to come take at most. */
   private toCome: number;
-  private data = Buffer.alloc(0);
-  private used = 0;
-  private packs: GrowingPack[] = [];
-  private entries: StoredEntry[] = [];
-  private lastMessage: Message | undefined = undefined;
-  private lastOffset = 0;
+  private current: OpenSegment | undefined = undefined;
+  private readonly segments = new Map<Buffer, OpenSegment>();
+  private growing: GrowingPack | undefined = undefined;
+  private shelf: Shelf | undefined = undefined;
 
   constructor(records: RecordWriter, changes: Change[], options: { firstSegment: number; recordBytes: number }) {
     this.records = records;
     this.changes = changes;
-    this.segment = options.firstSegment;
+    this.next = options.firstSegment;
     this.toCome = options.recordBytes;
   }
 
   /** The number that the next segment will have. */
   get nextSegment(): number {
-    return this.segment;
+    return this.next;
   }
 
-  /** Adds an entry, and its message's record unless this segment has it already. */
+  /** Adds an entry, and its message's record unless a segment of this batch has it already. */
   add(shelf: Shelf, entry: StoredEntry, message: Message): void {
-    const offset = this.place(message);
-    const end = offset + this.records.size(message);
-    let growing = shelf.building;
-    if (growing === undefined) {
-      growing = { pack: new Pack(shelf, entry.sequence, this.segment), runs: [], end: -1 };
-      shelf.building = growing;
-      this.packs.push(growing);
+    const segment = this.segmentOf(message);
+    let growing = this.growing;
+    if (growing === undefined || shelf !== this.shelf || growing.pack.segment !== segment.number) {
+      growing = { pack: new Pack(shelf, entry.sequence, segment.number), runs: [], end: -1, entries: [] };
+      segment.packs.push(growing);
+      this.growing = growing;
+      this.shelf = shelf;
     }
     const { pack, runs } = growing;
+    const offset = message.start - HEADER_BYTES;
     const run = runs.at(-1);
     if (run !== undefined && growing.end === offset && entry.sequence === run.sequence + run.length) run.length++;
     else runs.push({ sequence: entry.sequence, offset, length: 1 });
-    growing.end = end;
+    growing.end = offset + this.records.size(message);
     pack.add(entry.sequence, expirySecond(message.expiresAt));
     if (entry.deliveries > 0) pack.setDeliveries(pack.count - 1, entry.deliveries);
     pack.bytes += message.size;
+    growing.entries.push(entry);
     entry.place = pack;
-    this.entries.push(entry);
   }
 
-  /** Ends the last segment. */
+  /** Ends all segments. */
   finish(): void {
-    if (this.used === 0) return;
-    const several = this.packs.length > 1;
-    for (const growing of this.packs) {
-      this.file(growing);
-      const { pack } = growing;
-      if (several && pack.bytes < this.used / 4) this.moveOut(pack);
-    }
-    const key = segmentKey(this.segment);
-    this.changes.push({ table: "segments", key, value: seal(this.data.subarray(0, this.used)) });
-    if (several) {
+    for (const segment of this.segments.values()) {
+      const several = segment.packs.length > 1;
+      for (const growing of segment.packs) {
+        this.file(growing);
+        if (several && growing.pack.bytes < segment.used / 4) moveOut(growing, segment.data);
+      }
+      const key = segmentKey(segment.number);
+      this.changes.push({ table: "segments", key, value: seal(segment.data.subarray(0, segment.used)) });
+      if (!several) continue;
       const count = Buffer.allocUnsafe(4);
-      count.writeUInt32LE(this.packs.length);
+      count.writeUInt32LE(segment.packs.length);
       this.changes.push({ table: "references", key, value: count });
     }
-    this.segment++;
-    this.used = 0;
-    this.packs = [];
-    this.entries = [];
-    this.lastMessage = undefined;
   }
 
-  /** Where the message's record lies in the segment; writes it if it is not there yet. */
-  private place(message: Message): number {
-    if (message === this.lastMessage) return this.lastOffset;
-    if (message.data === this.data && this.used > 0) return message.start - HEADER_BYTES;
+  /** The segment in which the message lies; writes it into the current one if it is in none yet. */
+  private segmentOf(message: Message): OpenSegment {
+    const known = this.segments.get(message.data);
+    if (known !== undefined) return known;
     const size = this.records.size(message);
-    if (this.used > 0 && this.used + size > this.data.length) this.finish();
-    if (this.used === 0) {
+    let segment = this.current;
+    if (segment === undefined || segment.used + size > segment.data.length) {
       const room = Math.max(size, Math.min(SEGMENT_BYTES, this.toCome));
-      this.data = Buffer.allocUnsafeSlow(CHECKSUM_BYTES + room);
-      this.used = CHECKSUM_BYTES;
+      const data = Buffer.allocUnsafeSlow(CHECKSUM_BYTES + room);
+      segment = { number: this.next++, data, used: CHECKSUM_BYTES, packs: [] };
+      this.segments.set(data, segment);
+      this.current = segment;
     }
-    const offset = this.used;
-    this.used = this.records.write(message, this.data, offset);
+    const offset = segment.used;
+    segment.used = this.records.write(message, segment.data, offset);
     this.toCome -= size;
     // From here on the message lies where it was written, and its network chunk can go.
-    if (!message.detached) message.relocate(this.data, offset + HEADER_BYTES);
-    this.lastMessage = message;
-    this.lastOffset = offset;
-    return offset;
+    message.relocate(segment.data, offset + HEADER_BYTES);
+    return segment;
   }
 
   private file({ pack, runs }: GrowingPack): void {
@@ -124,16 +127,13 @@ export class SegmentBuilder {
       this.changes.push({ table: "expiries", key: filed, value: Buffer.alloc(0) });
     }
     pack.held = pack.count;
-    shelf.building = undefined;
     shelf.used = true;
     shelf.packs.set(first, pack);
   }
+}
 
-  /** Gives the messages of a small part of the segment bytes of their own, so that a few do not keep all of it alive. */
-  private moveOut(pack: Pack): void {
-    const slab = new Slab();
-    for (const { place, message } of this.entries) {
-      if (place === pack && message !== undefined && message.data === this.data) slab.take(message);
-    }
-  }
+/** Gives the messages of a small part of a segment bytes of their own, so that a few do not keep all of it alive. */
+function moveOut({ entries }: GrowingPack, data: Buffer): void {
+  const slab = new Slab();
+  for (const { message } of entries) if (message !== undefined && message.data === data) slab.take(message);
 }

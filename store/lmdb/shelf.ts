@@ -1,5 +1,5 @@
-import type { QueueKey } from "../../core/store.ts";
-import type { GrowingPack, Pack } from "./pack.ts";
+import type { QueueKey, StoredEntry } from "../../core/store.ts";
+import type { Pack } from "./pack.ts";
 
 /**
  * What a queue's packs are filed under. A purge gives the queue a new shelf and dooms the old one with all that lies on
@@ -14,8 +14,8 @@ export class Shelf {
   used = false;
   /** The packs that are in memory, by first sequence. */
   readonly packs = new Map<number, Pack>();
-  /** The pack that the segment being built adds to. */
-  building: GrowingPack | undefined = undefined;
+  /** What was enqueued for the gathering batch, and perhaps taken back. */
+  gathering: StoredEntry[] = [];
 
   constructor(number: number, queue: QueueKey) {
     this.number = number;

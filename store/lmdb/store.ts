@@ -1,6 +1,6 @@
 /*
- * Queues in one lmdb file. A message costs no lookup of its own: the messages of a batch lie one after the other in
- * segments of about 64 KiB, and what a queue has in a segment is one pack.
+ * Queues in one lmdb file. A message costs no write of its own: the messages of a batch lie one after the other in
+ * segments of about 64 KiB, queue by queue, and what a queue has in a segment is one pack.
  *
  *     meta        "version"                       -> u32 format version
  *     queues      u32 queue                       -> shelf, description

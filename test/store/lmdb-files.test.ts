@@ -225,12 +225,12 @@ describe("space", () => {
     using directory = temporaryDirectory();
     const h = await opened(directory.path);
     for (let key = 1; key <= 20; key++) h.store.putQueue(key, "q");
-    const messages = [1, 2, 3].map(() => testMessage({ body: "y".repeat(10_000) }));
+    const messages = [1, 2, 3].map(() => testMessage({ body: "y".repeat(40_000) }));
     for (let key = 1; key <= 20; key++) messages.forEach((m, i) => void h.enqueue(key, testEntry(i + 1, m)));
     await h.commit();
     for (let key = 1; key <= 20; key++) expect(h.load(key).entries).toHaveLength(3);
     await h.store.close();
-    expect(await sizes(directory.path, "segments", "packs", "references")).toEqual([1, 20, 1]);
+    expect(await sizes(directory.path, "segments", "packs", "references")).toEqual([3, 60, 3]);
     expect(statSync(join(directory.path, DATA_FILE)).size).toBeLessThan(300_000);
   });
 
