@@ -202,7 +202,8 @@ export class World {
     peer.lastReceivedAt = peer.lastWrittenAt = this.clock.now();
     const broker = {
       clock: this.clock,
-      version: "9.9",
+      name: "harbour",
+    version: "9.9",
       host: (name: string | undefined) =>
         name === "nowhere"
           ? undefined

@@ -24,7 +24,7 @@ describe("a STOMP connection", () => {
     await connection.login();
     const { command, headers } = connection.only();
     expect(command).toBe("CONNECTED");
-    expect(headers).toMatchObject({ version, session: "default-1", server: "delos/9.9", "user-name": "joe" });
+    expect(headers).toMatchObject({ version, session: "default-1", server: "delos/9.9 harbour", "user-name": "joe" });
   });
 
   it("speaks 1.0 when no version is named, and understands STOMP for CONNECT", async () => {
