@@ -6,7 +6,16 @@ import { copyBytes } from "./bytes.ts";
 import { spellHeaders, stompFormat } from "./convert.ts";
 import { DeliveryWindow } from "./delivery-window.ts";
 import { unescape, type Version } from "./escape.ts";
-import { formStart, HEAD_BYTES, isPlain, type SharedWire, type WireForm, writeEnd, writeHead } from "./wire.ts";
+import {
+  END_BYTES,
+  formStart,
+  HEAD_BYTES,
+  isPlain,
+  type SharedWire,
+  type WireForm,
+  writeEnd,
+  writeHead,
+} from "./wire.ts";
 
 /** How a subscription's messages are acknowledged; `none` is another word for `auto`. */
 export type AckMode = "auto" | "client" | "client-individual";
@@ -156,16 +165,18 @@ export class StompSubscription implements Consumer {
       this.#writeSpelled(message, tag, deliveries, messageId, large);
       return;
     }
-    const { data, start, end } = message;
+    const { data, start, bodyEnd } = message;
     const room = this.#start.length + HEAD_BYTES;
-    let at = output.reserve(large ? room : room + end - start);
+    let at = output.reserve(large ? room : room + bodyEnd - start + END_BYTES);
     at = writeHead(output.buffer, at, this.#start, tag, message, deliveries);
     if (large) {
       output.advance(at);
-      output.append(data, start, end);
+      output.append(data, start, bodyEnd);
+      at = output.reserve(END_BYTES);
     } else {
-      output.advance(copyBytes(data, start, end, output.buffer, at));
+      at = copyBytes(data, start, bodyEnd, output.buffer, at);
     }
+    output.advance(writeEnd(output.buffer, at));
   }
 
   /** True when the stored frame can go out as it is. */
@@ -191,13 +202,15 @@ export class StompSubscription implements Consumer {
     const output = this.#output;
     const headers = this.#spell(message, messageId);
     const { data, bodyStart, bodyEnd } = message;
-    let at = output.reserve(this.#start.length + HEAD_BYTES + headers.length + (large ? 0 : bodyEnd - bodyStart) + 1);
+    let at = output.reserve(
+      this.#start.length + HEAD_BYTES + headers.length + (large ? 0 : bodyEnd - bodyStart) + END_BYTES,
+    );
     at = writeHead(output.buffer, at, this.#start, tag, message, deliveries);
     at = copyBytes(headers, 0, headers.length, output.buffer, at);
     if (large) {
       output.advance(at);
       output.append(data, bodyStart, bodyEnd);
-      at = output.reserve(1);
+      at = output.reserve(END_BYTES);
     } else {
       at = copyBytes(data, bodyStart, bodyEnd, output.buffer, at);
     }
@@ -218,18 +231,19 @@ export class StompSubscription implements Consumer {
 
   #encodeShared(message: Message, form: WireForm): void {
     const arena = this.#owner.wire.encoded;
-    const { data, start, bodyStart, bodyEnd, end } = message;
+    const { data, start, bodyStart, bodyEnd } = message;
     const headers = this.#fits(message) ? undefined : this.#spell(message, undefined);
-    const size = headers === undefined ? end - start : headers.length + bodyEnd - bodyStart + 1;
-    const from = arena.reserve(form.start.length + HEAD_BYTES + size);
+    const size = headers === undefined ? bodyEnd - start : headers.length + bodyEnd - bodyStart;
+    const from = arena.reserve(form.start.length + HEAD_BYTES + size + END_BYTES);
     const target = arena.buffer;
     let at = writeHead(target, from, form.start, 0, message, 0);
     if (headers === undefined) {
-      at = copyBytes(data, start, end, target, at);
+      at = copyBytes(data, start, bodyEnd, target, at);
     } else {
       at = copyBytes(headers, 0, headers.length, target, at);
-      at = writeEnd(target, copyBytes(data, bodyStart, bodyEnd, target, at));
+      at = copyBytes(data, bodyStart, bodyEnd, target, at);
     }
+    at = writeEnd(target, at);
     arena.advance(at);
     message.wireKey = form;
     message.wire = target;

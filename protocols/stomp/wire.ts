@@ -87,8 +87,12 @@ export function isPlain(message: Message): boolean {
   return true;
 }
 
-/** Ends a frame. */
+/** What `writeEnd` writes. */
+export const END_BYTES = 2;
+
+/** Ends a frame with a body. PHP's extension wants the end of line behind it, and waits for it in vain otherwise. */
 export function writeEnd(target: Buffer, at: number): number {
   target[at] = NUL;
-  return at + 1;
+  target[at + 1] = LF;
+  return at + END_BYTES;
 }

@@ -103,7 +103,7 @@ describe("malformed STOMP", () => {
       expect(error.body.toString()).toMatch(text);
       expect(error.headers.get("content-type")).toBe("text/plain;charset=utf-8");
       client.wire.finish();
-      expect((await client.wire.closed()).length).toBe(0);
+      expect((await client.wire.closed()).toString()).toBe("\n");
       await witness.send("SEND", { destination: "/queue/witness" }, "fine");
       expect(await witness.bodies(1)).toEqual(["fine"]);
     },

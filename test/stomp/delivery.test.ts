@@ -43,7 +43,7 @@ describe("a MESSAGE", () => {
   it("is the stored frame behind the broker's headers", async () => {
     const { connection, subscription } = await subscribed("id:s\\c1\ndestination:/queue/a");
     subscription.consumer.deliver(stored(`${PLAIN}\nfoo:b\\nr`, "a\0b"), undefined, 0);
-    expect(connection.raw().toString()).toBe(`MESSAGE\nsubscription:s\\c1\n${PLAIN}\nfoo:b\\nr\n\na\0b\0`);
+    expect(connection.raw().toString()).toBe(`MESSAGE\nsubscription:s\\c1\n${PLAIN}\nfoo:b\\nr\n\na\0b\0\n`);
   });
 
   it("that is to be acknowledged has an ack header in 1.2, another one each time", async () => {
@@ -70,9 +70,9 @@ describe("a MESSAGE", () => {
       subscription.consumer.deliver(message, undefined, 0);
       return connection.raw().toString().split("\n").slice(2).join("\n");
     };
-    expect(await spelled("1.2")).toBe("message-id:m\\c1\ndestination:/queue/a\nk:a\\nb\\\\c\\rd\\ce\n\nx\0");
-    expect(await spelled("1.1")).toBe("message-id:m\\c1\ndestination:/queue/a\nk:a\\nb\\\\c\rd\\ce\n\nx\0");
-    expect(await spelled("1.0")).toBe("message-id:m:1\ndestination:/queue/a\nk:a\\nb\\c\rd:e\n\nx\0");
+    expect(await spelled("1.2")).toBe("message-id:m\\c1\ndestination:/queue/a\nk:a\\nb\\\\c\\rd\\ce\n\nx\0\n");
+    expect(await spelled("1.1")).toBe("message-id:m\\c1\ndestination:/queue/a\nk:a\\nb\\\\c\rd\\ce\n\nx\0\n");
+    expect(await spelled("1.0")).toBe("message-id:m:1\ndestination:/queue/a\nk:a\\nb\\c\rd:e\n\nx\0\n");
   });
 
   it.each<Version>(["1.0", "1.1", "1.2"])("with a large body is whole in %s", async (version) => {
@@ -96,7 +96,7 @@ describe("a MESSAGE", () => {
       expect(message.wireKey).toBe(before);
       outputs.push(connection.raw().toString());
     }
-    expect(outputs).toEqual(["0", "0", "1", "0"].map((id) => `MESSAGE\nsubscription:${id}\n${PLAIN}\n\nx\0`));
+    expect(outputs).toEqual(["0", "0", "1", "0"].map((id) => `MESSAGE\nsubscription:${id}\n${PLAIN}\n\nx\0\n`));
   });
 
   it("that is shared is the same bytes for the second consumer, even if the first one was encoded long ago", async () => {
