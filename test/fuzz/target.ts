@@ -7,7 +7,8 @@ import { StompWire } from "../support/stomp-wire.ts";
 import { Wire } from "../support/wire.ts";
 
 const NEIGHBOUR = "queue neighbour";
-const TURNS = 50;
+const TURNS_TO_READ = 3;
+const TURNS_TO_ANSWER = 50;
 
 /** How a client goes: with a FIN after its last byte, or as a crash does. */
 export type Leaving = "finish" | "reset";
@@ -40,10 +41,12 @@ export class FuzzTarget {
     for (const chunk of chunks) {
       // The broker may have closed already: then there is nobody to send to.
       await wire.send(chunk).catch(() => undefined);
+      // The broker, which runs in this very process, reads it by itself and not with the next one.
+      for (let turn = 0; turn < TURNS_TO_READ; turn++) await nextTurn();
     }
     if (leaving === "reset") {
-      // Not before the broker, which runs in this very process, has had the time to handle something.
-      for (let turn = 0; turn < TURNS && wire.collected.length === 0; turn++) await nextTurn();
+      // Not before the broker has had the time to handle something.
+      for (let turn = 0; turn < TURNS_TO_ANSWER && wire.collected.length === 0; turn++) await nextTurn();
       wire.reset();
       return wire.collected;
     }
