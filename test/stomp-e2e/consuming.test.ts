@@ -120,6 +120,53 @@ describe("a consumer by STOMP", () => {
     expect(server.broker.host(undefined)?.queues.get("a")?.count).toBe(0);
   });
 
+  it("with ack:client refuses by NACK a message and all before it", async () => {
+    const { port, server } = await startBroker();
+    using client = await StompWire.connect(port);
+    await client.request("SUBSCRIBE", { id: "1", destination: "/queue/a", ack: "client" });
+    await sendAll(client, "/queue/a", ["1", "2", "3"]);
+    const [, second, third] = await messages(client, 3);
+    if (second === undefined || third === undefined) throw new Error("There are no three messages");
+    await client.request("NACK", client.acknowledging(second));
+    const again = await messages(client, 2);
+    expect(bodiesOf(again)).toEqual(["1", "2"]);
+    for (const frame of again) expect(frame.headers.get("redelivered")).toBe("true");
+    await client.request("ACK", client.acknowledging(again[1] ?? third));
+    expect(server.broker.host(undefined)?.queues.get("a")?.count).toBe(0);
+  });
+
+  it("may say how many messages it takes by RabbitMQ's and ActiveMQ's header names", async () => {
+    const { port } = await startBroker();
+    using sender = await StompWire.connect(port);
+    using rabbit = await StompWire.connect(port);
+    using active = await StompWire.connect(port);
+    await rabbit.request("SUBSCRIBE", { id: "1", destination: "/queue/a", ack: "client", "prefetch-count": "1" });
+    await active.request("SUBSCRIBE", {
+      id: "1",
+      destination: "/queue/a",
+      ack: "client",
+      "activemq.prefetchSize": "1",
+    });
+    await sendAll(sender, "/queue/a", ["1", "2", "3"]);
+    const [one, two] = [await rabbit.message(), await active.message()];
+    expect([one, two].map(({ body }) => body.toString()).sort()).toEqual(["1", "2"]);
+    await active.request("ACK", active.acknowledging(two));
+    expect(await active.bodies(1)).toEqual(["3"]);
+  });
+
+  it("of a temporary topic hears what anybody sends there", async () => {
+    const { port } = await startBroker();
+    using owner = await StompWire.connect(port);
+    using other = await StompWire.connect(port);
+    await other.request("SUBSCRIBE", { id: "1", destination: "/topic/invitations" });
+    await owner.request("SUBSCRIBE", { id: "1", destination: "/temp-topic/party" });
+    await owner.request("SEND", { destination: "/topic/invitations", "reply-to": "/temp-topic/party" }, "come!");
+    const destination = (await other.message()).headers.get("reply-to") ?? "";
+    expect(destination).toMatch(/^\/topic\/temp\./);
+    await other.request("SEND", { destination }, "yes");
+    expect(await owner.bodies(1)).toEqual(["yes"]);
+  });
+
   it("that is lost with messages of which it acknowledged none leaves them in their order to others", async () => {
     const { port } = await startBroker();
     using sender = await StompWire.connect(port);
@@ -389,6 +436,40 @@ describe("a STOMP transaction", () => {
     expect([count("in"), count("out")]).toEqual([1, 0]);
     await client.request("COMMIT", { transaction: "move" });
     expect([count("in"), count("out")]).toEqual([0, 1]);
+  });
+
+  it("commits what it acknowledged of a subscription that has ended since", async () => {
+    const { port, server } = await startBroker();
+    using client = await StompWire.connect(port);
+    await sendAll(client, "/queue/a", ["1", "2"]);
+    await client.request("SUBSCRIBE", { id: "1", destination: "/queue/a", ack: "client-individual" });
+    const [first] = await messages(client, 2);
+    if (first === undefined) throw new Error("There is no message");
+    await client.request("BEGIN", { transaction: "tx" });
+    await client.request("ACK", { ...client.acknowledging(first), transaction: "tx" });
+    await client.request("UNSUBSCRIBE", { id: "1" });
+    await client.request("SUBSCRIBE", { id: "2", destination: "/queue/a", ack: "client-individual" });
+    expect(await client.bodies(1)).toEqual(["2"]);
+    await client.request("COMMIT", { transaction: "tx" });
+    expect(server.broker.host(undefined)?.queues.get("a")?.count).toBe(1);
+  });
+
+  it("that is open when its client leaves or is lost gives back what it acknowledged", async () => {
+    const { port } = await startBroker();
+    using client = await StompWire.connect(port);
+    await sendAll(client, "/queue/a", ["1"]);
+    for (const leave of ["DISCONNECT", "reset"]) {
+      using passing = await StompWire.connect(port);
+      await passing.request("SUBSCRIBE", { id: "1", destination: "/queue/a", ack: "client-individual" });
+      const message = await passing.message();
+      await passing.request("BEGIN", { transaction: "tx" });
+      await passing.request("ACK", { ...passing.acknowledging(message), transaction: "tx" });
+      if (leave === "reset") passing.wire.reset();
+      else await passing.request("DISCONNECT");
+    }
+    await client.request("SUBSCRIBE", { id: "1", destination: "/queue/a" });
+    const message = await client.message();
+    expect([message.body.toString(), message.headers.get("redelivered")]).toEqual(["1", "true"]);
   });
 
   it("that cannot retain, because it names a queue, says so at once", async () => {
