@@ -41,6 +41,11 @@ it("a full disk ends the broker with one clear sentence, and with more room it h
   expect(confirmed.length).toBeGreaterThan(0);
   expect(confirmed.length).toBeLessThan(sent.length);
 
+  // While there is no room it may start or not, but if not it says why; and it makes nothing worse.
+  const still = await startBrokerProcess(directory).catch((error: unknown) => String(error));
+  if (typeof still === "string") expect(still).toMatch(/ended with 1: .*store\.directory/);
+  else await still.end("SIGTERM");
+
   execFileSync("mount", ["-o", "remount,size=64m", disk]);
   const again = await startBrokerProcess(directory);
   const found = await takeAll(again.port, "orders");
