@@ -2,7 +2,8 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 
-const TABLES = [
+/** Their numbers in the journal are their places here. */
+export const TABLES = [
   "meta",
   "queues",
   "sums",
@@ -33,6 +34,25 @@ export interface KeyRange {
   readonly backwards?: boolean;
 }
 
+/** A key and its value. */
+export interface Entry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** Tables of binary keys and values, read at once and written in atomic, synced commits. */
+export interface Disk {
+  /** Bytes of its files. */
+  readonly bytes: number;
+  /** The value in bytes of its own. */
+  get(table: Table, key: Buffer): Buffer | undefined;
+  /** Keys and values in order of key. */
+  range(table: Table, range: KeyRange): Iterable<Entry>;
+  /** Writes all or none; resolves when it is synced. */
+  commit(changes: readonly Change[]): Promise<void>;
+  close(): Promise<void>;
+}
+
 const KIBI = 1024;
 /** Address space taken at first; lmdb maps the file anew, twice as large, whenever it outgrows the map. */
 const FIRST_MAP_BYTES = 64 * KIBI * KIBI;
@@ -52,8 +72,8 @@ const WRITING = {
   txnStartThreshold: 1,
 } as const;
 
-/** The data file: tables of binary keys and values, read at once and written in atomic, synced commits. */
-export class Disk {
+/** The data file. */
+export class LmdbDisk implements Disk {
   private readonly path: string;
   private readonly root: RootDatabase<Buffer, Buffer>;
   private readonly tables: ReadonlyMap<Table, Database<Buffer, Buffer>>;
@@ -75,17 +95,14 @@ export class Disk {
     return statSync(this.path).size;
   }
 
-  /** The value in bytes of its own. */
   get(table: Table, key: Buffer): Buffer | undefined {
     return this.table(table).getBinary(key);
   }
 
-  /** Keys and values in order of key. */
-  range(table: Table, { from, to, backwards = false }: KeyRange): Iterable<{ key: Buffer; value: Buffer }> {
+  range(table: Table, { from, to, backwards = false }: KeyRange): Iterable<Entry> {
     return this.table(table).getRange({ start: from, end: to, reverse: backwards });
   }
 
-  /** Writes all or none; resolves when it is synced. */
   async commit(changes: readonly Change[]): Promise<void> {
     const committed = this.root.batch(() => {
       for (const { table, key, value } of changes) {

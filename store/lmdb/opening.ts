@@ -1,28 +1,47 @@
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DATA_FILE, Disk } from "./disk.ts";
+import { DATA_FILE, type Disk, LmdbDisk } from "./disk.ts";
 import { damageOf } from "./file-check.ts";
+import { JournaledDisk } from "./journaled-disk.ts";
 import { DirectoryLock } from "./lock.ts";
+import { diskFull } from "./write-failure.ts";
 
 /** The version of what `store.ts` describes. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const VERSION_KEY = Buffer.from("version");
 
-/** Makes the directory if need be, locks it, opens its data file; rejects with one sentence that says what is wrong. */
-export async function openDirectory(
-  directory: string,
-  openDisk: (directory: string) => Disk = (path) => new Disk(path),
-): Promise<{ disk: Disk; release: () => Promise<void> }> {
+/** How the disk of a directory is made. */
+export interface OpeningOptions {
+  /** Told when what was confirmed cannot be applied to the data file. */
+  readonly failed: (cause: unknown) => void;
+  /** Makes the disk of the data file; for tests. */
+  readonly openDisk?: (directory: string) => Disk;
+  /** Makes the disk that commits go to, over the one with the journal; for tests. */
+  readonly wrapDisk?: (disk: Disk) => Disk;
+}
+
+/** A directory that is open and locked. */
+export interface OpenedDirectory {
+  readonly disk: Disk;
+  readonly release: () => Promise<void>;
+  /** What is missing in the journal, a sentence each. */
+  readonly damage: readonly string[];
+}
+
+/** Makes the directory if need be, locks it, opens its files; rejects with one sentence that says what is wrong. */
+export async function openDirectory(directory: string, options: OpeningOptions): Promise<OpenedDirectory> {
+  const { failed, openDisk = (path) => new LmdbDisk(path), wrapDisk = (disk) => disk } = options;
   prepare(directory);
   const lock = await taken(directory);
-  let disk: Disk | undefined;
+  let file: Disk | undefined;
   try {
     checkFile(join(directory, DATA_FILE));
-    disk = openDisk(directory);
-    await checkVersion(disk, directory);
-    return { disk, release: () => lock.release() };
+    file = openDisk(directory);
+    await checkVersion(file, directory);
+    const { disk, damage } = await JournaledDisk.open(file, { directory, failed });
+    return { disk: wrapDisk(disk), damage, release: () => lock.release() };
   } catch (error) {
-    await disk?.close();
+    await file?.close();
     await lock.release();
     throw explain(directory, error);
   }
@@ -83,7 +102,7 @@ function explain(directory: string, error: unknown): Error {
       cause: error,
     });
   }
-  if (code === "ENOSPC" || /no space left/i.test(text)) {
+  if (diskFull(directory, text)) {
     return new Error(`The disk of the data directory ${directory} is full; make room or ${hint}.`, { cause: error });
   }
   if (code === "ENOTDIR") {

@@ -1,8 +1,10 @@
 /*
- * Queues in one lmdb file. A message costs no write of its own: the messages of a batch lie one after the other in
- * segments of about 64 KiB, queue by queue, and what a queue has in a segment is one pack.
+ * Queues in one lmdb file, with a journal in front of it that confirms batches; see journaled-disk.ts. A message costs no
+ * write of its own: the messages of a batch lie one after the other in segments of about 64 KiB, queue by queue, and what
+ * a queue has in a segment is one pack.
  *
  *     meta        "version"                       -> u32 format version
+ *                 "journal"                       -> u64 last batch applied from the journal, mark of its records
  *     queues      u32 queue                       -> shelf, description
  *     sums        u32 queue                       -> count, bytes, last sequence
  *     packs       u32 shelf, u48 first sequence   -> segment, sequences and offsets; see pack.ts
@@ -35,7 +37,7 @@ import type { Change, Disk } from "./disk.ts";
 import { DoomedShelves } from "./doomed.ts";
 import { ExpiryIndex } from "./expiry-index.ts";
 import { numberKey } from "./keys.ts";
-import { openDirectory } from "./opening.ts";
+import { type OpenedDirectory, openDirectory } from "./opening.ts";
 import { Pack } from "./pack.ts";
 import { type DamagedPack, PackReader } from "./pack-reader.ts";
 import { recover } from "./recovery.ts";
@@ -58,8 +60,10 @@ export interface LmdbStoreOptions {
   readonly congestionBytes?: number;
   /** Told when damage is found and set aside while the store is open. */
   readonly onDamage?: (sentence: string) => void;
-  /** Makes the disk that is written to; for tests. */
+  /** Makes the disk of the data file; for tests. */
   readonly openDisk?: (directory: string) => Disk;
+  /** Makes the disk that commits go to, over the one with the journal; for tests. */
+  readonly wrapDisk?: (disk: Disk) => Disk;
 }
 
 /** The embedded durable store. */
@@ -74,7 +78,7 @@ export class LmdbStore implements Store {
   private readonly doomed: DoomedShelves;
   private readonly queues = new Map<QueueKey, StoredQueue>();
   private readonly shelves = new Map<number, Shelf>();
-  private opened: { disk: Disk; release: () => Promise<void> } | undefined = undefined;
+  private opened: OpenedDirectory | undefined = undefined;
   private batch = new Batch();
   private nextSegment = 0;
   private nextShelf = 1;
@@ -99,7 +103,10 @@ export class LmdbStore implements Store {
   async open(listener: StoreListener): Promise<Recovered> {
     if (this.closed || this.opened !== undefined) throw new Error("a store opens once; make another object");
     this.commits.listen(listener);
-    this.opened = await openDirectory(this.options.directory, this.options.openDisk);
+    this.opened = await openDirectory(this.options.directory, {
+      ...this.options,
+      failed: (cause) => this.commits.fail(writeFailure(this.options.directory, cause)),
+    });
     const { queues, doomed, nextSegment, nextShelf, recovered } = recover(this.opened.disk);
     for (const queue of queues) {
       this.queues.set(queue.key, queue);
@@ -109,7 +116,7 @@ export class LmdbStore implements Store {
     this.nextShelf = nextShelf;
     for (const shelf of doomed) this.doomed.add(shelf);
     if (this.doomed.waiting) this.commits.say(0);
-    return recovered;
+    return { ...recovered, damage: [...this.opened.damage, ...recovered.damage] };
   }
 
   get gathering(): number {

@@ -2,22 +2,23 @@ import { describe, expect, it } from "vitest";
 import { canonical } from "../../core/spelling.ts";
 import { stompFormat } from "../../protocols/stomp/convert.ts";
 import { systemClock } from "../../src/clock.ts";
-import { type Change, Disk } from "../../store/lmdb/disk.ts";
+import type { Change, Disk } from "../../store/lmdb/disk.ts";
 import { LmdbStore } from "../../store/lmdb/store.ts";
 import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { Link } from "../support/crash-link.ts";
 import { takeAll } from "../support/crash-reading.ts";
+import { FaultyDisk } from "../support/store-faulty.ts";
 
 /** How a commit fails: with nothing written, or written but not known to be. */
 type Failure = "before" | "after";
 
 /** Fails every commit from the n-th on. */
-class FailingDisk extends Disk {
+class FailingDisk extends FaultyDisk {
   private left: number;
   private readonly failure: Failure;
 
-  constructor(directory: string, commits: number, failure: Failure) {
-    super(directory);
+  constructor(disk: Disk, commits: number, failure: Failure) {
+    super(disk, Number.POSITIVE_INFINITY);
     this.left = commits;
     this.failure = failure;
   }
@@ -35,7 +36,7 @@ function failingStore(directory: string, commits: number, failure: Failure): Lmd
     formats: new Map([[stompFormat.name, stompFormat]]),
     addresses: (name, kind) => canonical.parse(kind, name),
     clock: systemClock,
-    openDisk: (path) => new FailingDisk(path, commits, failure),
+    wrapDisk: (disk) => new FailingDisk(disk, commits, failure),
   });
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { LmdbDisk } from "../../store/lmdb/disk.ts";
 import { FaultyDisk } from "../support/store-faulty.ts";
 import { lmdbHarness, temporaryDirectory, testEntry } from "../support/store-harness.ts";
 import { contentsOf, StorePlayer } from "../support/store-player.ts";
@@ -11,8 +12,8 @@ const TURNS = 6;
 async function playWith(directory: string, fails: number): Promise<{ expected: string[]; operations: number }> {
   let disk: FaultyDisk | undefined;
   const h = lmdbHarness(directory, {
-    openDisk: (path) => {
-      disk = new FaultyDisk(path, fails);
+    wrapDisk: (journaled) => {
+      disk = new FaultyDisk(journaled, fails);
       return disk;
     },
   });
@@ -63,8 +64,7 @@ test("whichever write fails, the store says so once, does nothing more, and hold
   using scratch = temporaryDirectory();
   const { operations } = await playWith(scratch.path, Number.POSITIVE_INFINITY);
   expect(operations).toBeGreaterThan(60);
-  // The first operation writes the format version, when the store opens.
-  for (let fails = 2; fails <= operations; fails++) {
+  for (let fails = 1; fails <= operations; fails++) {
     using directory = temporaryDirectory();
     const { expected } = await playWith(directory.path, fails);
     const h = lmdbHarness(directory.path);
@@ -77,7 +77,7 @@ test("whichever write fails, the store says so once, does nothing more, and hold
 
 test("a disk that is full when the store opens is named, with the setting", async () => {
   using directory = temporaryDirectory();
-  const h = lmdbHarness(directory.path, { openDisk: (path) => new FaultyDisk(path, 1) });
+  const h = lmdbHarness(directory.path, { openDisk: (path) => new FaultyDisk(new LmdbDisk(path), 1) });
   await expect(h.open()).rejects.toThrow(/^The disk of the data directory .* is full; .*store\.directory/);
   const again = lmdbHarness(directory.path);
   await again.open();

@@ -13,7 +13,7 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { DATA_FILE, Disk, type Table } from "../../store/lmdb/disk.ts";
+import { DATA_FILE, LmdbDisk, type Table } from "../../store/lmdb/disk.ts";
 import {
   lmdbHarness,
   type StoreHarness,
@@ -44,7 +44,7 @@ async function opened(directory: string): Promise<StoreHarness> {
 
 /** How many keys the tables of a closed store have. */
 async function sizes(directory: string, ...tables: Table[]): Promise<number[]> {
-  const disk = new Disk(directory);
+  const disk = new LmdbDisk(directory);
   const all = { from: Buffer.from([0]), to: Buffer.alloc(16, 255) };
   const counts = tables.map((table) => [...disk.range(table, all)].length);
   await disk.close();
@@ -141,11 +141,11 @@ describe("what cannot be opened is refused with one sentence that names store.di
   test("another format version", async () => {
     using directory = temporaryDirectory();
     await (await opened(directory.path)).store.close();
-    const disk = new Disk(directory.path);
+    const disk = new LmdbDisk(directory.path);
     await disk.commit([{ table: "meta", key: Buffer.from("version"), value: Buffer.from([9, 0, 0, 0]) }]);
     await disk.close();
     await expect(opened(directory.path)).rejects.toThrow(
-      /has format version 9, but this release reads version 1; .*store\.directory/,
+      /has format version 9, but this release reads version 2; .*store\.directory/,
     );
   });
 
@@ -198,7 +198,7 @@ describe("damage in the file", () => {
       await h.commit();
     }
     await h.store.close();
-    const disk = new Disk(directory.path);
+    const disk = new LmdbDisk(directory.path);
     const key = Buffer.from([0, 0, 0, 0, 0, 2]);
     const segment = Buffer.from(disk.get("segments", key) ?? []);
     segment[20] = Number(segment[20]) ^ 1;
