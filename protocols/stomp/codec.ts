@@ -430,18 +430,20 @@ export function encodeFrame(
   return Buffer.concat([Buffer.from(`${head}\n`), body, END]);
 }
 
-const END = Buffer.from([NUL]);
+/** PHP's extension wants an end of line behind a frame, and may wait for it in vain otherwise. */
+const END = Buffer.from([NUL, LF]);
 
 const RECEIPT_START = Buffer.from("RECEIPT\nreceipt-id:");
 
 /** Writes a RECEIPT; the id as `Frame.spelled` gave it. */
 export function writeReceipt(output: Output, spelledId: string): void {
-  let at = output.reserve(RECEIPT_START.length + spelledId.length + 3);
+  let at = output.reserve(RECEIPT_START.length + spelledId.length + 4);
   const buffer = output.buffer;
   at += RECEIPT_START.copy(buffer, at);
   at += buffer.write(spelledId, at, "latin1");
   buffer[at++] = LF;
   buffer[at++] = LF;
   buffer[at++] = NUL;
+  buffer[at++] = LF;
   output.advance(at);
 }

@@ -19,9 +19,6 @@ const TITLES: Readonly<Record<ErrorCode, string>> = {
   internal: "The broker failed",
 };
 
-/** Behind every frame with a body: see `writeEnd`. */
-const END_OF_LINE = Buffer.from("\n");
-
 /** What went wrong, for the body of an ERROR frame. */
 export function explain(error: unknown): string {
   if (error instanceof BrokerError) return `${TITLES[error.code]}: ${error.message}\n`;
@@ -43,7 +40,7 @@ export function encodeError(
     ["content-length", String(bytes.length)],
   ];
   if (version === undefined) headers.push(["version", "1.0,1.1,1.2"]);
-  const frame = Buffer.concat([encodeFrame("ERROR", headers, bytes, version), END_OF_LINE]);
+  const frame = encodeFrame("ERROR", headers, bytes, version);
   if (spelledReceipt === undefined) return frame;
   // The id goes back as it came, so it must not be escaped once more.
   return Buffer.concat([

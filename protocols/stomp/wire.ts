@@ -90,7 +90,7 @@ export function isPlain(message: Message): boolean {
 /** What `writeEnd` writes. */
 export const END_BYTES = 2;
 
-/** Ends a frame with a body. PHP's extension wants the end of line behind it, and waits for it in vain otherwise. */
+/** Ends a frame as `encodeFrame` does. */
 export function writeEnd(target: Buffer, at: number): number {
   target[at] = NUL;
   target[at + 1] = LF;

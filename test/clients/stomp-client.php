@@ -49,6 +49,17 @@ $scenarios = [
         [$small, $large] = bodies($stomp, 2);
         return ['small' => bin2hex($small), 'large' => $large === $big];
     },
+    'receipts-and-messages' => function () use ($url): array {
+        $stomp = open($url);
+        $stomp->subscribe('/queue/php', ['ack' => 'auto']);
+        $equal = 0;
+        for ($i = 0; $i < 20; $i++) {
+            $sent = str_repeat("0123456789abcde\0", $i % 2 === 1 ? 1 << 14 : 20);
+            send($stomp, '/queue/php', $sent, ['content-length' => (string) strlen($sent)]);
+            $equal += $stomp->readFrame()->body === $sent ? 1 : 0;
+        }
+        return ['equal' => $equal];
+    },
     'ack' => function () use ($url): array {
         $stomp = open($url);
         foreach (['1', '2', '3'] as $body) {

@@ -263,7 +263,7 @@ describe("the STOMP codec", () => {
       const [frame] = row.frames ?? [];
       if (frame === undefined) throw new Error("no frame in this row");
       const written = encodeFrame("SEND", frame.headers, Buffer.from(frame.body, "latin1"), row.version);
-      expect(written.toString().replace(/^SEND/, frame.command)).toBe(row.bytes);
+      expect(written.toString().replace(/^SEND/, frame.command)).toBe(`${row.bytes}\n`);
     });
   }
 
