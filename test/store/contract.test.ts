@@ -374,6 +374,18 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect(h.store.expired(9e6, 10)).toEqual([]);
   });
 
+  test("reports the next expiry also if nobody settled the first, after a restart all of them again", async () => {
+    h.enqueue(Q, expiring(1, 100), expiring(2, 200), testEntry(3));
+    await h.commit();
+    expect(h.store.expired(100_000, 10)).toMatchObject([{ key: Q, from: 1 }]);
+    expect(h.store.expired(199_000, 10)).toEqual([]);
+    expect(h.store.expired(200_000, 10)).toMatchObject([{ key: Q, to: 2 }]);
+    expect(h.store.expired(300_000, 10)).toEqual([]);
+    if (kind === "memory") return;
+    await h.reopen();
+    expect(h.store.expired(200_000, 10)).toEqual([{ key: Q, from: 1, to: 2 }]);
+  });
+
   test("reports at most as many intervals as asked for", async () => {
     for (let key = 10; key < 15; key++) {
       h.store.putQueue(key, "q");
