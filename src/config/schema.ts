@@ -262,7 +262,7 @@ export const ConfigSchema = Type.Object(
           "The directory of the files. A relative path counts from the directory of the file that says so, otherwise " +
             "from where the broker is started.",
         ),
-        max_pending: size("32m", "Bytes not yet on disk above which publishers wait.", 65_536),
+        max_pending: size("4m", "Bytes not yet on disk above which publishers wait.", 65_536),
       },
       { ...CLOSED, description: "The message store." },
     ),

@@ -229,6 +229,7 @@ describe("a connection", () => {
           received: 5,
           written: 5,
           reason,
+          event: `connection closed: ${reason}`,
         },
       },
     ]);
