@@ -105,56 +105,46 @@ async function load(): Promise<number[]> {
   const frame = `SEND\ndestination:/queue/backlog\npersistent:true\nreceipt:r\ncontent-length:${BODY.length}\n\n${BODY}\0`;
   const batch = Buffer.from(frame.repeat(BATCH));
   const progress = new Progress();
+  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let sent = 0;
   let confirmed = 0;
-  await new Promise<void>((done) => {
-    void session((chunk) => {
-      confirmed += countNul(chunk);
-      progress.reached(confirmed);
-      pump?.();
-    }).then((socket) => {
-      pump = () => {
-        while (sent < MESSAGES && sent - confirmed <= OUTSTANDING - BATCH) {
-          socket.write(batch);
-          sent += BATCH;
-        }
-        if (confirmed === MESSAGES) {
-          socket.destroy();
-          done();
-        }
-      };
-      pump();
-    });
-    let pump: (() => void) | undefined;
+  const socket = await session((chunk) => {
+    confirmed += countNul(chunk);
+    progress.reached(confirmed);
+    sendMore();
   });
+  const sendMore = (): void => {
+    for (; sent < MESSAGES && sent - confirmed <= OUTSTANDING - BATCH; sent += BATCH) socket.write(batch);
+    if (confirmed === MESSAGES) finish();
+  };
+  sendMore();
+  await done;
+  socket.destroy();
   return progress.rates;
 }
 
 async function unload(): Promise<number[]> {
   const progress = new Progress();
+  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let received = 0;
   let acknowledged = 0;
   let rest = "";
-  await new Promise<void>((done) => {
-    void session((chunk) => {
-      received += countNul(chunk);
-      const text = rest + chunk.toString("latin1");
-      const last = text.lastIndexOf("\nack:");
-      const end = last < 0 ? -1 : text.indexOf("\n", last + 5);
-      if (end > 0 && (received - acknowledged >= BATCH || received === MESSAGES)) {
-        // A cumulative ACK may name a message whose end has not come yet: then it counts with the next chunk.
-        acknowledged = received;
-        consumer.socket?.write(`ACK\nid:${text.slice(last + 5, end)}\n\n\0`);
-      }
-      rest = text.slice(-400);
-      progress.reached(received);
-      if (received === MESSAGES) done();
-    }).then((socket) => {
-      consumer.socket = socket;
-      socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:5000,0\n\n\0");
-    });
-    const consumer: { socket?: Socket } = {};
+  const socket = await session((chunk) => {
+    received += countNul(chunk);
+    const text = rest + chunk.toString("latin1");
+    const last = text.lastIndexOf("\nack:");
+    const end = last < 0 ? -1 : text.indexOf("\n", last + 5);
+    if (end > 0 && (received - acknowledged >= BATCH || received === MESSAGES)) {
+      // A cumulative ACK may name a message whose end has not come yet: then it counts with the next chunk.
+      acknowledged = received;
+      socket.write(`ACK\nid:${text.slice(last + 5, end)}\n\n\0`);
+    }
+    rest = text.slice(-400);
+    progress.reached(received);
+    if (received === MESSAGES) finish();
   });
+  socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:5000,0\n\n\0");
+  await done;
   return progress.rates;
 }
 
@@ -162,14 +152,12 @@ async function unload(): Promise<number[]> {
 async function firstDelivery(): Promise<{ child: ChildProcess; ms: number }> {
   const began = process.hrtime.bigint();
   const child = await start();
-  await new Promise<void>((done) => {
-    void session((chunk) => {
-      if (chunk.includes("MESSAGE")) done();
-    }).then((socket) => {
-      socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:1,0\n\n\0");
-      return undefined;
-    });
+  const { promise: delivered, resolve: finish } = Promise.withResolvers<void>();
+  const socket = await session((chunk) => {
+    if (chunk.includes("MESSAGE")) finish();
   });
+  socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:1,0\n\n\0");
+  await delivered;
   return { child, ms: Math.round(Number(process.hrtime.bigint() - began) / 1e6) };
 }
 

@@ -12,19 +12,17 @@
  */
 import type { Address, AddressKind } from "../core/address.ts";
 import { type Content, Message, type WireFormat } from "../core/message.ts";
+import type { AddressReader } from "../core/store.ts";
 
 /** Bytes of a record before the frame. */
 export const HEADER_BYTES = 32;
 
 const DURABLE = 1;
 
-/** Finds the one `Address` object of a canonical name; an `AddressReader` that is also told the kind. */
-export type KindedAddressReader = (name: string, kind: AddressKind) => Address;
-
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
   readonly formats: ReadonlyMap<string, WireFormat>;
-  readonly addresses: KindedAddressReader;
+  readonly addresses: AddressReader;
 }
 
 /** Writes messages as records. */

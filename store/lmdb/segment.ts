@@ -14,7 +14,7 @@ const SEGMENT_BYTES = 64 * 1024;
 const LAST_SECOND = 0xffffffff;
 
 /** The second by which something that expires at a time (ms, 0 for never) is expired; 0 for never. */
-export function expirySecond(expiresAt: number): number {
+function expirySecond(expiresAt: number): number {
   return expiresAt === 0 ? 0 : Math.min(Math.max(Math.ceil(expiresAt / 1000), 1), LAST_SECOND);
 }
 

@@ -22,6 +22,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Message, WireFormat } from "../../core/message.ts";
 import type {
+  AddressReader,
   Loaded,
   QueueKey,
   Recovered,
@@ -31,7 +32,7 @@ import type {
   StoreStatistics,
 } from "../../core/store.ts";
 import { GroupCommit } from "../group-commit.ts";
-import { type KindedAddressReader, RecordReader, RecordWriter } from "../record.ts";
+import { RecordReader, RecordWriter } from "../record.ts";
 import { Batch } from "./batch.ts";
 import type { Change, Disk } from "./disk.ts";
 import { DoomedShelves } from "./doomed.ts";
@@ -54,7 +55,7 @@ export interface LmdbStoreOptions {
   /** Where its files lie; made if missing. */
   readonly directory: string;
   readonly formats: ReadonlyMap<string, WireFormat>;
-  readonly addresses: KindedAddressReader;
+  readonly addresses: AddressReader;
   readonly clock: Pick<Clock, "endOfTurn">;
   /** Bytes waiting to be written above which the store says that it is congested; 32 MiB if absent. */
   readonly congestionBytes?: number;

@@ -1,6 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Message, WireFormat } from "../../core/message.ts";
 import type {
+  AddressReader,
   Loaded,
   LoadedEntry,
   QueueKey,
@@ -11,14 +12,14 @@ import type {
   StoreStatistics,
 } from "../../core/store.ts";
 import { GroupCommit } from "../group-commit.ts";
-import { type KindedAddressReader, RecordReader, RecordWriter } from "../record.ts";
+import { RecordReader, RecordWriter } from "../record.ts";
 import { Slab } from "../slab.ts";
 import { Expiries } from "./expiries.ts";
 
 /** What a `MemoryStore` is made of. */
 export interface MemoryStoreOptions {
   readonly formats: ReadonlyMap<string, WireFormat>;
-  readonly addresses: KindedAddressReader;
+  readonly addresses: AddressReader;
   /** Says when a turn is over; the event loop does if absent. */
   readonly clock?: Pick<Clock, "endOfTurn">;
 }

@@ -203,7 +203,7 @@ export class World {
     const broker = {
       clock: this.clock,
       name: "harbour",
-    version: "9.9",
+      version: "9.9",
       host: (name: string | undefined) =>
         name === "nowhere"
           ? undefined
