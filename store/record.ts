@@ -10,7 +10,7 @@
  * The origin comes last so that a message in a segment knows where its record begins, and is compared as a whole with
  * the one before: messages that follow each other mostly have the same.
  */
-import type { Address, AddressKind } from "../core/address.ts";
+import type { Address } from "../core/address.ts";
 import { type Content, Message, type WireFormat } from "../core/message.ts";
 import type { AddressReader } from "../core/store.ts";
 
