@@ -5,9 +5,10 @@ import { BrokerError } from "./errors.ts";
 import type { Gate, GateWaiter } from "./gate.ts";
 import type { Message } from "./message.ts";
 import type { ClientListener, Delivery, Outcome, Peer } from "./protocol.ts";
+import type { Queue } from "./queue.ts";
 import { Route } from "./route.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
-import { Transaction, type TransactionOwner, type Work } from "./transaction.ts";
+import { type HeldDeliveries, Transaction, type TransactionOwner, type Work } from "./transaction.ts";
 import type { VirtualHost } from "./virtual-host.ts";
 
 /** A confirmation that waits for a batch of the store. */
@@ -232,6 +233,17 @@ export class Client implements GateWaiter, TransactionOwner {
         if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
       }
     }
+  }
+
+  giveBack(held: Iterable<HeldDeliveries>): void {
+    const writes = this.engine.writes;
+    const queues = new Set<Queue>();
+    for (const { link, entries } of held) {
+      link.queue.giveBack(link, entries, "failed");
+      queues.add(link.queue);
+    }
+    for (const queue of queues) queue.dispatch();
+    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
   }
 
   ended(transaction: Transaction): void {

@@ -17,6 +17,8 @@ export class Entry implements StoredEntry, Delivery {
   readonly kind = "entry";
   readonly sequence: number;
   readonly size: number;
+  /** The message's, to be known without its body. */
+  readonly expiresAt: number;
   message: Message | undefined;
   deliveries = 0;
   batch = 0;
@@ -35,6 +37,11 @@ export class Entry implements StoredEntry, Delivery {
     this.sequence = sequence;
     this.message = message;
     this.size = message.size;
+    this.expiresAt = message.expiresAt;
+  }
+
+  hasExpired(now: number): boolean {
+    return this.expiresAt !== 0 && this.expiresAt <= now;
   }
 }
 

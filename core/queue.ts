@@ -81,6 +81,8 @@ export class Queue {
   private quick = false;
   /** Grows when everything is thrown away, so that a load under way finds out. */
   private generation = 0;
+  /** Where something expired in a range that was being loaded. */
+  private overdue: { from: number; to: number }[] = [];
   private firstFresh: Entry | undefined = undefined;
   private newestChunk: Buffer | undefined = undefined;
   private pinned = 0;
@@ -208,7 +210,7 @@ export class Queue {
     for (let node = this.head.next; held.length < link.held && node.kind !== "end"; node = node.next) {
       if (node.kind === "entry" && node.holder === link) held.push(node);
     }
-    for (const entry of held) this.putBack(entry, outcome);
+    this.giveBack(link, held, outcome);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
   }
@@ -225,6 +227,11 @@ export class Queue {
       this.putBack(entry, outcome);
       this.dispatch();
     }
+  }
+
+  /** Puts back in place what a holder has of these; `dispatch` then serves them. */
+  giveBack(holder: Link, entries: Iterable<Entry>, outcome: Outcome): void {
+    for (const entry of entries) if (entry.holder === holder) this.putBack(entry, outcome);
   }
 
   /** Gives a delivery to another holder of the same queue: a transaction that will settle it. */
@@ -317,17 +324,33 @@ export class Queue {
 
   /** Brings stored entries that may have expired into memory, where they do. */
   expireStored(from: number, to: number): void {
-    for (let node = this.head.next; node.kind !== "end" && node.sequence <= to; node = node.next) {
-      if (node.kind !== "range" || node.loading || node.to < from) continue;
-      if (node.sequence < from) {
-        const before = new Range(node.sequence, from - 1);
-        insertBefore(node, before);
-        for (const lane of this.lanes) if (lane.position === node) lane.moveTo(before);
-        node.sequence = from;
+    for (let at = from; at <= to; ) {
+      const range = this.rangeWithin(at, to);
+      if (range === undefined) return;
+      const end = Math.min(to, range.to);
+      if (range.loading) {
+        this.overdue.push({ from: at, to: end });
+      } else {
+        if (range.sequence < at) this.cut(range, at);
+        this.load(range, end, Number.MAX_SAFE_INTEGER);
       }
-      this.load(node, Math.min(to, node.to), Number.MAX_SAFE_INTEGER);
-      return;
+      at = end + 1;
     }
+  }
+
+  private rangeWithin(from: number, to: number): Range | undefined {
+    for (let node = this.head.next; node.kind !== "end" && node.sequence <= to; node = node.next) {
+      if (node.kind === "range" && node.to >= from) return node;
+    }
+    return undefined;
+  }
+
+  /** Makes two ranges of one, so that it begins at a sequence within. */
+  private cut(range: Range, at: number): void {
+    const before = new Range(range.sequence, at - 1);
+    insertBefore(range, before);
+    this.moveLanes(range, before);
+    range.sequence = at;
   }
 
   /** Adds an entry at the tail, in memory and, where the policy says so, in the store. */
@@ -452,7 +475,7 @@ export class Queue {
       lane.moveTo(node.next);
       return;
     }
-    if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
+    if (node.hasExpired(this.engine.clock.now())) {
       this.lose(node, "expired");
       return;
     }
@@ -531,12 +554,12 @@ export class Queue {
       entry.deliveries++;
       if (entry.batch !== 0) this.engine.redeliver(this.key, entry);
     }
-    const message = entry.message;
-    if (message !== undefined && message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
+    // The store says only once that something expired: never let it become part of a range after that.
+    if (entry.hasExpired(this.engine.clock.now())) {
       this.lose(entry, "expired");
       return;
     }
-    const node = message === undefined ? this.collapse(entry) : entry;
+    const node = entry.message === undefined ? this.collapse(entry) : entry;
     for (const lane of this.lanes) lane.rewind(node);
   }
 
@@ -552,6 +575,7 @@ export class Queue {
       if (generation !== this.generation) return;
       range.loading = false;
       this.splice(range, to, loaded);
+      for (const overdue of this.overdue.splice(0)) this.expireStored(overdue.from, overdue.to);
       this.dispatch();
     });
   }
@@ -567,6 +591,7 @@ export class Queue {
 
   private splice(range: Range, to: number, loaded: Loaded): void {
     let first: Entry | undefined;
+    const now = this.engine.clock.now();
     for (const { sequence, deliveries, message, place } of loaded.entries) {
       const entry = new Entry(sequence, message);
       entry.deliveries = deliveries;
@@ -575,6 +600,10 @@ export class Queue {
       insertBefore(range, entry);
       this.inMemory += entry.size;
       this.engine.account(entry.size);
+      if (entry.hasExpired(now)) {
+        this.lose(entry, "expired");
+        continue;
+      }
       if (message.expiresAt !== 0) this.watchExpiry(entry, message.expiresAt);
       first ??= entry;
     }
@@ -600,10 +629,8 @@ export class Queue {
   /** Drops what follows the last range, in order, as far as it is on disk. */
   private trimAfter(range: Range, target: number): void {
     for (let node = range.next; node.kind !== "end" && this.inMemory > target; ) {
-      const next: ListNode = node.next;
       if (node.kind === "entry" && node.batch > this.engine.store.durable) return;
-      if (node.kind === "entry") this.drop(node);
-      node = next;
+      node = node.kind === "entry" ? this.drop(node) : node.next;
     }
   }
 
@@ -614,9 +641,11 @@ export class Queue {
     if (this.lanes.length === 0) this.markKept(this.head.next, window, trim);
     for (const lane of this.lanes) this.markKept(lane.position, window, trim);
     for (let node = this.head.next; node.kind !== "end" && this.inMemory > target; ) {
-      const next: ListNode = node.next;
-      if (node.kind === "entry" && node.keptBy !== trim && node.batch <= this.engine.store.durable) this.drop(node);
-      node = next;
+      if (node.kind === "entry" && node.keptBy !== trim && node.batch <= this.engine.store.durable) {
+        node = this.drop(node);
+      } else {
+        node = node.next;
+      }
     }
   }
 
@@ -629,14 +658,21 @@ export class Queue {
     }
   }
 
-  /** Drops the message of an entry that is on disk; an entry that nobody holds becomes part of a range. */
-  private drop(entry: Entry): void {
-    if (entry.batch === 0) return;
+  /**
+   * Drops the message of an entry that is on disk; an entry that nobody holds becomes part of a range. Returns the node to
+   * go on with: that after the entry may be gone as well.
+   */
+  private drop(entry: Entry): ListNode {
+    if (entry.batch === 0) return entry.next;
+    const before = entry.previous;
     if (entry.holder === undefined) {
-      if (entry.parked === 0) this.collapse(entry);
-    } else if (entry.message !== undefined) {
-      this.forget(entry);
+      if (entry.parked > 0) return entry.next;
+      if (entry.hasExpired(this.engine.clock.now())) this.lose(entry, "expired");
+      else this.collapse(entry);
+      return before.next;
     }
+    if (entry.message !== undefined) this.forget(entry);
+    return entry.next;
   }
 
   /** Replaces an entry by a range, or by a longer one beside it. */
@@ -683,6 +719,7 @@ export class Queue {
       node = next;
     }
     this.lastRange = undefined;
+    this.overdue = [];
     this.count = 0;
     this.bytes = 0;
   }

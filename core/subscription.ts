@@ -126,11 +126,12 @@ export class Subscription {
     if (!this.receptive) this.wake();
   }
 
-  /** Settles a delivery; credit is not touched. */
+  /** Settles a delivery, unless it came back meanwhile and is no longer its own; credit is not touched. */
   settle(delivery: Delivery, outcome: Outcome): void {
     if (outcome === "accepted") this.accepted++;
     if (this.feed?.settle(delivery, outcome) === true) return;
-    if (delivery instanceof Entry) delivery.holder?.queue.settle(delivery, outcome);
+    if (!(delivery instanceof Entry) || delivery.holder?.subscription !== this) return;
+    delivery.holder.queue.settle(delivery, outcome);
   }
 
   /** Ends the subscription; what it holds comes back with the outcome `failed`. */

@@ -2,7 +2,6 @@ import { Entry } from "./entry.ts";
 import { Link } from "./lane.ts";
 import type { Message } from "./message.ts";
 import type { Delivery, Outcome } from "./protocol.ts";
-import type { Queue } from "./queue.ts";
 import type { Route } from "./route.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -17,10 +16,18 @@ export type Work =
       readonly outcome: Outcome;
     };
 
+/** Deliveries of one consumer that a transaction will settle. */
+export interface HeldDeliveries {
+  readonly link: Link;
+  readonly entries: Entry[];
+}
+
 /** Who carries a transaction's work out: its client. */
 export interface TransactionOwner {
   /** Does everything in order, within this turn, so that the store takes it whole or not at all. */
   carryOut(work: readonly Work[]): void;
+  /** Puts deliveries back in place, all of them before any is delivered again. */
+  giveBack(held: Iterable<HeldDeliveries>): void;
   ended(transaction: Transaction): void;
   /** Makes a message safe to keep after this turn. */
   keep(message: Message): void;
@@ -31,7 +38,8 @@ export class Transaction {
   /** Bytes of the messages held. */
   bytes = 0;
   private readonly owner: TransactionOwner;
-  private readonly holders = new Map<Queue, Link>();
+  /** By the link of the consumer that had them. */
+  private readonly held = new Map<Link, HeldDeliveries>();
   private work: Work[] = [];
   private ended = false;
 
@@ -78,7 +86,9 @@ export class Transaction {
   abort(): void {
     if (this.ended) return;
     const work = this.end();
-    this.owner.carryOut(work.filter((item) => item.do === "settle").map((item) => ({ ...item, outcome: "failed" })));
+    this.owner.giveBack(this.held.values());
+    const others = work.filter((item) => item.do === "settle" && !(item.delivery instanceof Entry));
+    this.owner.carryOut(others.map((item) => ({ ...item, outcome: "failed" })));
     this.owner.ended(this);
   }
 
@@ -91,13 +101,16 @@ export class Transaction {
   }
 
   private hold({ subscription, delivery }: { subscription: Subscription; delivery: Delivery }): void {
-    if (!(delivery instanceof Entry) || delivery.holder === undefined) return;
-    const { queue, lane } = delivery.holder;
-    let holder = this.holders.get(queue);
-    if (holder === undefined) {
-      holder = new Link(subscription, queue, lane);
-      this.holders.set(queue, holder);
+    if (!(delivery instanceof Entry)) return;
+    const from = delivery.holder;
+    // It came back meanwhile, and may be at somebody else by now.
+    if (from?.subscription !== subscription) return;
+    let held = this.held.get(from);
+    if (held === undefined) {
+      held = { link: new Link(subscription, from.queue, from.lane), entries: [] };
+      this.held.set(from, held);
     }
-    queue.transfer(delivery, holder);
+    from.queue.transfer(delivery, held.link);
+    held.entries.push(delivery);
   }
 }

@@ -4,7 +4,14 @@ import type { Message } from "../../core/message.ts";
 import type { Consumer, Delivery, Outcome } from "../../core/protocol.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import type { Subscription } from "../../core/subscription.ts";
-import { type CoreBroker, coreBroker, parsePattern, TestClient } from "../support/core-broker.ts";
+import type { Transaction } from "../../core/transaction.ts";
+import { expectEvenAccounts } from "../support/core-accounts.ts";
+import { type CoreBroker, coreBroker, parsePattern, TestClient, testStore } from "../support/core-broker.ts";
+import { lateStore } from "../support/store-late.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
+
+/** Time moves in such steps, and what expires does so in the middle of one: every sweep is over before anybody looks. */
+const STEP_MS = 10_000;
 
 /** What the model knows of one message. */
 interface Sent {
@@ -12,12 +19,12 @@ interface Sent {
   readonly parity: string;
   state: "available" | "held" | "gone";
   deliveries: number;
+  readonly expiresAt: number;
 }
 
 /** The reference: a list of messages, and for every delivery the question whether just this one was due. */
 class Model {
   readonly sent: Sent[] = [];
-  purgedOrExpired = 0;
   consumed = 0;
 
   /** A consumer was given this message: it must be the first available one that the consumer wants. */
@@ -30,6 +37,12 @@ class Model {
     if (!settling) this.consumed++;
     return due;
   }
+
+  /** It came back: available again, unless it expired meanwhile. */
+  returned(item: Sent, now: number, outcome: Outcome): void {
+    item.state = item.expiresAt !== 0 && item.expiresAt <= now ? "gone" : "available";
+    if (outcome !== "released") item.deliveries++;
+  }
 }
 
 class ModelConsumer implements Consumer {
@@ -38,6 +51,8 @@ class ModelConsumer implements Consumer {
   readonly wants: string | undefined;
   readonly settling: boolean;
   subscription: Subscription | undefined = undefined;
+  /** What it settles once it commits. */
+  transaction: { readonly core: Transaction; readonly items: Sent[] } | undefined = undefined;
   private readonly model: Model;
 
   constructor(model: Model, client: TestClient, wants: string | undefined, settling: boolean) {
@@ -68,12 +83,12 @@ function queue(real: Real) {
 
 function check(model: Model, real: Real): void {
   real.core.settle();
+  expectEvenAccounts(real.core.broker);
   const found = queue(real);
   const left = model.sent.filter((item) => item.state !== "gone");
   expect(found?.count ?? 0).toBe(left.length);
   if (found === undefined) return;
   expect(found.held).toBe(left.filter((item) => item.state === "held").length);
-  expect(found.ledger.received).toBe(found.ledger.consumed + found.count + found.ledger.lostTotal);
   expect(found.ledger.consumed).toBe(model.consumed);
   for (const consumer of real.consumers) {
     if (consumer.subscription?.receptive !== true) continue;
@@ -98,16 +113,23 @@ function command(name: string, run: (model: Model, real: Real) => void): Command
   };
 }
 
-const send = fc.record({ count: fc.integer({ min: 1, max: 40 }), durable: fc.boolean() }).map(({ count, durable }) =>
-  command(`send ${count}${durable ? " durable" : ""}`, (model, real) => {
-    for (let i = 0; i < count; i++) {
-      const id = model.sent.length;
-      const parity = id % 2 === 0 ? "even" : "odd";
-      model.sent.push({ id, parity, state: "available", deliveries: 0 });
-      real.producer.send("queue:q", String(id), { durable, properties: { parity } });
-    }
-  }),
-);
+const send = fc
+  .record({
+    count: fc.integer({ min: 1, max: 40 }),
+    durable: fc.boolean(),
+    expires: fc.constantFrom(0, 0, 0, 1, 1, 2, 5),
+  })
+  .map(({ count, durable, expires }) =>
+    command(`send ${count}${durable ? " durable" : ""}${expires > 0 ? ` for ${expires}` : ""}`, (model, real) => {
+      const expiresAt = expires === 0 ? 0 : real.core.clock.now() + expires * STEP_MS - STEP_MS / 2;
+      for (let i = 0; i < count; i++) {
+        const id = model.sent.length;
+        const parity = id % 2 === 0 ? "even" : "odd";
+        model.sent.push({ id, parity, state: "available", deliveries: 0, expiresAt });
+        real.producer.send("queue:q", String(id), { durable, expiresAt, properties: { parity } });
+      }
+    }),
+  );
 
 const join = fc
   .record({
@@ -143,23 +165,69 @@ const settle = fc
       for (let i = 0; i < count; i++) {
         const item = consumer?.held.splice(which % Math.max(1, consumer.held.length), 1)[0];
         if (consumer?.subscription === undefined || item === undefined) return;
-        item.sent.state = outcome === "accepted" ? "gone" : "available";
-        if (outcome === "accepted") model.consumed++;
-        else if (outcome !== "released") item.sent.deliveries++;
+        if (outcome === "accepted") {
+          item.sent.state = "gone";
+          model.consumed++;
+        } else {
+          model.returned(item.sent, real.core.clock.now(), outcome);
+        }
         consumer.client.core.settle(consumer.subscription, item.delivery, outcome);
       }
     }),
   );
 
-const leave = fc.nat(10).map((who) =>
-  command(`leave ${who}`, (_model, real) => {
-    const [consumer] = real.consumers.splice(who % Math.max(1, real.consumers.length), 1);
-    if (consumer === undefined) return;
-    for (const { sent } of consumer.held) {
-      sent.state = "available";
-      sent.deliveries++;
+const settleLater = fc
+  .record({ who: fc.nat(10), which: fc.nat(20), count: fc.integer({ min: 1, max: 20 }) })
+  .map(({ who, which, count }) =>
+    command(`settle ${who} ${which} x${count} in a transaction`, (_model, real) => {
+      const consumer = real.consumers[who % Math.max(1, real.consumers.length)];
+      for (let i = 0; i < count; i++) {
+        const item = consumer?.held.splice(which % Math.max(1, consumer.held.length), 1)[0];
+        if (consumer?.subscription === undefined || item === undefined) return;
+        consumer.transaction ??= { core: consumer.client.core.begin(), items: [] };
+        consumer.transaction.items.push(item.sent);
+        consumer.client.core.settle(consumer.subscription, item.delivery, "accepted", consumer.transaction.core);
+      }
+    }),
+  );
+
+const end = fc.record({ who: fc.nat(10), commit: fc.boolean() }).map(({ who, commit }) =>
+  command(`${commit ? "commit" : "abort"} ${who}`, (model, real) => {
+    const consumer = real.consumers[who % Math.max(1, real.consumers.length)];
+    const transaction = consumer?.transaction;
+    if (consumer === undefined || transaction === undefined) return;
+    consumer.transaction = undefined;
+    for (const sent of transaction.items) {
+      if (commit) {
+        sent.state = "gone";
+        model.consumed++;
+      } else {
+        model.returned(sent, real.core.clock.now(), "failed");
+      }
     }
+    if (commit) transaction.core.commit();
+    else transaction.core.abort();
+  }),
+);
+
+const leave = fc.nat(10).map((who) =>
+  command(`leave ${who}`, (model, real) => {
+    const index = who % Math.max(1, real.consumers.length);
+    const consumer = real.consumers[index];
+    if (consumer === undefined || consumer.transaction !== undefined) return;
+    real.consumers.splice(index, 1);
+    for (const { sent } of consumer.held) model.returned(sent, real.core.clock.now(), "failed");
     consumer.client.core.close();
+  }),
+);
+
+const wait = fc.integer({ min: 1, max: 3 }).map((steps) =>
+  command(`wait ${steps}`, (model, real) => {
+    real.core.clock.advance(steps * STEP_MS);
+    const now = real.core.clock.now();
+    for (const item of model.sent) {
+      if (item.state === "available" && item.expiresAt !== 0 && item.expiresAt <= now) item.state = "gone";
+    }
   }),
 );
 
@@ -172,24 +240,44 @@ const purge = fc.constant(
 
 const turn = fc.constant(command("turn", (_model, real) => real.core.clock.endTurn()));
 
+const commands = fc.commands(
+  [send, send, send, join, settle, settle, settle, settleLater, end, leave, turn, purge, wait],
+  { maxCommands: 150, size: "max" },
+);
+
+/** Consumes, gives up or throws away whatever is left. */
+function finish(model: Model, real: Real): void {
+  for (const consumer of real.consumers) consumer.subscription?.setCredit(0, 0);
+  for (const consumer of real.consumers) {
+    if (!consumer.settling) consumer.client.core.close();
+  }
+  for (const item of model.sent) {
+    if (item.state === "held") model.returned(item, real.core.clock.now(), "failed");
+  }
+  for (const consumer of real.consumers) consumer.client.core.close();
+  queue(real)?.purge();
+  real.core.settle();
+  expect(real.core.broker.engine.memoryBytes).toBe(0);
+  expectEvenAccounts(real.core.broker);
+}
+
 describe("a queue against a model of it", () => {
   it.each([
-    ["all in memory", 1 << 20],
-    ["nearly all in the store", 600],
-  ])("delivers what is due to who is due, whatever happens (%s)", async (_name, memoryBytes) => {
+    { name: "all in memory", memoryBytes: 1 << 20, late: false },
+    { name: "nearly all in the store", memoryBytes: 600, late: false },
+    { name: "nearly all in a store that answers late", memoryBytes: 600, late: true },
+  ])("delivers what is due to who is due, whatever happens ($name)", async ({ memoryBytes, late }) => {
+    const policies = [{ pattern: parsePattern("queue:**"), memoryBytes, autoDeleteAfterMs: 0 }];
     await fc.assert(
-      fc.asyncProperty(
-        fc.commands([send, send, join, settle, settle, settle, leave, turn, purge], { maxCommands: 150, size: "max" }),
-        async (commands) => {
-          const core = await coreBroker({
-            host: { policies: [{ pattern: parsePattern("queue:**"), memoryBytes, autoDeleteAfterMs: 0 }] },
-          });
-          await fc.asyncModelRun(
-            () => ({ model: new Model(), real: { core, producer: core.client(), consumers: [] } }),
-            commands,
-          );
-        },
-      ),
+      fc.asyncProperty(commands, async (run) => {
+        const clock = new VirtualClock();
+        const store = testStore(clock);
+        const core = await coreBroker({ clock, store: late ? lateStore(store, clock) : store, host: { policies } });
+        const real: Real = { core, producer: core.client(), consumers: [] };
+        const model = new Model();
+        await fc.asyncModelRun(() => ({ model, real }), run);
+        finish(model, real);
+      }),
       { numRuns: 60 },
     );
   });

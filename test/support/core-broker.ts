@@ -1,3 +1,4 @@
+import { onTestFinished } from "vitest";
 import type { Login } from "../../core/access.ts";
 import { Address } from "../../core/address.ts";
 import { Broker, type BrokerOptions } from "../../core/broker.ts";
@@ -11,6 +12,7 @@ import type { Store } from "../../core/store.ts";
 import type { Subscription, SubscribeOptions } from "../../core/subscription.ts";
 import type { HostSettings } from "../../core/virtual-host.ts";
 import { MemoryStore } from "../../store/memory/store.ts";
+import { expectEvenAccounts } from "./core-accounts.ts";
 import { CountingRandom, VirtualClock } from "./virtual-clock.ts";
 
 /** A format for tests: `name=value` lines, an empty line, the body. */
@@ -195,14 +197,19 @@ export interface CoreBroker {
   settle(): void;
 }
 
-/** A whole core on a virtual clock, over a store in memory unless another one is given. */
+export function testStore(clock: VirtualClock): MemoryStore {
+  return new MemoryStore({ formats: testFormats, addresses: (name, kind) => canonical.parse(kind, name), clock });
+}
+
+/**
+ * A whole core on a virtual clock, over a store in memory unless another one is given. When the test is over, its accounts
+ * must be even.
+ */
 export async function coreBroker(
   options: { clock?: VirtualClock; store?: Store; host?: Partial<HostSettings>; broker?: Partial<BrokerOptions> } = {},
 ): Promise<CoreBroker> {
   const clock = options.clock ?? new VirtualClock();
-  const store =
-    options.store ??
-    new MemoryStore({ formats: testFormats, addresses: (name, kind) => canonical.parse(kind, name), clock });
+  const store = options.store ?? testStore(clock);
   const failures: Error[] = [];
   const broker = new Broker({
     clock,
@@ -220,5 +227,6 @@ export async function coreBroker(
   });
   await broker.open();
   clock.settle();
+  onTestFinished(() => expectEvenAccounts(broker));
   return { broker, clock, store, failures, client: () => new TestClient(broker), settle: () => clock.settle() };
 }
