@@ -17,10 +17,13 @@ export interface Expiring {
 /** A place in the wheel, to be called off with `remove`. */
 export class ExpiryNode {
   readonly subject: Expiring | undefined;
+  /** The bucket it is in. */
+  readonly second: number;
   previous: ExpiryNode = this;
   next: ExpiryNode = this;
-  constructor(subject: Expiring | undefined) {
+  constructor(subject: Expiring | undefined, second: number) {
     this.subject = subject;
+    this.second = second;
   }
 }
 
@@ -29,6 +32,7 @@ const SLICE_SECONDS = 10_000;
 
 /** Knows what expires when. */
 export class ExpiryWheel {
+  /** Buckets with something in them. */
   private readonly rings = new Map<number, ExpiryNode>();
   private swept: number;
 
@@ -42,10 +46,10 @@ export class ExpiryWheel {
     const second = Math.max(Math.ceil(subject.expiresAt / 1000), this.swept + 1);
     let ring = this.rings.get(second);
     if (ring === undefined) {
-      ring = new ExpiryNode(undefined);
+      ring = new ExpiryNode(undefined, second);
       this.rings.set(second, ring);
     }
-    const node = new ExpiryNode(subject);
+    const node = new ExpiryNode(subject, second);
     node.previous = ring.previous;
     node.next = ring;
     ring.previous.next = node;
@@ -53,15 +57,25 @@ export class ExpiryWheel {
     return node;
   }
 
+  /** Buckets held. */
+  get buckets(): number {
+    return this.rings.size;
+  }
+
   remove(node: ExpiryNode): void {
-    node.previous.next = node.next;
-    node.next.previous = node.previous;
+    const { previous, next } = node;
+    previous.next = next;
+    next.previous = previous;
     node.previous = node.next = node;
+    // Only the ring itself is left.
+    if (previous === next && previous.subject === undefined) this.rings.delete(node.second);
   }
 
   /** Expires what is due, at most `max` of them; returns false when some are left for another sweep. */
   sweep(now: number, max: number): boolean {
     const until = Math.floor(now / 1000);
+    // The clock was set back: what is added from now on is due by the new time.
+    if (until < this.swept) this.swept = until;
     if (this.rings.size === 0) {
       this.swept = until;
       return true;
@@ -98,7 +112,6 @@ export class ExpiryWheel {
       node.subject?.expire(now);
       left--;
     }
-    if (ring.next === ring) this.rings.delete(second);
     return left;
   }
 }
