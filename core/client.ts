@@ -190,8 +190,8 @@ export class Client implements GateWaiter, TransactionOwner {
     let address = this.temporaries.get(key);
     if (address === undefined) {
       address = new Address(kind, ["temp", this.id, name]);
-      this.temporaries.set(key, address);
       this.host.addTemporary(address, this);
+      this.temporaries.set(key, address);
     }
     return address;
   }

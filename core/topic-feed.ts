@@ -43,6 +43,8 @@ export class TopicFeed {
   private retained: RetainedSource[] = [];
   private retainedFrom = 0;
   private deadline: Timer | undefined = undefined;
+  /** True once the subscriber is gone: what it had is accounted for, and a transaction may still settle it. */
+  private closed = false;
 
   /** `makeSpill` makes a queue that the subscription consumes, for the policy `spill`. */
   constructor(engine: Engine, subscription: Subscription, noLocal: boolean, makeSpill: () => Queue) {
@@ -117,7 +119,7 @@ export class TopicFeed {
   /** Settles if the delivery came from here; false otherwise. */
   settle(delivery: Delivery, outcome: Outcome): boolean {
     if (!(delivery instanceof TopicDelivery)) return false;
-    if (delivery.settled) return true;
+    if (delivery.settled || this.closed) return true;
     delivery.settled = true;
     this.unsettled--;
     // A topic has no place to go back to: whatever the outcome, the message ends here.
@@ -128,6 +130,7 @@ export class TopicFeed {
 
   /** The subscriber is gone, and what waited for it with it. */
   close(): void {
+    this.closed = true;
     if (this.stored > 0) this.ledger.lose("subscriber-gone", this.stored);
     this.engine.account(-this.bytes);
     this.bytes = 0;

@@ -87,7 +87,9 @@ export class VirtualHost {
     for (const kind of ["queue", "topic"] as const) {
       for (const address of this.policies.named(kind)) {
         this.configured.add(`${kind} ${address.name}`);
-        if (this.find(address) === undefined) this.create(address);
+        const found = this.find(address);
+        if (found === undefined) this.create(address);
+        else this.idle.delete(found);
       }
     }
   }
@@ -141,11 +143,7 @@ export class VirtualHost {
     } else if (options.durable !== undefined) {
       this.link(subscription, this.durable(options.durable, client, options).queue, undefined);
     } else {
-      for (const pattern of options.patterns) this.checkPattern(pattern, client);
-      for (const pattern of options.patterns) {
-        if (pattern.kind === "queue") this.subscribeQueue(subscription, pattern);
-        else this.subscribeTopic(subscription, pattern, options);
-      }
+      this.subscribePatterns(subscription, options);
     }
     client.subscriptions.add(subscription);
     this.engine.clock.endOfTurn(() => this.start(subscription, options));
@@ -187,9 +185,10 @@ export class VirtualHost {
     if (queue === undefined) return;
     this.queues.delete(address.name);
     this.queueTree.delete(address);
-    this.idle.delete(queue);
     this.cancelLinks(queue, `the queue ${address.name} was deleted`);
     queue.delete();
+    // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
+    this.idle.delete(queue);
   }
 
   /** Calls `client.durable` for every batch until it returns false. */
@@ -197,7 +196,9 @@ export class VirtualHost {
     this.context.awaitDurable(client);
   }
 
+  /** Throws BrokerError when there is no room. */
   addTemporary(address: Address, owner: Client): void {
+    this.checkRoom();
     this.temporaries.set(`${address.kind} ${address.name}`, owner);
     if (this.find(address) === undefined) this.create(address);
   }
@@ -245,6 +246,20 @@ export class VirtualHost {
       if (sources.length > 0) subscription.feed.begin(sources);
     }
     subscription.start();
+  }
+
+  /** All of them or, when one is refused, none. */
+  private subscribePatterns(subscription: Subscription, options: SubscribeOptions): void {
+    for (const pattern of options.patterns) this.checkPattern(pattern, subscription.client);
+    try {
+      for (const pattern of options.patterns) {
+        if (pattern.kind === "queue") this.subscribeQueue(subscription, pattern);
+        else this.subscribeTopic(subscription, pattern, options);
+      }
+    } catch (refusal) {
+      this.endSubscription(subscription, "released");
+      throw refusal;
+    }
   }
 
   private retainedFor(patterns: readonly Pattern[]): (() => Message | undefined)[] {
@@ -309,6 +324,7 @@ export class VirtualHost {
 
   private linkWatched(subscription: Subscription, queue: Queue): void {
     if (queue.deleted || subscription.links.some((link) => link.queue === queue)) return;
+    if (queue.address !== undefined && !this.mayConsume(subscription.client, queue.address)) return;
     this.link(subscription, queue, subscription.selector);
     queue.dispatch();
   }
@@ -368,8 +384,19 @@ export class VirtualHost {
     for (const pattern of patterns) {
       if (pattern.kind !== "topic") continue;
       this.topicBindings.add(pattern, target);
-      this.topicTree.matching(pattern, (topic) => topic.add(target));
+      this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
     }
+  }
+
+  private connectTarget(topic: Topic, target: TopicTarget): void {
+    const client = target instanceof TopicFeed ? target.subscription.client : undefined;
+    if (this.mayConsume(client, topic.address)) topic.add(target);
+  }
+
+  /** A temporary destination is for its owner alone; a wildcard of somebody else passes it by. */
+  private mayConsume(client: Client | undefined, address: Address): boolean {
+    const owner = this.temporaries.get(`${address.kind} ${address.name}`);
+    return owner === undefined || owner === client;
   }
 
   private unbind(target: TopicTarget, patterns: readonly Pattern[]): void {
@@ -413,7 +440,7 @@ export class VirtualHost {
     const topic = new Topic(address, this.policies.of(address), this.engine.clock.now());
     this.topics.set(address.name, topic);
     this.topicTree.set(address, topic);
-    this.topicBindings.match(address, (target) => topic.add(target));
+    this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
     this.noteIdle(topic);
     return topic;
   }
