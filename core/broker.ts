@@ -143,6 +143,7 @@ export class Broker {
     if (this.closed) return;
     this.engine.detachFresh();
     const done = this.engine.sweep();
+    this.engine.press();
     this.engine.trim();
     for (const host of this.hosts.values()) host.sweep();
     this.tick = this.clock.after(done ? TICK_MS : SOON_MS, () => this.look());

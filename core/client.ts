@@ -268,7 +268,8 @@ export class Client implements GateWaiter, TransactionOwner {
   }
 
   private waitAt(gate: Gate): void {
-    if (this.gate !== undefined) return;
+    // What was sent after the gate closed may have opened it again; nobody would call then.
+    if (this.gate !== undefined || !gate.closed) return;
     this.gate = gate;
     gate.wait(this);
   }

@@ -9,8 +9,9 @@ import type { QueueKey, Store, StoredEntry } from "./store.ts";
 const REOPEN = 0.8;
 /** Of the memory limit: above this part of it, queues keep as little in memory as they can. */
 const PRESSURE = 0.7;
-/** What a queue keeps in memory under pressure. */
+/** What a queue keeps in memory when the pressure begins; less and less of it, and nothing at `SCARCE` of the limit. */
 const PRESSED_BYTES = 64 * 1024;
+const SCARCE = 0.95;
 /** What one sweep expires at most, so that a turn stays short. */
 const SWEEP_ENTRIES = 2000;
 const SWEEP_INTERVALS = 50;
@@ -66,7 +67,10 @@ export class Engine {
 
   /** What a queue may keep in memory now, of what its policy allows. */
   memoryShare(policyBytes: number): number {
-    return this.used > this.memoryLimit * PRESSURE ? Math.min(policyBytes, PRESSED_BYTES) : policyBytes;
+    const left = this.memoryLimit * SCARCE - this.used;
+    const room = this.memoryLimit * (SCARCE - PRESSURE);
+    if (left >= room) return policyBytes;
+    return Math.min(policyBytes, PRESSED_BYTES * Math.max(0, left / room));
   }
 
   /** Bytes of messages that may be in memory. */
@@ -122,6 +126,13 @@ export class Engine {
   /** Says that a key was used before this start. */
   noteQueueKey(key: QueueKey): void {
     if (key > this.lastKey) this.lastKey = key;
+  }
+
+  /** Under pressure also queues that nobody uses have to give back what they may no longer keep. */
+  press(): void {
+    if (this.used <= this.memoryLimit * PRESSURE) return;
+    const share = this.memoryShare(PRESSED_BYTES);
+    for (const queue of this.stored.values()) if (queue.memoryBytes > share) this.overfull.add(queue);
   }
 
   /** Lets queues drop from memory what has reached the disk. */

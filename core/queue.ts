@@ -24,6 +24,8 @@ import type { Subscription } from "./subscription.ts";
 const DISPATCH_STEPS = 4096;
 /** Bytes read back at a time. */
 const PIECE_BYTES = 256 * 1024;
+/** What is read back at a time when there is hardly any memory left; a message at a time would be too slow. */
+const SMALLEST_PIECE_BYTES = 4 * 1024;
 /** Network chunks that young messages may keep alive before they are copied out. */
 const PINNED_BYTES = 4 * 1024 * 1024;
 /** Over how long the rate of deliveries is measured that decides whether publishers wait for consumers. */
@@ -73,6 +75,7 @@ export class Queue {
   private inMemory = 0;
   private lastRange: Range | undefined = undefined;
   private dispatching = false;
+  private dispatchesLater = false;
   private trims = 0;
   /** When the measured rate of deliveries began, and the bytes delivered until then. */
   private rateSince = 0;
@@ -256,7 +259,12 @@ export class Queue {
     }
     this.dispatching = false;
     // In another turn, so that a long search keeps nobody else waiting.
-    if (steps === 0) this.engine.clock.after(0, () => this.dispatch());
+    if (steps > 0 || this.dispatchesLater) return;
+    this.dispatchesLater = true;
+    this.engine.clock.after(0, () => {
+      this.dispatchesLater = false;
+      this.dispatch();
+    });
   }
 
   /** Throws away every message that nobody holds; returns how many. */
@@ -304,6 +312,8 @@ export class Queue {
       const last = this.lastRange;
       if (last !== undefined && last.next !== NOWHERE && !this.servedBeyond(last)) this.trimAfter(last, share / 2);
       else this.trimAll(share / 2);
+      // Under pressure also what lies before the last range has to go.
+      if (this.inMemory > share && share < this.policy.memoryBytes) this.trimAll(share / 2);
     }
     if (this.inMemory <= share) {
       if (this.gate.closed) this.gate.open();
@@ -314,8 +324,8 @@ export class Queue {
 
   /** Copies young messages out of their network chunks. */
   detachFresh(): void {
-    for (let node: ListNode | undefined = this.firstFresh; node?.kind === "entry"; node = node.next) {
-      if (node.message !== undefined) this.engine.slab.keep(node.message);
+    for (let node: ListNode = this.firstFresh ?? this.tail; node.kind !== "end"; node = node.next) {
+      if (node.kind === "entry" && node.message !== undefined) this.engine.slab.keep(node.message);
     }
     this.firstFresh = undefined;
     this.newestChunk = undefined;
@@ -364,7 +374,7 @@ export class Queue {
     const share = this.engine.memoryShare(this.policy.memoryBytes);
     const overfull = this.inMemory > share;
     const durable = message.durable && !this.temporary;
-    if (overfull && !durable && this.waitsForConsumers(share)) {
+    if (overfull && !durable && this.policy.persistent && this.waitsForConsumers(share)) {
       this.noteFresh(entry, message);
       return;
     }
@@ -390,15 +400,13 @@ export class Queue {
     const elapsed = now - this.rateSince;
     if (elapsed >= RATE_WINDOW_MS) {
       const perMs = (this.ledger.deliveredBytes - this.rateFrom) / elapsed;
-      this.quick = elapsed < LONGEST_WAIT_MS * 10 && perMs * LONGEST_WAIT_MS >= share;
+      this.quick = elapsed < LONGEST_WAIT_MS * 10 && perMs > 0 && perMs * LONGEST_WAIT_MS >= share;
       this.rateSince = now;
       this.rateFrom = this.ledger.deliveredBytes;
     }
     if (!this.quick) return false;
     this.gate.close();
-    this.engine.clock.after(LONGEST_WAIT_MS, () => {
-      if (this.policy.persistent) this.gate.open();
-    });
+    this.engine.clock.after(LONGEST_WAIT_MS, () => this.gate.open());
     return true;
   }
 
@@ -466,7 +474,7 @@ export class Queue {
       // What was passed over on the way here makes room for what comes.
       const share = this.engine.memoryShare(this.policy.memoryBytes);
       if (this.inMemory > share) this.trimAll(share / 2);
-      this.load(node, node.to, Math.min(PIECE_BYTES, this.policy.memoryBytes / 4));
+      this.load(node, node.to, Math.min(PIECE_BYTES, Math.max(SMALLEST_PIECE_BYTES, share / 4)));
       return;
     }
     if (node.kind === "end") return;
@@ -518,6 +526,7 @@ export class Queue {
     this.bytes -= entry.size;
     if (entry.batch !== 0) this.engine.dequeue(this.key, entry);
     this.takeOut(entry);
+    this.missDamaged();
     if (this.gate.closed && this.inMemory <= this.policy.memoryBytes / 2) this.gate.open();
     if (this.count === 0) this.lastUsed = this.engine.clock.now();
   }
@@ -529,7 +538,7 @@ export class Queue {
 
   /** Takes an entry out of the list and the accounts of memory. Nobody may be parked at it. */
   private takeOut(entry: Entry): void {
-    if (entry === this.firstFresh) this.firstFresh = entry.next.kind === "entry" ? entry.next : undefined;
+    if (entry === this.firstFresh) this.firstFresh = entryFrom(entry.next);
     if (entry.expiry !== undefined) {
       this.engine.expiry.remove(entry.expiry);
       entry.expiry = undefined;
@@ -613,12 +622,15 @@ export class Queue {
     else if (emptied) this.moveLanes(range, range.next);
     if (emptied) unlink(range);
     if (this.inMemory > this.engine.memoryShare(this.policy.memoryBytes)) this.engine.overfull.add(this);
-    if (this.head.next === this.tail && this.count > 0) {
-      // The store had set something aside: it is no longer here, and the account must say so.
-      this.ledger.lose("damaged", this.count);
-      this.count = 0;
-      this.bytes = 0;
-    }
+    this.missDamaged();
+  }
+
+  /** The list is empty, but not the account: the store had set something aside, and the account must say so. */
+  private missDamaged(): void {
+    if (this.head.next !== this.tail || this.count === 0) return;
+    this.ledger.lose("damaged", this.count);
+    this.count = 0;
+    this.bytes = 0;
   }
 
   /** True when somebody is being served from behind the range, so that what follows it is needed in memory. */
@@ -723,4 +735,11 @@ export class Queue {
     this.count = 0;
     this.bytes = 0;
   }
+}
+
+/** The first entry from a node on. */
+function entryFrom(start: ListNode): Entry | undefined {
+  let node = start;
+  while (node.kind === "range") node = node.next;
+  return node.kind === "entry" ? node : undefined;
 }
