@@ -1,5 +1,4 @@
 import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
-import { Address } from "./address.ts";
 import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./clock.ts";
 import { Engine } from "./engine.ts";
@@ -162,7 +161,8 @@ export class Broker {
     try {
       description = readQueueDescription(recovered.description);
     } catch (cause) {
-      this.options.report(cause instanceof Error ? cause.message : String(cause));
+      const why = cause instanceof Error ? cause.message : String(cause);
+      this.options.report(`The store holds ${recovered.count} messages in a queue that stays there untouched: ${why}`);
       return;
     }
     const host = this.hosts.get(description.host);
@@ -181,8 +181,14 @@ export class Broker {
       const cut = key.indexOf("\0");
       const host = this.hosts.get(key.slice(0, cut));
       if (host === undefined) continue;
-      const address = canonical.parse("topic", key.slice(cut + 1));
-      host.retained.recover(new Address("topic", address.levels), bytes);
+      try {
+        host.retained.recover(canonical.parse("topic", key.slice(cut + 1)), bytes);
+      } catch (cause) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        this.options.report(
+          `A retained message of virtual host ${host.name} is left out, its topic cannot be read: ${why}`,
+        );
+      }
     }
   }
 }

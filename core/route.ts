@@ -25,6 +25,8 @@ export class Route {
   /** Hands a message to every destination; returns a closed gate at which the sender has to wait, if any. */
   publish(message: Message, sender: unknown): Gate | undefined {
     const destinations = this.destinations;
+    // Before anybody has the message, so that a composite is refused as a whole.
+    if (destinations.length > 1) this.renewAll();
     let closed: Gate | undefined;
     for (let i = 0; i < destinations.length; i++) {
       let destination = destinations[i];

@@ -79,6 +79,10 @@ export class TopicFeed {
     // What is already in the spill queue goes first.
     if (this.spill !== undefined && this.spill.count > 0) return this.spill.publish(message);
     this.ledger.received++;
+    if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
+      this.ledger.lose("expired");
+      return undefined;
+    }
     if (subscription.receptive && this.pendingFrom === this.pending.length) {
       this.hand(message);
       return undefined;

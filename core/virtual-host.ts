@@ -88,7 +88,8 @@ export class VirtualHost {
       for (const address of this.policies.named(kind)) {
         this.configured.add(`${kind} ${address.name}`);
         const found = this.find(address);
-        if (found === undefined) this.create(address);
+        // Whatever else there is: the operator asked for this one, and the broker must start.
+        if (found === undefined) this.make(address);
         else this.idle.delete(found);
       }
     }
@@ -416,6 +417,10 @@ export class VirtualHost {
 
   private create(address: Address): Destination {
     this.checkRoom();
+    return this.make(address);
+  }
+
+  private make(address: Address): Destination {
     if (address.kind === "topic") return this.createTopic(address);
     const queue = this.createQueue(address);
     this.queueWatchers.match(address, (subscription) => this.linkWatched(subscription, queue));

@@ -45,6 +45,15 @@ describe("a topic", () => {
     expect(others.got.bodies).toEqual(["other"]);
   });
 
+  it("does not deliver what had expired when it came", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    const { got } = client.subscribe("topic:a", { settling: false });
+    core.settle();
+    client.send("topic:a", "late", { expiresAt: core.clock.now() - 1 });
+    expect(got.bodies).toEqual([]);
+  });
+
   it("holds a slow subscriber's messages, then makes publishers wait, then disconnects it", async () => {
     const policies = [{ pattern: parsePattern("topic:**"), subscriberBytes: 100, slowSubscriberDeadlineMs: 5000 }];
     const core = await coreBroker({ host: { policies } });

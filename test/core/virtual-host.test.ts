@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { coreBroker, parse, parsePattern, testStore } from "../support/core-broker.ts";
+import { coreBroker, parse, parsePattern, plainMessage, testStore } from "../support/core-broker.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 describe("a queue that was deleted under its consumers", () => {
@@ -84,5 +84,17 @@ describe("a topic's delivery that a transaction settles after its subscriber is 
     expect(subscription.feed?.stored).toBe(0);
     expect(subscription.feed?.ledger.consumed).toBe(0);
     expect(subscription.feed?.ledger.lost.get("subscriber-gone")).toBe(1);
+  });
+});
+
+describe("a send to several destinations", () => {
+  it("reaches none when one of them is gone and may not be made again", async () => {
+    const core = await coreBroker();
+    const [owner, client] = [core.client(), core.client()];
+    const temporary = owner.core.temporary("queue", "t");
+    const route = client.core.route([parse("queue:a"), temporary]);
+    owner.core.close();
+    expect(() => client.core.publish(route, plainMessage(parse("queue:a"), "1"))).toThrow("its owner is gone");
+    expect(core.broker.host(undefined)?.queues.get("a")?.count).toBe(0);
   });
 });
