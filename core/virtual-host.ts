@@ -324,7 +324,9 @@ export class VirtualHost {
   }
 
   private linkWatched(subscription: Subscription, queue: Queue): void {
-    if (queue.deleted || subscription.links.some((link) => link.queue === queue)) return;
+    if (queue.deleted) return;
+    // A single pattern meets each queue once; looking would take long when it matches very many.
+    if (subscription.patterns.length > 1 && subscription.links.some((link) => link.queue === queue)) return;
     if (queue.address !== undefined && !this.mayConsume(subscription.client, queue.address)) return;
     this.link(subscription, queue, subscription.selector);
     queue.dispatch();

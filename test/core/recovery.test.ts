@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { Address } from "../../core/address.ts";
 import type { BrokerOptions } from "../../core/broker.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import { canonical } from "../../core/spelling.ts";
@@ -24,9 +25,12 @@ async function scratch(): Promise<string> {
   return directory;
 }
 
+function addresses(name: string, kind: "queue" | "topic"): Address {
+  return canonical.parse(kind, name);
+}
+
 function start(directory: string): Promise<CoreBroker> {
   const clock = new VirtualClock();
-  const addresses = (name: string, kind: "queue" | "topic") => canonical.parse(kind, name);
   return coreBroker({ clock, store: new LmdbStore({ directory, formats: testFormats, addresses, clock }) });
 }
 
@@ -69,19 +73,23 @@ describe("a broker that starts again over its files", () => {
   });
 });
 
-describe("a broker whose store holds what it does not know", () => {
-  async function open(
-    fill: (store: ReturnType<typeof testStore>) => void,
-    host: Partial<HostSettings> = {},
-  ): Promise<{ core: CoreBroker; reports: string[] }> {
-    const clock = new VirtualClock();
-    const store = testStore(clock);
-    const reports: string[] = [];
-    fill(store);
-    const broker: Partial<BrokerOptions> = { report: (sentence) => reports.push(sentence) };
-    return { core: await coreBroker({ clock, store, host, broker }), reports };
-  }
+async function open(
+  fill: (store: ReturnType<typeof testStore>) => void,
+  host: Partial<HostSettings> = {},
+): Promise<{ core: CoreBroker; reports: string[] }> {
+  const clock = new VirtualClock();
+  const store = testStore(clock);
+  const reports: string[] = [];
+  fill(store);
+  const broker: Partial<BrokerOptions> = { report: (sentence) => reports.push(sentence) };
+  return { core: await coreBroker({ clock, store, host, broker }), reports };
+}
 
+function describedQueue(name: string): string {
+  return JSON.stringify({ kind: "queue", host: "default", levels: [name] });
+}
+
+describe("a broker whose store holds what it does not know", () => {
   it.each([
     ["a damaged description", "{", "stays there untouched"],
     ["a virtual host that is not configured", '{"kind":"queue","host":"other","levels":["a"]}', "not configured"],
@@ -101,11 +109,10 @@ describe("a broker whose store holds what it does not know", () => {
   });
 
   it("starts with more queues than it may have, and makes the configured ones", async () => {
-    const queue = (name: string): string => JSON.stringify({ kind: "queue", host: "default", levels: [name] });
     const { core } = await open(
       (store) => {
-        store.putQueue(1, queue("a"));
-        store.putQueue(2, queue("b"));
+        store.putQueue(1, describedQueue("a"));
+        store.putQueue(2, describedQueue("b"));
       },
       { maxDestinations: 1, policies: [{ pattern: parsePattern("queue:fixed") }] },
     );
