@@ -113,14 +113,20 @@ export class Journal {
 
   /** Goes on in another file. */
   private async turn(bytes: number): Promise<JournalFile> {
-    await this.preparing;
-    const index = this.spare.findIndex((file) => file.bytes >= bytes);
-    const [spare] = index < 0 ? [] : this.spare.splice(index, 1);
-    const next = spare ?? (await this.make(Math.max(this.nextBytes, bytes)));
+    let next = this.takeSpare(bytes);
+    if (next === undefined) {
+      await this.preparing;
+      next = this.takeSpare(bytes) ?? (await this.make(Math.max(this.nextBytes, bytes)));
+    }
     next.used = 0;
     if (this.active !== undefined) this.full.push(this.active);
     this.active = next;
     return next;
+  }
+
+  private takeSpare(bytes: number): JournalFile | undefined {
+    const index = this.spare.findIndex((file) => file.bytes >= bytes);
+    return index < 0 ? undefined : this.spare.splice(index, 1)[0];
   }
 
   /** Makes a file ahead of need. If that fails, it is tried again, and said, when there is need. */
@@ -128,7 +134,8 @@ export class Journal {
     if (this.preparing !== undefined) return;
     const made = async (): Promise<void> => {
       try {
-        this.spare.push(await this.make(this.nextBytes));
+        const file = await this.make(this.nextBytes);
+        this.spare.push(file);
       } catch {
         // There is still room in the active file.
       } finally {

@@ -33,14 +33,16 @@ async function opened(directory: string, file = new MapDisk(), applyMs = 0): Pro
   return { ...(await JournaledDisk.open(file, options)), file, failures };
 }
 
+function filesOf(directory: string): string[] {
+  return readdirSync(directory).filter((name) => name.startsWith("journal-"));
+}
+
 /** Opens what a crash at this instant would leave. */
 async function crashed({ file }: Opened, directory: string): Promise<Opened> {
   const copy = join(directory, "crashed");
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(copy);
-  for (const name of readdirSync(directory)) {
-    if (name.startsWith("journal-")) cpSync(join(directory, name), join(copy, name));
-  }
+  for (const name of filesOf(directory)) cpSync(join(directory, name), join(copy, name));
   return opened(copy, file.copy());
 }
 
@@ -108,7 +110,7 @@ test("whenever it applies what it confirmed, reads show all of it, and a crash a
         } else {
           now.file.letGo();
           await now.disk.close();
-          expect(readdirSync(directory.path).filter((name) => name.startsWith("journal-"))).toEqual([]);
+          expect(filesOf(directory.path)).toEqual([]);
           now = await opened(directory.path, now.file);
         }
         expect(now.damage).toEqual([]);
@@ -124,6 +126,30 @@ test("whenever it applies what it confirmed, reads show all of it, and a crash a
 }, 60_000);
 
 describe("the journal's files", () => {
+  test("are all accounted for when some are given back while another is being made, and gone when it is closed", async () => {
+    using directory = temporaryDirectory();
+    const now = await opened(directory.path);
+    const seventh = Buffer.alloc(150_000, "v");
+    const commit = (): Promise<void> => now.disk.commit([change("k", seventh)]);
+    // The first file is full, and everything applied.
+    for (let i = 0; i < 6; i++) await commit();
+    await eventually(() => now.file.applied === 6);
+    // What makes it free waits, until the second file is half full and a third is being made.
+    now.file.held = true;
+    await commit();
+    await eventually(() => now.file.waits);
+    for (let i = 0; i < 6; i++) await commit();
+    now.file.letGo();
+    await eventually(() => now.file.applied === 13);
+    await eventually(() => {
+      const sizes = filesOf(directory.path).map((name) => statSync(join(directory.path, name)).size);
+      expect(sizes).toHaveLength(3);
+      expect(sizes.reduce((sum, size) => sum + size)).toBe(now.disk.bytes);
+    });
+    await now.disk.close();
+    expect(filesOf(directory.path)).toEqual([]);
+  });
+
   test("are used again: their space is bounded, and records of an earlier use are never taken for new ones", async () => {
     using directory = temporaryDirectory();
     const now = await opened(directory.path);

@@ -26,6 +26,11 @@ export class MapDisk implements Disk {
     return readU64(this.get("meta", Buffer.from("journal")) ?? Buffer.alloc(8), 0);
   }
 
+  /** True while a commit waits. */
+  get waits(): boolean {
+    return this.waiting.length > 0;
+  }
+
   letGo(): void {
     this.held = false;
     for (const go of this.waiting) go();
