@@ -28,7 +28,7 @@ import { Overlay, overlaid } from "./overlay.ts";
 
 const MEBI = 1024 * 1024;
 /** Batches are applied together so long after the ones before, */
-const APPLY_MS = 50;
+const APPLY_MS = 10;
 /** or as soon as their records are so large. */
 const APPLY_BYTES = 4 * MEBI;
 /** Above so many bytes of records that are not applied, commits wait. */
