@@ -15,7 +15,8 @@
  *
  * What is enqueued and dequeued again while it gathers never reaches the data file. Every commit of the data file is
  * synced by itself, so that whatever the journal gives up is safe. `open` applies the batches of the journal that are
- * beyond the data file's "journal"; the changes of a batch are values, not differences, and the whole is one commit.
+ * beyond the data file's "journal"; the changes of a batch are values, not differences, and the whole is one commit. See
+ * docs/decisions/0002-a-journal-before-lmdb.md.
  *
  * A record shares its first and last sector with its neighbours: a sector is taken to be written whole or not at all.
  */
