@@ -62,20 +62,11 @@ async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> 
   await gone;
 }
 
-/** Connects and logs in; `hear` gets everything after CONNECTED. */
-async function session(hear: (chunk: Buffer) => void): Promise<Socket> {
+/** Connects and logs in; what comes from then on is for the listeners that the caller adds. */
+async function session(): Promise<Socket> {
   const socket = connect(PORT, "127.0.0.1");
   socket.write("CONNECT\naccept-version:1.2\nhost:/\n\n\0");
-  await new Promise<void>((done) => {
-    let connected = false;
-    socket.on("data", (chunk: Buffer) => {
-      if (connected) return hear(chunk);
-      connected = true;
-      const end = chunk.indexOf(0) + 1;
-      done();
-      if (end < chunk.length) hear(chunk.subarray(end));
-    });
-  });
+  await new Promise((done) => socket.once("data", done));
   return socket;
 }
 
@@ -108,15 +99,16 @@ async function load(): Promise<number[]> {
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let sent = 0;
   let confirmed = 0;
-  const socket = await session((chunk) => {
-    confirmed += countNul(chunk);
-    progress.reached(confirmed);
-    sendMore();
-  });
+  const socket = await session();
   const sendMore = (): void => {
     for (; sent < MESSAGES && sent - confirmed <= OUTSTANDING - BATCH; sent += BATCH) socket.write(batch);
     if (confirmed === MESSAGES) finish();
   };
+  socket.on("data", (chunk: Buffer) => {
+    confirmed += countNul(chunk);
+    progress.reached(confirmed);
+    sendMore();
+  });
   sendMore();
   await done;
   socket.destroy();
@@ -129,7 +121,8 @@ async function unload(): Promise<number[]> {
   let received = 0;
   let acknowledged = 0;
   let rest = "";
-  const socket = await session((chunk) => {
+  const socket = await session();
+  socket.on("data", (chunk: Buffer) => {
     received += countNul(chunk);
     const text = rest + chunk.toString("latin1");
     const last = text.lastIndexOf("\nack:");
@@ -153,7 +146,8 @@ async function firstDelivery(): Promise<{ child: ChildProcess; ms: number }> {
   const began = process.hrtime.bigint();
   const child = await start();
   const { promise: delivered, resolve: finish } = Promise.withResolvers<void>();
-  const socket = await session((chunk) => {
+  const socket = await session();
+  socket.on("data", (chunk: Buffer) => {
     if (chunk.includes("MESSAGE")) finish();
   });
   socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:1,0\n\n\0");
