@@ -1,4 +1,4 @@
-import type { End, ListNode } from "./entry.ts";
+import type { End, Entry, ListNode } from "./entry.ts";
 import type { Message } from "./message.ts";
 import type { Queue } from "./queue.ts";
 import type { Selector } from "./selector/selector.ts";
@@ -85,5 +85,98 @@ export class Lane {
       if (link.subscription.receptive) return true;
     }
     return false;
+  }
+}
+
+/** All lanes of a queue. */
+export class Lanes {
+  readonly all: Lane[] = [];
+  /** Links in all of them. */
+  consumers = 0;
+  private readonly tail: End;
+
+  constructor(tail: End) {
+    this.tail = tail;
+  }
+
+  /** The lane of those who want what this selector wants, made at `position` if there is none. */
+  lane(selector: Selector | undefined, position: ListNode): Lane {
+    let lane = this.all.find((candidate) => candidate.selector?.text === selector?.text);
+    if (lane === undefined) {
+      lane = new Lane(selector, position);
+      this.all.push(lane);
+    }
+    return lane;
+  }
+
+  add(link: Link): void {
+    link.lane.links.push(link);
+    this.consumers++;
+  }
+
+  /** Takes a link out of its lane, and the lane away with the last one; false when it is not here. */
+  remove(link: Link): boolean {
+    const lane = link.lane;
+    const index = lane.links.indexOf(link);
+    if (index < 0) return false;
+    lane.links.splice(index, 1);
+    this.consumers--;
+    if (lane.links.length === 0) {
+      lane.position.parked--;
+      this.all.splice(this.all.indexOf(lane), 1);
+    }
+    return true;
+  }
+
+  /** Who waits at the tail and takes the message that comes next; `sequence` is what it will have. */
+  takerAtTail(message: Message, sequence: number): Link | undefined {
+    const lanes = this.all;
+    const first = lanes.length > 1 ? sequence % lanes.length : 0;
+    for (let i = 0; i < lanes.length; i++) {
+      const lane = lanes[(first + i) % lanes.length];
+      if (lane === undefined || lane.position !== this.tail) continue;
+      if (!lane.wants(message)) {
+        lane.refused = sequence;
+        continue;
+      }
+      const link = lane.nextReceptive();
+      if (link !== undefined) return link;
+    }
+    return undefined;
+  }
+
+  /** Whoever waits at the tail now waits at the entry put there, but those that refused it. */
+  parkAt(entry: Entry): void {
+    for (const lane of this.all) {
+      if (lane.position === this.tail && lane.refused !== entry.sequence) lane.moveTo(entry);
+    }
+  }
+
+  /** The lane to serve next: the one furthest behind of those where somebody could be served. */
+  next(): Lane | undefined {
+    let best: Lane | undefined;
+    for (const lane of this.all) {
+      const position = lane.position;
+      if (position === this.tail || (position.kind === "range" && position.loading)) continue;
+      if (best !== undefined && position.sequence > best.position.sequence) continue;
+      // Lanes at the same place take turns.
+      if (best !== undefined && position.sequence === best.position.sequence && lane.served >= best.served) continue;
+      if (lane.hasWork(this.tail)) best = lane;
+    }
+    return best;
+  }
+
+  /** A node gives way to another: whoever is at it goes there. */
+  moved(from: ListNode, to: ListNode): void {
+    for (const lane of this.all) if (lane.position === from) lane.moveTo(to);
+  }
+
+  moveAllTo(node: ListNode): void {
+    for (const lane of this.all) lane.moveTo(node);
+  }
+
+  /** An entry came back: whoever had passed it goes back to it. */
+  rewind(node: ListNode): void {
+    for (const lane of this.all) lane.rewind(node);
   }
 }
