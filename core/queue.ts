@@ -224,21 +224,14 @@ export class Queue implements BacklogListener {
   dispatch(): void {
     if (this.dispatching || this.deleted) return;
     this.dispatching = true;
-    let steps = DISPATCH_STEPS;
-    while (steps > 0) {
-      const lane = this.lanes.next();
-      if (lane === undefined) break;
-      this.step(lane);
-      steps--;
+    let finished = false;
+    try {
+      finished = this.serve(DISPATCH_STEPS);
+    } finally {
+      this.dispatching = false;
+      // In another turn, so that a long search keeps nobody else waiting; and for whom a consumer that threw kept waiting.
+      if (!finished) this.dispatchLater();
     }
-    this.dispatching = false;
-    // In another turn, so that a long search keeps nobody else waiting.
-    if (steps > 0 || this.dispatchesLater) return;
-    this.dispatchesLater = true;
-    this.engine.clock.after(0, () => {
-      this.dispatchesLater = false;
-      this.dispatch();
-    });
   }
 
   /** Throws away every message that nobody holds; returns how many. */
@@ -358,6 +351,25 @@ export class Queue implements BacklogListener {
     return true;
   }
 
+  private dispatchLater(): void {
+    if (this.dispatchesLater) return;
+    this.dispatchesLater = true;
+    this.engine.clock.after(0, () => {
+      this.dispatchesLater = false;
+      this.dispatch();
+    });
+  }
+
+  /** Returns true when there is nobody left who can be served, false when that took too many steps. */
+  private serve(maxSteps: number): boolean {
+    for (let steps = 0; steps < maxSteps; steps++) {
+      const lane = this.lanes.next();
+      if (lane === undefined) return true;
+      this.step(lane);
+    }
+    return false;
+  }
+
   private step(lane: Lane): void {
     const node = lane.position;
     if (node.kind === "range") {
@@ -382,7 +394,13 @@ export class Queue implements BacklogListener {
       return;
     }
     lane.served++;
-    this.hand(node, message, link);
+    try {
+      this.hand(node, message, link);
+    } catch (failure) {
+      // Until it asks for more by itself: or it would be handed one message after the other, and fail at each.
+      link.subscription.receptive = false;
+      throw failure;
+    }
   }
 
   private hand(entry: Entry, message: Message, link: Link): void {
@@ -392,9 +410,10 @@ export class Queue implements BacklogListener {
       this.hold(entry, link);
       link.subscription.take(message, entry, entry.deliveries);
     } else {
-      link.subscription.take(message, undefined, entry.deliveries);
+      // Before it is taken: should the consumer throw, nothing is left here that nobody would come to again.
       this.ledger.consumed++;
       this.remove(entry);
+      link.subscription.take(message, undefined, entry.deliveries);
     }
   }
 

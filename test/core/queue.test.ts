@@ -320,3 +320,32 @@ describe("a search through a long queue", () => {
     expect(got.bodies).toEqual(["19999"]);
   });
 });
+
+describe("a consumer that throws", () => {
+  it.each([
+    { settling: true, later: ["2", "3", "1"] },
+    { settling: false, later: ["2", "3"] },
+  ])("does not stop the queue for everybody else (settling: $settling)", async ({ settling, later }) => {
+    const core = await coreBroker();
+    const client = core.client();
+    const none = { messages: 0, bytes: 0 };
+    const good = client.subscribe("queue:a", { credit: none });
+    const consumer = {
+      deliver(): boolean {
+        good.subscription.grant(10, 0);
+        throw new Error("broken");
+      },
+      cancelled(): void {},
+    };
+    const bad = client.subscribe("queue:a", { settling, credit: none, consumer });
+    bad.subscription.autoRefill = false;
+    core.settle();
+    for (const body of ["1", "2", "3"]) client.send("queue:a", body);
+    expect(() => bad.subscription.grant(10, 0)).toThrow("broken");
+    core.clock.advance(10);
+    expect(good.got.bodies).toEqual(["2", "3"]);
+    bad.subscription.close();
+    expect(good.got.bodies).toEqual(later);
+    expectBalance(core, "a");
+  });
+});
