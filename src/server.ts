@@ -167,8 +167,6 @@ function policyRules(config: Config): PolicyRule[] {
   const topics = config.topics.map((entry) => ({
     pattern: canonical.parsePattern("topic", entry.match),
     ...given({
-      persistent: entry.persistent,
-      memoryBytes: entry.memory,
       autoDeleteAfterMs: entry.auto_delete_after,
       slowSubscriber: entry.slow_subscriber,
       slowSubscriberDeadlineMs: entry.slow_subscriber_deadline,

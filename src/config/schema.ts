@@ -101,11 +101,7 @@ const persistent = Type.Optional(
   flag(true, "Whether messages may be written to the store; without it they live in memory only."),
 );
 const destinationMemory = Type.Optional(
-  size(
-    MEMORY_OF_A_DESTINATION,
-    "Bytes of messages a queue or durable subscription keeps in memory; the rest is in the store only.",
-    1024,
-  ),
+  size(MEMORY_OF_A_DESTINATION, "Bytes of messages a queue keeps in memory; the rest is in the store only.", 1024),
 );
 const autoDeleteAfter = Type.Optional(
   duration("30s", "How long a destination nobody uses and that holds nothing is kept; 0 is for ever."),
@@ -119,8 +115,6 @@ const queuePolicy = Type.Object(
 const topicPolicy = Type.Object(
   {
     match,
-    persistent,
-    memory: destinationMemory,
     auto_delete_after: autoDeleteAfter,
     slow_subscriber: Type.Optional(
       choice(
