@@ -67,6 +67,8 @@ export class Queue implements BacklogListener {
   private sequence = 0;
   private dispatching = false;
   private dispatchesLater = false;
+  /** True while a client that goes gives back what it had: nothing of it is delivered before all of it is in its place. */
+  private gathering = false;
   /** When the measured rate of deliveries began, and the bytes delivered until then. */
   private rateSince = 0;
   private rateFrom = 0;
@@ -208,6 +210,8 @@ export class Queue implements BacklogListener {
 
   /** Puts back in place what a holder has of these; `dispatch` then serves them. */
   giveBack(holder: Link, entries: Iterable<Entry>, outcome: Outcome): void {
+    // Its subscriptions and its transactions come one after the other, all of them before the turn ends.
+    if (holder.subscription.client.closed) this.gather();
     for (const entry of entries) if (entry.holder === holder) this.putBack(entry, outcome);
   }
 
@@ -222,7 +226,7 @@ export class Queue implements BacklogListener {
 
   /** Serves whoever can be served. */
   dispatch(): void {
-    if (this.dispatching || this.deleted) return;
+    if (this.dispatching || this.gathering || this.deleted) return;
     this.dispatching = true;
     let finished = false;
     try {
@@ -349,6 +353,15 @@ export class Queue implements BacklogListener {
     this.gate.close();
     this.engine.clock.after(LONGEST_WAIT_MS, () => this.gate.open());
     return true;
+  }
+
+  private gather(): void {
+    if (this.gathering) return;
+    this.gathering = true;
+    this.engine.clock.endOfTurn(() => {
+      this.gathering = false;
+      this.dispatch();
+    });
   }
 
   private dispatchLater(): void {

@@ -214,8 +214,9 @@ const leave = fc.nat(10).map((who) =>
   command(`leave ${who}`, (model, real) => {
     const index = who % Math.max(1, real.consumers.length);
     const consumer = real.consumers[index];
-    if (consumer === undefined || consumer.transaction !== undefined) return;
+    if (consumer === undefined) return;
     real.consumers.splice(index, 1);
+    for (const sent of consumer.transaction?.items ?? []) model.returned(sent, real.core.clock.now(), "failed");
     for (const { sent } of consumer.held) model.returned(sent, real.core.clock.now(), "failed");
     consumer.client.core.close();
   }),

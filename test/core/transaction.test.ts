@@ -16,6 +16,28 @@ describe("an aborted transaction", () => {
   });
 });
 
+describe("a client that closes with deliveries in a transaction", () => {
+  it("gives them back in the queue's order with those that its subscriptions held", async () => {
+    const core = await coreBroker();
+    const [one, two] = [core.client(), core.client()];
+    const [first, sibling] = [one.subscribe("queue:a"), one.subscribe("queue:a")];
+    core.settle();
+    for (const body of ["1", "2", "3", "4", "5", "6"]) one.send("queue:a", body);
+    const next = two.subscribe("queue:a");
+    core.settle();
+    for (const { subscription, got } of [sibling, first]) {
+      const transaction = one.core.begin();
+      got.next();
+      one.core.settle(subscription, got.next(), "accepted", transaction);
+    }
+    one.core.close();
+    core.settle();
+    expect(next.got.taken.map(({ body, deliveries }) => `${body} ${deliveries}`)).toEqual(
+      ["1", "2", "3", "4", "5", "6"].map((body) => `${body} 1`),
+    );
+  });
+});
+
 describe("a delivery that came back and is at another consumer now", () => {
   it.each([false, true])("is not settled by the one that had it before (in a transaction: %s)", async (within) => {
     const core = await coreBroker();
