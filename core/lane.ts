@@ -1,3 +1,4 @@
+import type { Client } from "./client.ts";
 import type { End, Entry, ListNode } from "./entry.ts";
 import type { Message } from "./message.ts";
 import type { Queue } from "./queue.ts";
@@ -11,6 +12,8 @@ export class Link {
   readonly lane: Lane;
   /** Deliveries of this queue that wait for settlement. */
   held = 0;
+  /** Its index in `lane.links`; -1 while it is not there. */
+  place = -1;
 
   constructor(subscription: Subscription, queue: Queue, lane: Lane) {
     this.subscription = subscription;
@@ -110,22 +113,37 @@ export class Lanes {
   }
 
   add(link: Link): void {
-    link.lane.links.push(link);
+    link.place = link.lane.links.push(link) - 1;
     this.consumers++;
   }
 
   /** Takes a link out of its lane, and the lane away with the last one; false when it is not here. */
   remove(link: Link): boolean {
-    const lane = link.lane;
-    const index = lane.links.indexOf(link);
-    if (index < 0) return false;
-    lane.links.splice(index, 1);
+    const { lane, place } = link;
+    if (place < 0) return false;
+    // The last one takes its place: very many may go at once.
+    const last = lane.links.pop();
+    if (last !== undefined && last !== link) {
+      lane.links[place] = last;
+      last.place = place;
+    }
+    link.place = -1;
     this.consumers--;
     if (lane.links.length === 0) {
       lane.position.parked--;
       this.all.splice(this.all.indexOf(lane), 1);
     }
     return true;
+  }
+
+  /** What is attached of one client. */
+  linksOf(client: Client): Link[] {
+    const found: Link[] = [];
+    if (client.subscriptions.size === 0) return found;
+    for (const { links } of this.all) {
+      for (const link of links) if (link.subscription.client === client) found.push(link);
+    }
+    return found;
   }
 
   /** Who waits at the tail and takes the message that comes next; `sequence` is what it will have. */

@@ -185,11 +185,8 @@ export class Queue implements BacklogListener {
   /** Removes a consumer; what it holds comes back in place with the given outcome. */
   detach(link: Link, outcome: "released" | "failed"): void {
     if (!this.lanes.remove(link)) return;
-    const held: Entry[] = [];
-    for (let node = this.backlog.first; held.length < link.held && node.kind !== "end"; node = node.next) {
-      if (node.kind === "entry" && node.holder === link) held.push(node);
-    }
-    this.giveBack(link, held, outcome);
+    if (link.subscription.client.closed) this.gather();
+    for (const entry of this.heldWith(link)) this.putBack(entry, outcome);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
   }
@@ -353,6 +350,21 @@ export class Queue implements BacklogListener {
     this.gate.close();
     this.engine.clock.after(LONGEST_WAIT_MS, () => this.gate.open());
     return true;
+  }
+
+  /** What a link that was just removed holds; with it, if its client goes, what the client's other links hold. */
+  private heldWith(link: Link): Entry[] {
+    const { client } = link.subscription;
+    // Of all at once: there may be very many, and each looking through the backlog for its own takes too long.
+    const leaving = new Set(client.closed && link.held > 0 ? this.lanes.linksOf(client) : []);
+    leaving.add(link);
+    let left = 0;
+    for (const { held } of leaving) left += held;
+    const found: Entry[] = [];
+    for (let node = this.backlog.first; found.length < left && node.kind !== "end"; node = node.next) {
+      if (node.kind === "entry" && node.holder !== undefined && leaving.has(node.holder)) found.push(node);
+    }
+    return found;
   }
 
   private gather(): void {

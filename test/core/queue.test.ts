@@ -349,3 +349,36 @@ describe("a consumer that throws", () => {
     expectBalance(core, "a");
   });
 });
+
+describe("very many consumers of one client", () => {
+  it("give back all they hold, in order and each once, when the client closes, and nothing of anybody else's", async () => {
+    const core = await coreBroker();
+    const [many, other, later] = [core.client(), core.client(), core.client()];
+    const credit = { messages: 2, bytes: 0 };
+    for (let i = 0; i < 300; i++) many.subscribe("queue:a", { credit });
+    const kept = other.subscribe("queue:a", { credit });
+    core.settle();
+    for (let i = 0; i < 602; i++) many.send("queue:a", String(i));
+    expect(queueOf(core, "a").held).toBe(602);
+    many.core.close();
+    expect(queueOf(core, "a").held).toBe(2);
+    const { got } = later.subscribe("queue:a");
+    core.settle();
+    const expected = Array.from({ length: 602 }, (_, i) => String(i)).filter((body) => !kept.got.bodies.includes(body));
+    expect(got.bodies).toEqual(expected);
+    expect(new Set(got.taken.map(({ deliveries }) => deliveries))).toEqual(new Set([1]));
+  });
+
+  it("are still served in turn after some in the middle have gone", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    const consumers = Array.from({ length: 6 }, () => client.subscribe("queue:a"));
+    core.settle();
+    for (const index of [1, 5, 0]) consumers[index]?.subscription.close();
+    for (let i = 0; i < 9; i++) client.send("queue:a", String(i));
+    expect(consumers.map(({ got }) => got.taken.length)).toEqual([0, 0, 3, 3, 3, 0]);
+    const left = [...queueOf(core, "a").links()].map(({ subscription }) => subscription);
+    expect(new Set(left)).toEqual(new Set(consumers.slice(2, 5).map(({ subscription }) => subscription)));
+    expect(left.length).toBe(3);
+  });
+});
