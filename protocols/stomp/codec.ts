@@ -13,7 +13,7 @@ import { ProtocolError } from "../../core/protocol.ts";
 import { isBlank, readNumber } from "./bytes.ts";
 import { checkEscapes, escape, type Version } from "./escape.ts";
 import { CLIENT_COMMANDS, type Command, Frame, SERVER_COMMANDS } from "./frame.ts";
-import { headerNumber } from "./header-names.ts";
+import { headerBit, headerNumber } from "./header-names.ts";
 
 /** What a peer may send at most; bytes. */
 export interface FrameLimits {
@@ -37,7 +37,13 @@ const HEADROOM = 96;
 /** A body is searched byte by byte this far before the native search, whose call costs more than these, takes over. */
 const NEAR_BODY = 64;
 
+/** The longest opening of a frame that is remembered to be recognised when it comes again. */
+const MOST_USUAL = 256;
+/** Openings in a row that did not come again; then only every so many-th is remembered. */
+const USUAL_PATIENCE = 16;
+
 const EMPTY: Buffer = Buffer.alloc(0);
+const VARYING_BITS = headerBit("receipt") | headerBit("transaction");
 const CONTENT_LENGTH = headerNumber("content-length");
 
 const COMMANDS = [...CLIENT_COMMANDS, ...SERVER_COMMANDS].map((name) => ({ name, bytes: Buffer.from(name) }));
@@ -63,6 +69,13 @@ export class Decoder {
   /** While a frame is being carried: how far the chunk was used up. */
   #chunkAt = 0;
   #queue: Buffer[] = [];
+  /**
+   * The opening (command, headers, empty line) of the frame that was read last, if it was a SEND: producers mostly say
+   * the same again and again, and to compare is quicker than to read. Of no length when `frame` holds something else.
+   */
+  readonly #usual = Buffer.alloc(MOST_USUAL);
+  #usualLength = 0;
+  #unusual = 0;
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
@@ -196,12 +209,39 @@ export class Decoder {
     this.#at = at;
     if (at === limit) return false;
     const frame = this.frame;
-    frame.clear();
+    const usual = this.#usualLength > 0 && this.#isUsual(data, at, limit);
     frame.data = data;
-    frame.start = at;
     frame.headroom = 0;
+    if (usual) {
+      this.#unusual = 0;
+      frame.shift(at - frame.start);
+      this.#startBody(frame.bodyStart);
+      return true;
+    }
+    this.#usualLength = 0;
+    frame.clear();
+    frame.start = at;
     this.#phase = "command";
     return true;
+  }
+
+  #isUsual(data: Buffer, at: number, limit: number): boolean {
+    const usual = this.#usual;
+    const length = this.#usualLength;
+    if (limit - at < length) return false;
+    for (let i = 0; i < length; i++) if (data[at + i] !== usual[i]) return false;
+    return true;
+  }
+
+  /** Remembers the opening of the frame at hand, unless it is not likely to come again. */
+  #remember(): void {
+    const { frame } = this;
+    const length = frame.bodyStart - frame.start;
+    if (this.#carrying || frame.command !== "SEND" || frame.irregular || length > MOST_USUAL) return;
+    if ((frame.known & VARYING_BITS) !== 0 || this.#version === undefined) return;
+    if (++this.#unusual > USUAL_PATIENCE && this.#unusual % USUAL_PATIENCE !== 0) return;
+    frame.data.copy(this.#usual, 0, frame.start, frame.bodyStart);
+    this.#usualLength = length;
   }
 
   #scanCommand(): boolean {
@@ -282,6 +322,7 @@ export class Decoder {
     if (at === line || (at === line + 1 && this.#carriageReturn)) {
       if (this.#carriageReturn) frame.irregular = true;
       this.#startBody(at + 1);
+      this.#remember();
       return true;
     }
     this.#checkHeaderBytes(at);
