@@ -132,7 +132,14 @@ export class Client implements GateWaiter, TransactionOwner {
   settle(subscription: Subscription, delivery: Delivery, outcome: Outcome, transaction?: Transaction): void {
     const size = delivery.size;
     if (transaction !== undefined) {
-      this.include(transaction, { do: "settle", subscription, delivery, outcome });
+      const { open } = transaction;
+      try {
+        this.include(transaction, { do: "settle", subscription, delivery, outcome });
+      } catch (refusal) {
+        // It grew over its limit: the delivery has gone back with the others, whose credit came back when they were settled.
+        if (open) subscription.refill(size);
+        throw refusal;
+      }
     } else {
       const writes = this.engine.writes;
       subscription.settle(delivery, outcome);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { coreBroker } from "../support/core-broker.ts";
+import { coreBroker, parse } from "../support/core-broker.ts";
 
 describe("an aborted transaction", () => {
   it("gives deliveries back in the queue's order, whatever the order they were settled in", async () => {
@@ -13,6 +13,22 @@ describe("an aborted transaction", () => {
     for (const delivery of deliveries.reverse()) client.core.settle(subscription, delivery, "accepted", transaction);
     transaction.abort();
     expect(got.bodies).toEqual(["1", "2", "3"]);
+  });
+});
+
+describe("a transaction that is rolled back because it grew over its limit", () => {
+  it("gives the credit of the delivery back with which it did", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    const { subscription, got } = client.subscribe("queue:a", { credit: { messages: 1, bytes: 0 } });
+    core.settle();
+    client.send("queue:a", "1");
+    const transaction = client.core.begin();
+    // Each counts as an operation and none as bytes, so that it is a settlement that grows over the limit.
+    const route = client.core.route([parse("topic:a")]);
+    for (let i = 0; i < 100_000; i++) client.core.retain(route, undefined, transaction);
+    expect(() => client.core.settle(subscription, got.next(), "accepted", transaction)).toThrow("rolled back");
+    expect(got.bodies).toEqual(["1"]);
   });
 });
 
