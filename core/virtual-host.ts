@@ -263,7 +263,7 @@ export class VirtualHost {
     }
   }
 
-  private retainedFor(patterns: readonly Pattern[]): (() => Message | undefined)[] {
+  private retainedFor(patterns: readonly Pattern[], except: readonly Pattern[] = []): (() => Message | undefined)[] {
     const sources: (() => Message | undefined)[] = [];
     const seen = new Set<string>();
     for (const pattern of patterns) {
@@ -271,6 +271,7 @@ export class VirtualHost {
       for (const address of this.retained.matching(pattern)) {
         if (seen.has(address.name)) continue;
         seen.add(address.name);
+        if (except.some((other) => other.matches(address))) continue;
         sources.push(() => this.retained.get(address));
       }
     }
@@ -355,13 +356,17 @@ export class VirtualHost {
     const durable = new DurableSubscription(id, queue, options.patterns, options.selector);
     this.durables.set(id, durable);
     this.bind(durable, options.patterns);
-    if (options.retained !== false) {
-      for (const source of this.retainedFor(options.patterns)) {
-        const message = source();
-        if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
-      }
-    }
+    this.offerRetained(durable, options, []);
     return durable;
+  }
+
+  /** Gives a durable subscription the retained messages of its topics, but for those that it had before. */
+  private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
+    if (options.retained === false) return;
+    for (const source of this.retainedFor(options.patterns, before)) {
+      const message = source();
+      if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
+    }
   }
 
   private durableQueue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
@@ -375,12 +380,14 @@ export class VirtualHost {
   }
 
   private changeDurable(durable: DurableSubscription, options: SubscribeOptions): void {
-    this.unbind(durable, durable.patterns);
+    const before = durable.patterns;
+    this.unbind(durable, before);
     durable.patterns = options.patterns;
     durable.selector = options.selector;
     const { patterns, selector } = options;
     durable.queue.describe(describeQueue({ kind: "durable", host: this.name, id: durable.id, patterns, selector }));
     this.bind(durable, patterns);
+    this.offerRetained(durable, options, before);
   }
 
   private bind(target: TopicTarget, patterns: readonly Pattern[]): void {

@@ -167,6 +167,21 @@ describe("a durable subscription", () => {
     expect(got.bodies).toEqual(["yes", "now"]);
   });
 
+  it("has the retained messages of filters that it is given in place, and those of its old ones once", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    for (const name of ["a", "b", "c"]) {
+      const address = parse(`topic:${name}`);
+      client.core.retain(client.core.route([address]), plainMessage(address, `retained ${name}`));
+    }
+    client.subscribe("topic:a", { durable: "d" }).subscription.close();
+    client.subscribe("topic:a topic:b", { durable: "d" }).subscription.close();
+    client.subscribe("topic:a topic:b topic:c", { durable: "d", retained: false }).subscription.close();
+    const { got } = client.subscribe("", { attachDurable: "d" });
+    core.settle();
+    expect(got.bodies).toEqual(["retained a", "retained b"]);
+  });
+
   it("is deleted with what it holds, and its consumers are told", async () => {
     const core = await coreBroker();
     const client = core.client();
