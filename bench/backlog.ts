@@ -40,7 +40,7 @@ async function start(): Promise<ChildProcess> {
   for (const name of ["mqtt", "amqp", "openwire"]) settings.push(`listeners.${name}.enabled=false`);
   const child = spawn(
     process.execPath,
-    ["src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
+    ["--max-semi-space-size=8", "src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
     { cwd: join(import.meta.dirname, ".."), stdio: ["ignore", "pipe", "inherit"] },
   );
   const timer = setInterval(() => {

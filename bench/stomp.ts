@@ -106,7 +106,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     data: { type: "string", default: tmpdir() },
     "no-delos": { type: "boolean", default: false },
-    "node-option": { type: "string", multiple: true, default: [] },
+    "node-option": { type: "string", multiple: true, default: ["--max-semi-space-size=8"] },
   },
 });
 if (values.mqload === undefined) throw new Error("--mqload FILE: the load generator to run");
