@@ -10,6 +10,7 @@ export type ErrorCode =
   | "exclusive"
   | "limit"
   | "too-large"
+  | "full"
   | "conflict"
   | "shutting-down"
   | "internal";

@@ -8,7 +8,24 @@ export type LossReason =
   | "purged"
   | "deleted"
   | "refused"
-  | "damaged";
+  | "damaged"
+  /** Moved to the dead letters of its queue. */
+  | "dead-lettered"
+  /** At the limit of deliveries, or rejected by a consumer, with no dead-letter queue to go to. */
+  | "delivery-limit"
+  | "rejected"
+  /** Sent again with an id that was seen before. */
+  | "duplicate"
+  /** A newer message with the same last-value key came. */
+  | "replaced"
+  /** An operator moved it to another queue. */
+  | "moved"
+  /** A divert took it elsewhere. */
+  | "diverted"
+  /** Kept in the schedule until its time. */
+  | "scheduled"
+  /** Diverted in a circle. */
+  | "loop";
 
 /**
  * The account of one destination: `received = consumed + stored + the sum of lost` holds whenever the core is at rest,

@@ -6,6 +6,31 @@ export type PropertyValue = string | number | bigint | boolean | Uint8Array | nu
 /** How a body is to be understood; the bytes never change with it. */
 export type BodyKind = "bytes" | "text" | "map" | "list" | "value";
 
+/** When a message is to be delivered, if not at once. All times count from when the broker took it. */
+export interface Timing {
+  /** Milliseconds since 1970 of the first delivery; undefined: at once, or what `cron` says. */
+  readonly deliverAt: number | undefined;
+  /** Milliseconds from one delivery to the next, with `repeats`. */
+  readonly periodMs: number | undefined;
+  /** Deliveries after the first one of each series; -1 without end. */
+  readonly repeats: number;
+  /** Five fields as in crontab(5): each time it comes due a series begins. */
+  readonly cron: string | undefined;
+}
+
+/** What the broker itself adds to a message: why it became a dead letter, and the like. */
+export type Annotation = string | number | boolean;
+
+/** What a message asks for beyond being delivered: a bit each, so that an ordinary message costs one look at a zero. */
+export const TRAIT = {
+  /** It belongs to a message group: `content.groupId` is set. */
+  grouped: 1,
+  /** It is to be delivered later: `content.timing` is set. */
+  timed: 2,
+  /** It has an id by which a repeated send is found out: `content.duplicateId` is set. */
+  identified: 4,
+} as const;
+
 /** What a message says, whatever protocol it came by. Absent fields are undefined. */
 export interface Content {
   readonly messageId: string | undefined;
@@ -17,6 +42,8 @@ export interface Content {
   readonly userId: string | undefined;
   readonly groupId: string | undefined;
   readonly groupSequence: number | undefined;
+  readonly timing?: Timing | undefined;
+  readonly duplicateId?: string | undefined;
   readonly bodyKind: BodyKind;
   readonly properties: ReadonlyMap<string, PropertyValue>;
   /** What the sender's protocol calls the fields above, for selectors only: it never travels to another protocol. */
@@ -41,6 +68,8 @@ export interface Envelope {
   readonly expiresAt: number;
   /** When the broker took it: milliseconds since 1970. */
   readonly receivedAt: number;
+  /** Bits of `TRAIT`; none if absent. */
+  readonly traits?: number;
 }
 
 /**
@@ -54,8 +83,13 @@ export class Message {
   readonly address: Address;
   readonly durable: boolean;
   readonly priority: number;
-  readonly expiresAt: number;
+  /** Set by the sender; the policy of its destination may change it before anybody has the message. */
+  expiresAt: number;
   readonly receivedAt: number;
+  /** Bits of `TRAIT`. Only `grouped` is stored: the others are carried out when the message comes in. */
+  readonly traits: number;
+  /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
+  annotationBytes: Buffer | undefined = undefined;
   data: Buffer;
   start: number;
   end: number;
@@ -87,6 +121,7 @@ export class Message {
     this.priority = envelope.priority;
     this.expiresAt = envelope.expiresAt;
     this.receivedAt = envelope.receivedAt;
+    this.traits = envelope.traits ?? 0;
     this.data = data;
     this.start = start;
     this.end = end;
@@ -110,6 +145,35 @@ export class Message {
     return this.#content;
   }
 
+  /** What the broker added; empty for most messages. */
+  get annotations(): ReadonlyMap<string, Annotation> {
+    return this.annotationBytes === undefined ? NO_ANNOTATIONS : decodeAnnotations(this.annotationBytes);
+  }
+
+  /** Another message over the same bytes, with annotations added and whatever else is given changed. */
+  with(change: {
+    readonly annotations?: ReadonlyMap<string, Annotation>;
+    readonly expiresAt?: number;
+    readonly traits?: number;
+  }): Message {
+    const { address, durable, priority, receivedAt } = this;
+    const envelope = {
+      address,
+      durable,
+      priority,
+      receivedAt,
+      expiresAt: change.expiresAt ?? this.expiresAt,
+      traits: change.traits ?? this.traits,
+    };
+    const copy = new Message(this.format, envelope, this.data, this.start, this.end, this.bodyStart, this.bodyEnd);
+    copy.detached = this.detached;
+    copy.annotationBytes = this.annotationBytes;
+    if (change.annotations !== undefined) {
+      copy.annotationBytes = encodeAnnotations(new Map([...this.annotations, ...change.annotations]));
+    }
+    return copy;
+  }
+
   /** Moves the message to a copy of its frame that begins at `start` of `data`. */
   relocate(data: Buffer, start: number): void {
     const by = start - this.start;
@@ -128,4 +192,23 @@ export class Message {
     this.data.copy(own, 0, this.start, this.end);
     this.relocate(own, 0);
   }
+}
+
+const NO_ANNOTATIONS: ReadonlyMap<string, Annotation> = new Map();
+
+/** Annotations as bytes: a JSON object, in UTF-8. */
+function encodeAnnotations(annotations: ReadonlyMap<string, Annotation>): Buffer {
+  return Buffer.from(JSON.stringify(Object.fromEntries(annotations)));
+}
+
+function decodeAnnotations(bytes: Buffer): ReadonlyMap<string, Annotation> {
+  const read: unknown = JSON.parse(bytes.toString());
+  const annotations = new Map<string, Annotation>();
+  if (typeof read !== "object" || read === null) return annotations;
+  for (const [name, value] of Object.entries(read)) {
+    if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+      annotations.set(name, value);
+    }
+  }
+  return annotations;
 }

@@ -4,14 +4,62 @@ import type { Address, AddressKind } from "./address.ts";
 /** What a topic does with a subscriber that does not keep up. */
 type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
 
-/** How a destination behaves. */
+/**
+ * What happens when a queue holds as much as it may: publishers wait, the oldest message that nobody holds makes room, the
+ * new message is dropped, or its sender is refused.
+ */
+export type FullPolicy = "block" | "drop-head" | "drop-tail" | "reject";
+
+/** How a destination behaves. Limits of 0 are none. */
 export interface Policy {
   /** Whether messages may be stored: durable ones to survive, others to leave memory. */
   readonly persistent: boolean;
-  /** Bytes of messages a queue keeps in memory before the rest is only in the store. */
+  /** Bytes of messages a queue keeps in memory before the rest is only in the store; for each message priority in use. */
   readonly memoryBytes: number;
   /** Milliseconds a destination that nobody uses and that holds nothing is kept; 0 for ever. */
   readonly autoDeleteAfterMs: number;
+  /** Messages, and bytes of them, a queue may hold. */
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  readonly full: FullPolicy;
+  /** Bytes of one message. */
+  readonly maxMessageBytes: number;
+  /** Milliseconds until a message expires whose sender said nothing. */
+  readonly defaultTtlMs: number;
+  /** Bounds in milliseconds for what senders say; one who says nothing wants for ever. */
+  readonly minTtlMs: number;
+  readonly maxTtlMs: number;
+  /** How often a message is delivered at most. */
+  readonly maxDeliveries: number;
+  /** The queue that dead letters go to, as a canonical name; `*` in it stands for the name of the queue they leave. */
+  readonly deadLetterQueue: string | undefined;
+  /** The queue that expired messages go to, in the same way. */
+  readonly expiryQueue: string | undefined;
+  /** Milliseconds until a message that a consumer failed to handle is delivered again; for the first time. */
+  readonly redeliveryDelayMs: number;
+  /** What each further delay is multiplied by, and what it never exceeds. */
+  readonly redeliveryMultiplier: number;
+  readonly redeliveryMaxDelayMs: number;
+  /** Part of the delay, 0 to 1, by which it is shortened or lengthened at random. */
+  readonly redeliveryJitter: number;
+  /** Whether message priorities count; without, all are one. */
+  readonly priorities: boolean;
+  /** Who is next among consumers that are equal: all in turn, or the first that was attached while it has room. */
+  readonly distribution: "round-robin" | "first-attached";
+  /** Only one consumer at a time is given messages; the next one takes over when it goes. */
+  readonly singleActiveConsumer: boolean;
+  /** Whether a consumer that joins gets its part of the message groups that others have. */
+  readonly groupRebalance: boolean;
+  /** Message groups a queue remembers. */
+  readonly maxGroups: number;
+  /** A queue and the topic of the same name are one: what is sent to either goes to both. */
+  readonly mirrored: boolean;
+  /** Ids of messages an address remembers to find repeated sends; 0 for none. */
+  readonly duplicateWindow: number;
+  /** The property by which a queue keeps only the newest message of each value. */
+  readonly lastValueKey: string | undefined;
+  /** Consumers read and take nothing; messages go by expiry, quota, replacement or purge. */
+  readonly nonDestructive: boolean;
   readonly slowSubscriber: SlowSubscriberPolicy;
   /** Under `block`: milliseconds a full subscriber may hold up its publishers before it is disconnected; 0 for ever. */
   readonly slowSubscriberDeadlineMs: number;
@@ -28,6 +76,29 @@ export const DEFAULT_POLICY: Policy = {
   persistent: true,
   memoryBytes: 4 * 1024 * 1024,
   autoDeleteAfterMs: 30_000,
+  maxMessages: 0,
+  maxBytes: 0,
+  full: "block",
+  maxMessageBytes: 0,
+  defaultTtlMs: 0,
+  minTtlMs: 0,
+  maxTtlMs: 0,
+  maxDeliveries: 0,
+  deadLetterQueue: undefined,
+  expiryQueue: undefined,
+  redeliveryDelayMs: 0,
+  redeliveryMultiplier: 1,
+  redeliveryMaxDelayMs: 60 * 60 * 1000,
+  redeliveryJitter: 0,
+  priorities: true,
+  distribution: "round-robin",
+  singleActiveConsumer: false,
+  groupRebalance: true,
+  maxGroups: 100_000,
+  mirrored: false,
+  duplicateWindow: 20_000,
+  lastValueKey: undefined,
+  nonDestructive: false,
   slowSubscriber: "block",
   slowSubscriberDeadlineMs: 30_000,
   subscriberBytes: 1024 * 1024,

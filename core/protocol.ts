@@ -81,9 +81,9 @@ export type Outcome =
   | "accepted"
   /** Never handled: back to its place, the delivery count unchanged. */
   | "released"
-  /** Handled without success: back to its place, the delivery count grows. */
+  /** Handled without success: the delivery count grows; back to its place, or at the limit to the dead letters. */
   | "failed"
-  /** Refused: the delivery count grows and the limit of deliveries is looked at; then back to its place. */
+  /** Never to be delivered again: to the dead letters at once or, where there are none, lost by that name. */
   | "rejected";
 
 /** One message at one consumer, to be settled once. */
@@ -93,15 +93,20 @@ export interface Delivery {
   readonly size: number;
   /** How often this message was delivered before. */
   readonly deliveries: number;
+  /** Its position in its queue; 0 from a topic. */
+  readonly sequence: number;
 }
 
 /** What a session gives to the core to receive messages. */
 export interface Consumer {
   /**
-   * Takes a message. `delivery` is undefined when nothing is to be settled. Returns false when no more should come
-   * until `Subscription.ready()`; this one was taken all the same. Must not call back into the core.
+   * Takes a message. `delivery` is undefined when nothing is to be settled, unless the subscription asked for `details`.
+   * `firstOfGroup`: nothing of its message group was given to this consumer before. Returns false when no more should
+   * come until `Subscription.ready()`; this one was taken all the same. Must not call back into the core.
    */
-  deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean;
+  deliver(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup?: boolean): boolean;
+  /** A browser with an end has seen everything there was. Must not call back into the core. */
+  exhausted?(): void;
   /** The subscription was ended by the broker. */
   cancelled(reason: string): void;
 }

@@ -20,6 +20,17 @@ export interface SubscribeOptions {
   readonly settling: boolean;
   /** Deliveries go on while either window, messages or bytes, is positive. */
   readonly credit: { readonly messages: number; readonly bytes: number };
+  /**
+   * Looks at messages and takes none: each that is there, in order, whoever has it. Queues and durable subscriptions only.
+   * With `end`, `Consumer.exhausted` tells when all was seen; without, it goes on with what comes.
+   */
+  readonly browse?: { readonly end: boolean; readonly fromSequence: number } | undefined;
+  /** While it is there no other consumer of the queue is given anything; the next one takes over when it goes. */
+  readonly exclusive?: boolean | undefined;
+  /** Of two consumers that could take a message the one with the higher priority gets it; 0 if absent. */
+  readonly priority?: number | undefined;
+  /** `Consumer.deliver` is told the delivery, with its sequence, even when nothing is to be settled. */
+  readonly details?: boolean | undefined;
   /** Leaves out what this client itself sends to the topics. */
   readonly noLocal?: boolean | undefined;
   /** Begins with the retained messages of the topics (the default). */

@@ -18,6 +18,7 @@ class TopicDelivery implements Delivery {
   readonly message = undefined;
   readonly size: number;
   readonly deliveries = 0;
+  readonly sequence = 0;
   settled = false;
   constructor(size: number) {
     this.size = size;

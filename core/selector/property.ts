@@ -4,8 +4,8 @@ import type { Message, PropertyValue } from "../message.ts";
 export type Reader = (message: Message) => PropertyValue | undefined;
 
 /**
- * What an identifier stands for: the JMS header of that name, else the application property, else what the sender's
- * protocol calls a field of its own. The five headers that the envelope has are answered without taking the message
+ * What an identifier stands for: the JMS header of that name, else the broker's annotation, else the application
+ * property, else what the sender's protocol calls a field of its own. The five headers that the envelope has are answered without taking the message
  * apart.
  */
 export function readerOf(name: string): Reader {
@@ -35,6 +35,14 @@ export function readerOf(name: string): Reader {
     case "JMSXUserID":
       return (message) => message.content.userId;
     default:
-      return ({ content }) => content.properties.get(name) ?? content.aliases?.get(name);
+      return (message) => {
+        // What the broker says about a message cannot be forged by its sender.
+        if (message.annotationBytes !== undefined) {
+          const annotation = message.annotations.get(name);
+          if (annotation !== undefined) return annotation;
+        }
+        const { content } = message;
+        return content.properties.get(name) ?? content.aliases?.get(name);
+      };
   }
 }

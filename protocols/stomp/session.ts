@@ -253,7 +253,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
         return;
       case "NACK":
         if (this.version === "1.0") throw new ProtocolError("NACK is not a command of STOMP 1.0");
-        subscriptions.onAck(frame, "rejected", this.#transactionOf(frame));
+        subscriptions.onAck(frame, "failed", this.#transactionOf(frame));
         return;
       case "SUBSCRIBE":
         subscriptions.onSubscribe(frame);
