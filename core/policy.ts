@@ -1,5 +1,7 @@
-import type { Pattern } from "./pattern.ts";
 import type { Address, AddressKind } from "./address.ts";
+import type { Pattern } from "./pattern.ts";
+import { PatternTree } from "./routing-tree.ts";
+import { compareSpecificity } from "./specificity.ts";
 
 /** What a topic does with a subscriber that does not keep up. */
 type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
@@ -70,6 +72,14 @@ export interface Policy {
 /** A policy, or a part of one, for the destinations that match. */
 export interface PolicyRule extends Partial<Policy> {
   readonly pattern: Pattern;
+  /** Where it was written, such as `queues[2] (orders.**)`; the pattern when nobody says. */
+  readonly origin?: string;
+}
+
+/** The same for durable subscriptions: the pattern is over their ids, each read as the dotted name of a queue. */
+export interface DurablePolicyRule extends Partial<Policy> {
+  readonly match: Pattern;
+  readonly origin?: string;
 }
 
 export const DEFAULT_POLICY: Policy = {
@@ -104,21 +114,46 @@ export const DEFAULT_POLICY: Policy = {
   subscriberBytes: 1024 * 1024,
 };
 
-/** The configured policies of a virtual host; of two that match, the later one decides. */
+/** What one field of a policy is, and who says so: "default", or the `origin` of a rule. */
+export interface ExplainedValue {
+  readonly value: Policy[keyof Policy];
+  readonly origin: string;
+}
+
+/**
+ * The configured policies of a virtual host. All rules that match are merged, field by field: a more specific pattern
+ * overrides a more general one, wherever they stand, and of two that are as specific the later one counts.
+ */
 export class Policies {
   private readonly rules: readonly PolicyRule[];
+  private readonly layers: Readonly<Record<AddressKind, Layers>>;
+  private readonly durableLayers: Layers;
 
-  constructor(rules: readonly PolicyRule[]) {
+  constructor(rules: readonly PolicyRule[], durableRules: readonly DurablePolicyRule[] = []) {
     this.rules = rules;
+    const layersOf = (kind: AddressKind): Layers => new Layers(rules.filter(({ pattern }) => pattern.kind === kind));
+    this.layers = { queue: layersOf("queue"), topic: layersOf("topic") };
+    this.durableLayers = new Layers(durableRules.map(({ match, ...rule }) => ({ ...rule, pattern: match })));
   }
 
-  /** The policy of a destination: every matching rule laid over the defaults, in order. */
+  /** The policy of a destination; the same object for all that the same rules match. */
   of(address: Address): Policy {
-    let policy = DEFAULT_POLICY;
-    for (const { pattern, ...settings } of this.rules) {
-      if (pattern.matches(address)) policy = { ...policy, ...settings };
-    }
-    return policy;
+    return this.layers[address.kind].of(address);
+  }
+
+  /** The policy of a durable subscription. */
+  ofDurable(id: string): Policy {
+    return this.durableLayers.of(addressOfDurable(id));
+  }
+
+  /** Where every field of a destination's policy comes from. */
+  explain(address: Address): Map<keyof Policy, ExplainedValue> {
+    return this.layers[address.kind].explain(address);
+  }
+
+  /** The same for a durable subscription. */
+  explainDurable(id: string): Map<keyof Policy, ExplainedValue> {
+    return this.durableLayers.explain(addressOfDurable(id));
   }
 
   /** Destinations that are named without a wildcard: these exist from the start and are never deleted for being idle. */
@@ -127,4 +162,65 @@ export class Policies {
       if (pattern.kind === kind && pattern.address !== undefined) yield pattern.address;
     }
   }
+}
+
+/** Ids are no names: not every one is a valid address, and nobody is to be refused for that here. */
+function addressOfDurable(id: string): Address {
+  return { kind: "queue", levels: id.split("."), name: id };
+}
+
+interface Layer {
+  /** Its place in the order from general to specific. */
+  readonly place: number;
+  readonly settings: Partial<Policy>;
+  readonly origin: string;
+}
+
+/** Merged policies that are kept to be shared: many destinations have few policies between them. */
+const MAX_SHARED = 1000;
+
+/** The rules for one kind of thing, found by a tree, so that making a destination costs little however many there are. */
+class Layers {
+  private readonly tree = new PatternTree<Layer>();
+  private readonly shared = new Map<string, Policy>();
+
+  constructor(rules: readonly PolicyRule[]) {
+    const sorted = rules.toSorted((a, b) => compareSpecificity(a.pattern, b.pattern));
+    for (const [place, { pattern, origin = pattern.text, ...settings }] of sorted.entries()) {
+      this.tree.add(pattern, { place, settings, origin });
+    }
+  }
+
+  of(address: Address): Policy {
+    const layers = this.matching(address);
+    if (layers.length === 0) return DEFAULT_POLICY;
+    const key = layers.map(({ place }) => place).join();
+    const found = this.shared.get(key);
+    if (found !== undefined) return found;
+    let policy = DEFAULT_POLICY;
+    for (const { settings } of layers) policy = { ...policy, ...settings };
+    if (this.shared.size >= MAX_SHARED) this.shared.clear();
+    this.shared.set(key, policy);
+    return policy;
+  }
+
+  explain(address: Address): Map<keyof Policy, ExplainedValue> {
+    const explained = new Map<keyof Policy, ExplainedValue>();
+    for (const [field, value] of fieldsOf(DEFAULT_POLICY)) explained.set(field, { value, origin: "default" });
+    for (const { settings, origin } of this.matching(address)) {
+      for (const [field, value] of fieldsOf(settings)) explained.set(field, { value, origin });
+    }
+    return explained;
+  }
+
+  /** From general to specific. */
+  private matching(address: Address): Layer[] {
+    const layers: Layer[] = [];
+    this.tree.match(address, (layer) => layers.push(layer));
+    return layers.sort((a, b) => a.place - b.place);
+  }
+}
+
+function* fieldsOf<T extends object>(policy: T): Iterable<[Extract<keyof T, string>, T[Extract<keyof T, string>]]> {
+  for (const field in policy) yield [field, policy[field]];
 }
