@@ -147,7 +147,7 @@ const steps = fc.array(
       weight: 12,
       arbitrary: fc.record({ send: fc.integer({ min: 0, max: 14 }).map((id) => `ö${id}`), durable: fc.boolean() }),
     },
-    { weight: 1, arbitrary: fc.record({ restart: fc.integer({ min: 1, max: 9 }) }) },
+    { weight: 3, arbitrary: fc.record({ restart: fc.integer({ min: 1, max: 9 }) }) },
   ),
   { maxLength: 120 },
 );
@@ -176,7 +176,7 @@ describe("a window of ids, against a model", () => {
         const { engine } = await memoryEngine();
         play(() => engine, size, script);
       }),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
   });
 
