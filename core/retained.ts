@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import type { Message } from "./message.ts";
 import type { Pattern } from "./pattern.ts";
 import { AddressTree } from "./routing-tree.ts";
+import type { RetainedSource } from "./topic-feed.ts";
 
 /** Of one topic: how large its retained message is and, while there is room, the message itself. */
 interface Retained {
@@ -87,6 +88,22 @@ export class RetainedMessages {
     const found: Address[] = [];
     this.tree.matching(pattern, (retained) => found.push(retained.address));
     return found;
+  }
+
+  /** The retained messages of the topics that patterns match, each to be looked up when its turn comes. */
+  sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource[] {
+    const sources: RetainedSource[] = [];
+    const seen = new Set<string>();
+    for (const pattern of patterns) {
+      if (pattern.kind !== "topic" || this.total === 0) continue;
+      for (const address of this.matching(pattern)) {
+        if (seen.has(address.name)) continue;
+        seen.add(address.name);
+        if (except.some((other) => other.matches(address))) continue;
+        sources.push(() => this.get(address));
+      }
+    }
+    return sources;
   }
 
   private note(retained: Retained): void {

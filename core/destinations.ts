@@ -1,0 +1,246 @@
+/*
+ * The queues and topics of a virtual host: found, made, deleted, and swept away when nobody uses them.
+ *
+ * A topic's targets are kept up to date from both sides: a new topic asks the tree of bindings who wants it, a new
+ * binding looks for the topics there are. So publishing never searches. Queues and those who watch for new ones go
+ * the same way.
+ */
+import { Address } from "./address.ts";
+import type { Client } from "./client.ts";
+import type { Engine } from "./engine.ts";
+import type { Pattern } from "./pattern.ts";
+import type { Policies } from "./policy.ts";
+import { Queue } from "./queue.ts";
+import { describeQueue } from "./queue-description.ts";
+import type { Destination } from "./route.ts";
+import { AddressTree, PatternTree } from "./routing-tree.ts";
+import type { Subscription } from "./subscription.ts";
+import { Topic, type TopicTarget } from "./topic.ts";
+import { TopicFeed } from "./topic-feed.ts";
+
+/** What the destinations of a virtual host are made with. */
+export interface DestinationsOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly policies: Policies;
+  /** Throws BrokerError when no further destination may be made. */
+  readonly checkRoom: () => void;
+  /** A queue came that somebody watches for. */
+  readonly appeared: (queue: Queue, watcher: Subscription) => void;
+}
+
+/** The queues and topics of one virtual host. Asks nobody's leave: that is the virtual host's business. */
+export class Destinations {
+  readonly queues = new Map<string, Queue>();
+  readonly topics = new Map<string, Topic>();
+  private readonly options: DestinationsOptions;
+  private readonly engine: Engine;
+  private readonly policies: Policies;
+  private readonly queueTree = new AddressTree<Queue>();
+  private readonly topicTree = new AddressTree<Topic>();
+  private readonly queueWatchers = new PatternTree<Subscription>();
+  private readonly topicBindings = new PatternTree<TopicTarget>();
+  private readonly temporaries = new Map<string, Client>();
+  private readonly configured = new Set<string>();
+  /** Destinations that may have become useless, looked at by the sweep. */
+  private readonly idle = new Map<Destination, Address>();
+
+  constructor(options: DestinationsOptions) {
+    this.options = options;
+    this.engine = options.engine;
+    this.policies = options.policies;
+  }
+
+  /** Makes the destinations that the configuration names. After recovery. */
+  createConfigured(): void {
+    for (const kind of ["queue", "topic"] as const) {
+      for (const address of this.policies.named(kind)) {
+        this.configured.add(`${kind} ${address.name}`);
+        const found = this.find(address);
+        // Whatever else there is: the operator asked for this one, and the broker must start.
+        if (found === undefined) this.make(address);
+        else this.idle.delete(found);
+      }
+    }
+  }
+
+  find(address: Address): Destination | undefined {
+    return address.kind === "queue" ? this.queues.get(address.name) : this.topics.get(address.name);
+  }
+
+  /** Makes what is not there. Throws BrokerError when there is no room. */
+  create(address: Address): Destination {
+    this.options.checkRoom();
+    return this.make(address);
+  }
+
+  /** Makes a queue that the store has, to be filled by the caller. */
+  recover(levels: readonly string[]): Queue {
+    return this.createQueue(new Address("queue", levels));
+  }
+
+  /** Whose a temporary destination is; undefined for all others. */
+  ownerOf(address: Address): Client | undefined {
+    return this.temporaries.get(`${address.kind} ${address.name}`);
+  }
+
+  /** A temporary destination is for its owner alone; a wildcard of somebody else passes it by. */
+  mayConsume(client: Client | undefined, address: Address): boolean {
+    const owner = this.ownerOf(address);
+    return owner === undefined || owner === client;
+  }
+
+  /** Throws BrokerError when there is no room. */
+  addTemporary(address: Address, owner: Client): void {
+    this.options.checkRoom();
+    this.temporaries.set(`${address.kind} ${address.name}`, owner);
+    if (this.find(address) === undefined) this.make(address);
+  }
+
+  removeTemporary(address: Address): void {
+    this.temporaries.delete(`${address.kind} ${address.name}`);
+    if (address.kind === "queue") this.deleteQueue(address);
+    else this.deleteTopic(address);
+  }
+
+  /** Deletes a queue with what it holds; its consumers are told. */
+  deleteQueue(address: Address): void {
+    const queue = this.queues.get(address.name);
+    if (queue === undefined) return;
+    this.queues.delete(address.name);
+    this.queueTree.delete(address);
+    cancelConsumers(queue, `the queue ${address.name} was deleted`);
+    queue.delete();
+    // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
+    this.idle.delete(queue);
+  }
+
+  /** Shows a watcher the queues there are that match, and from now on each that comes. */
+  watch(pattern: Pattern, watcher: Subscription): void {
+    this.queueWatchers.add(pattern, watcher);
+    this.queueTree.matching(pattern, (queue) => this.options.appeared(queue, watcher));
+  }
+
+  unwatch(pattern: Pattern, watcher: Subscription): void {
+    this.queueWatchers.remove(pattern, watcher);
+  }
+
+  /** Gives a target what the topics that match get, those to come included. */
+  bind(target: TopicTarget, patterns: readonly Pattern[]): void {
+    for (const pattern of patterns) {
+      if (pattern.kind !== "topic") continue;
+      this.topicBindings.add(pattern, target);
+      this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
+    }
+  }
+
+  unbind(target: TopicTarget, patterns: readonly Pattern[]): void {
+    for (const pattern of patterns) {
+      if (pattern.kind !== "topic") continue;
+      this.topicBindings.remove(pattern, target);
+      this.topicTree.matching(pattern, (topic) => {
+        topic.remove(target);
+        if (topic.targets.length === 0) this.noteIdle(topic);
+      });
+    }
+  }
+
+  /** Has the sweep look at a destination that somebody left. */
+  noteIdle(destination: Destination): void {
+    const address = destination.address;
+    if (address === undefined || destination.policy.autoDeleteAfterMs === 0) return;
+    if (this.configured.has(`${address.kind} ${address.name}`)) return;
+    this.idle.set(destination, address);
+  }
+
+  /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
+  sweep(): void {
+    const now = this.engine.clock.now();
+    for (const [destination, address] of this.idle) {
+      if (destination instanceof Queue) this.sweepQueue(destination, address, now);
+      else this.sweepTopic(destination, address, now);
+    }
+  }
+
+  private make(address: Address): Destination {
+    if (address.kind === "topic") return this.createTopic(address);
+    const queue = this.createQueue(address);
+    this.queueWatchers.match(address, (watcher) => this.options.appeared(queue, watcher));
+    return queue;
+  }
+
+  private createQueue(address: Address): Queue {
+    const { engine, options } = this;
+    const policy = this.policies.of(address);
+    const subject = `queue ${address.name}`;
+    const temporary = this.ownerOf(address) !== undefined;
+    const host = options.hostName;
+    const description = describeQueue(
+      temporary ? { kind: "temporary", host } : { kind: "queue", host, levels: address.levels },
+    );
+    const queue = new Queue({ engine, subject, description, policy, address, temporary });
+    this.queues.set(address.name, queue);
+    this.queueTree.set(address, queue);
+    this.noteIdle(queue);
+    return queue;
+  }
+
+  private createTopic(address: Address): Topic {
+    const topic = new Topic(address, this.policies.of(address), this.engine.clock.now());
+    this.topics.set(address.name, topic);
+    this.topicTree.set(address, topic);
+    this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
+    this.noteIdle(topic);
+    return topic;
+  }
+
+  private deleteTopic(address: Address): void {
+    const topic = this.topics.get(address.name);
+    if (topic === undefined) return;
+    topic.deleted = true;
+    this.topics.delete(address.name);
+    this.topicTree.delete(address);
+    this.idle.delete(topic);
+  }
+
+  private connectTarget(topic: Topic, target: TopicTarget): void {
+    const client = target instanceof TopicFeed ? target.subscription.client : undefined;
+    if (this.mayConsume(client, topic.address)) topic.add(target);
+  }
+
+  private sweepQueue(queue: Queue, address: Address, now: number): void {
+    if (this.ownerOf(address) !== undefined || queue.consumerCount > 0) {
+      this.idle.delete(queue);
+      return;
+    }
+    if (queue.count > 0) queue.lastUsed = now;
+    else if (now - queue.lastUsed >= queue.policy.autoDeleteAfterMs) this.deleteQueue(address);
+  }
+
+  private sweepTopic(topic: Topic, address: Address, now: number): void {
+    if (this.ownerOf(address) !== undefined || topic.targets.length > 0) {
+      this.idle.delete(topic);
+      return;
+    }
+    if (topic.active) {
+      topic.active = false;
+      topic.lastUsed = now;
+    } else if (now - topic.lastUsed >= topic.policy.autoDeleteAfterMs) {
+      this.deleteTopic(address);
+    }
+  }
+}
+
+/** Takes a queue that goes from those who consume from it, and tells them why. */
+export function cancelConsumers(queue: Queue, reason: string): void {
+  for (const link of Array.from(queue.links())) {
+    // A consumer of several queues only loses this one.
+    const others = link.subscription.links.filter((candidate) => candidate !== link);
+    if (others.length === 0 && link.subscription.feed === undefined) {
+      link.subscription.cancel(reason);
+    } else {
+      queue.detach(link, "released");
+      link.subscription.links.splice(link.subscription.links.indexOf(link), 1);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import { cancelConsumers, type Destinations } from "./destinations.ts";
+import { DurableSubscription } from "./durable-subscription.ts";
+import type { Engine } from "./engine.ts";
+import type { Pattern } from "./pattern.ts";
+import { DEFAULT_POLICY } from "./policy.ts";
+import { Queue } from "./queue.ts";
+import { describeQueue, type QueueDescription } from "./queue-description.ts";
+import type { RetainedMessages } from "./retained.ts";
+import type { Selector } from "./selector/selector.ts";
+import type { SubscribeOptions } from "./subscription.ts";
+
+/** What the durable subscriptions of a virtual host are made with. */
+export interface DurableSubscriptionsOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly destinations: Destinations;
+  readonly retained: RetainedMessages;
+}
+
+/** The durable subscriptions of one virtual host. Asks nobody's leave: that is the virtual host's business. */
+export class DurableSubscriptions {
+  readonly byId = new Map<string, DurableSubscription>();
+  private readonly options: DurableSubscriptionsOptions;
+
+  constructor(options: DurableSubscriptionsOptions) {
+    this.options = options;
+  }
+
+  /** Makes one, on disk from now on, with the retained messages of its topics. */
+  create(id: string, options: SubscribeOptions): DurableSubscription {
+    const queue = this.queue(id, options.patterns, options.selector);
+    queue.persist();
+    const durable = this.add(id, queue, options.patterns, options.selector);
+    this.offerRetained(durable, options, []);
+    return durable;
+  }
+
+  /** Gives one other filters and another selector, and the retained messages of the topics it did not have. */
+  change(durable: DurableSubscription, options: SubscribeOptions): void {
+    const { destinations, hostName: host } = this.options;
+    const before = durable.patterns;
+    destinations.unbind(durable, before);
+    durable.patterns = options.patterns;
+    durable.selector = options.selector;
+    const { patterns, selector } = options;
+    durable.queue.describe(describeQueue({ kind: "durable", host, id: durable.id, patterns, selector }));
+    destinations.bind(durable, patterns);
+    this.offerRetained(durable, options, before);
+  }
+
+  /** Builds a stored one again; `make` fills its queue. */
+  recover(description: QueueDescription & { kind: "durable" }, make: (queue: Queue) => void): void {
+    const { id, patterns, selector } = description;
+    const queue = this.queue(id, patterns, selector);
+    make(queue);
+    this.add(id, queue, patterns, selector);
+  }
+
+  /** Deletes one with what it holds; its consumers are told. */
+  delete(durable: DurableSubscription): void {
+    this.options.destinations.unbind(durable, durable.patterns);
+    this.byId.delete(durable.id);
+    cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);
+    durable.queue.delete();
+  }
+
+  private add(
+    id: string,
+    queue: Queue,
+    patterns: readonly Pattern[],
+    selector: Selector | undefined,
+  ): DurableSubscription {
+    const durable = new DurableSubscription(id, queue, patterns, selector);
+    this.byId.set(id, durable);
+    this.options.destinations.bind(durable, patterns);
+    return durable;
+  }
+
+  /** Gives it the retained messages of its topics, but for those that it had before. */
+  private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
+    if (options.retained === false) return;
+    for (const source of this.options.retained.sources(options.patterns, before)) {
+      const message = source();
+      if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
+    }
+  }
+
+  private queue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
+    const { engine, hostName: host } = this.options;
+    const description = describeQueue({ kind: "durable", host, id, patterns, selector });
+    return new Queue({ engine, subject: `durable subscription ${id}`, description, policy: DEFAULT_POLICY });
+  }
+}
