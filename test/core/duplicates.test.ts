@@ -110,28 +110,37 @@ class Model {
   private noted: { id: string; ordinal: number; durable: boolean }[] = [];
   private last = 0;
   private size: number;
+  /** A window that was not used since the restart has not looked at what the store has. */
+  private used = false;
 
   constructor(size: number) {
     this.size = size;
   }
 
   seen(id: string, durable: boolean): boolean {
+    this.use();
     if (this.known.some((item) => item.id === id)) return true;
     this.noted.push({ id, durable, ordinal: ++this.last });
+    this.noted = this.known;
     return false;
   }
 
   /** Ends the process and starts it again, with another size maybe. */
   restart(size: number): void {
-    this.noted = this.known.filter(({ durable }) => durable);
+    this.noted = this.noted.filter(({ durable }) => durable);
     this.last = Math.max(0, ...this.noted.map(({ ordinal }) => ordinal));
     this.size = size;
-    this.noted = this.known;
+    this.used = false;
   }
 
   /** Ids of durable messages that are remembered. */
   get durables(): number {
     return this.known.filter(({ durable }) => durable).length;
+  }
+
+  private use(): void {
+    if (!this.used) this.noted = this.known;
+    this.used = true;
   }
 
   private get known(): { id: string; ordinal: number; durable: boolean }[] {
