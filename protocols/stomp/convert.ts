@@ -13,16 +13,24 @@
  *     JMSXUserID                      userId (to STOMP only: a client cannot be believed)
  *     JMSXGroupID, message_group      groupId
  *     JMSXGroupSeq                    groupSequence
+ *     duplicate-id, _AMQ_DUPL_ID      duplicateId
+ *     delay, deliver-at, AMQ_SCHEDULED_DELAY, _PERIOD, _REPEAT, _CRON
+ *                                     timing (from STOMP only). To STOMP consumers the sender's lines go as they are: who
+ *                                     forwards a message with all its headers delays it once more
  *     persistent, priority, expires   durable, priority, expiresAt
  *     timestamp                       receivedAt (to STOMP only)
  *     amq-msg-type, transformation    bodyKind; else content-type; else text if the body is valid UTF-8
- *     content-length, receipt, transaction, ttl, retain, subscription, ack, redelivered, redeliveries: the frame's own
+ *     content-length, receipt, transaction, ttl, retain, subscription, ack, redelivered, redeliveries,
+ *     JMSXGroupFirstForConsumer, browser:end: the frame's own
  *     anything else                   a property; to STOMP as text, bytes as base64, null left out
+ *
+ * Annotations go to STOMP as headers before these, and take the place of those that have their names.
  */
 import type { Address } from "../../core/address.ts";
-import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
+import type { BodyKind, Content, Message, PropertyValue, Timing, WireFormat } from "../../core/message.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
 import { escape, unescape, type Version } from "./escape.ts";
+import { parseGroupSequence, readTiming, TIMING_HEADERS } from "./traits.ts";
 
 const LF = 10;
 const COLON = 58;
@@ -43,6 +51,7 @@ const FRAME_HEADERS: ReadonlySet<string> = new Set([
   "redelivered",
   "redeliveries",
   "JMSXUserID",
+  "JMSXGroupFirstForConsumer",
 ]);
 
 /** Headers that have a field of their own in `Content`. */
@@ -55,7 +64,11 @@ const CONTENT_HEADERS: ReadonlySet<string> = new Set([
   "JMSXGroupID",
   "message_group",
   "JMSXGroupSeq",
+  "duplicate-id",
+  "_AMQ_DUPL_ID",
 ]);
+
+const TIMING: ReadonlySet<string> = new Set(TIMING_HEADERS);
 
 /** The header lines of a stored STOMP frame, unescaped, in order. */
 function* storedHeaders(message: Message): Generator<[string, string]> {
@@ -78,7 +91,7 @@ function open(message: Message): Content {
   const properties = new Map<string, PropertyValue>();
   const replyTo = readReplyTo(headers.get("reply-to"));
   for (const [key, value] of headers) {
-    if (FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key)) continue;
+    if (FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key) || TIMING.has(key)) continue;
     if (key === "reply-to" && replyTo !== undefined) continue;
     properties.set(key, value);
   }
@@ -91,8 +104,14 @@ function open(message: Message): Content {
     contentEncoding: headers.get("content-encoding"),
     userId: undefined,
     groupId: headers.get("JMSXGroupID") ?? headers.get("message_group"),
-    groupSequence: readSequence(headers.get("JMSXGroupSeq")),
-    // Only when asked for: a selector has no use for it, and the whole body must be looked at.
+    groupSequence: parseGroupSequence(headers.get("JMSXGroupSeq") ?? ""),
+    // Only when asked for: a selector has no use for these, and for the last one the whole body must be looked at.
+    get timing() {
+      return timing(headers, message);
+    },
+    get duplicateId() {
+      return headers.get("duplicate-id") ?? headers.get("_AMQ_DUPL_ID");
+    },
     get bodyKind() {
       return bodyKind(headers, message);
     },
@@ -115,8 +134,13 @@ function readReplyTo(text: string | undefined): Address | undefined {
   }
 }
 
-function readSequence(text: string | undefined): number | undefined {
-  return text !== undefined && /^-?\d{1,10}$/.test(text) ? Number(text) : undefined;
+function timing(headers: ReadonlyMap<string, string>, message: Message): Timing | undefined {
+  try {
+    return readTiming((name) => headers.get(name), message.receivedAt);
+  } catch {
+    // `Sender` refuses what makes no sense, so this was kept before these headers had a meaning.
+    return undefined;
+  }
 }
 
 const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|\/(javascript|x-www-form-urlencoded)\b|;\s*charset\s*=/i;
@@ -145,12 +169,19 @@ export const stompFormat: WireFormat = { name: "stomp", open };
 
 /**
  * The header lines and the empty line for a message that cannot be copied as it is: one that came by another protocol,
- * or by STOMP with escapes that `version` does not have. With `messageId`, that is the id the consumer sees.
+ * by STOMP with escapes that `version` does not have, or one with annotations. With `messageId`, that is the id the
+ * consumer sees.
  */
 export function spellHeaders(message: Message, version: Version, messageId: string | undefined): Buffer {
   let text = "";
+  const { annotations } = message;
+  const write = (key: string, value: string): void => {
+    text += `${escape(key, version)}:${escape(value, version)}\n`;
+  };
+  // First, and nobody else may say them: who sent the message cannot forge them.
+  for (const [key, value] of annotations) write(key, String(value));
   const add = (key: string, value: string): void => {
-    if (key !== "") text += `${escape(key, version)}:${escape(value, version)}\n`;
+    if (key !== "" && !annotations.has(key)) write(key, value);
   };
   if (messageId !== undefined) add("message-id", messageId);
   if (message.format === stompFormat) {
@@ -175,11 +206,14 @@ function spellContent(message: Message, add: (key: string, value: string) => voi
   if (content.userId !== undefined) add("JMSXUserID", content.userId);
   if (content.groupId !== undefined) add("JMSXGroupID", content.groupId);
   if (content.groupSequence !== undefined) add("JMSXGroupSeq", String(content.groupSequence));
+  if (content.duplicateId !== undefined) add("duplicate-id", content.duplicateId);
   if (message.durable) add("persistent", "true");
   if (message.priority !== 4) add("priority", String(message.priority));
   add("timestamp", String(message.receivedAt));
   for (const [key, value] of content.properties) {
     if (value === null || FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key)) continue;
+    // Only the end of a browser's messages is marked so.
+    if (key === "browser" && value === "end") continue;
     add(key, value instanceof Uint8Array ? Buffer.from(value).toString("base64") : String(value));
   }
 }

@@ -38,7 +38,8 @@ const DROPPED_BITS =
   headerBit("ack") |
   headerBit("redelivered") |
   headerBit("redeliveries") |
-  headerBit("JMSXUserID");
+  headerBit("JMSXUserID") |
+  headerBit("JMSXGroupFirstForConsumer");
 /** Headers that are not copied from where they stand. */
 const LEFT_OUT_BITS = DROPPED_BITS | headerBit("message-id");
 

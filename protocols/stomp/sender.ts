@@ -1,7 +1,7 @@
 import { Address } from "../../core/address.ts";
 import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
-import type { Envelope } from "../../core/message.ts";
+import { type Envelope, TRAIT } from "../../core/message.ts";
 import { ProtocolError } from "../../core/protocol.ts";
 import type { Route } from "../../core/route.ts";
 import type { Transaction } from "../../core/transaction.ts";
@@ -11,6 +11,7 @@ import { formatAddress, parseTarget } from "./destination.ts";
 import { escape, type Version } from "./escape.ts";
 import { headerBit, headerNumber } from "./header-names.ts";
 import { Intake, type Replacements } from "./intake.ts";
+import { readTraits, TRAIT_BITS } from "./traits.ts";
 import type { SharedWire } from "./wire.ts";
 
 /** Where a destination leads, or one part of a composite. */
@@ -40,7 +41,8 @@ const RETAIN_BIT = headerBit("retain");
 const REPLY_TO_BIT = headerBit("reply-to");
 const PRIORITY_BIT = headerBit("priority");
 const EXPIRY_BITS = headerBit("expires") | headerBit("ttl");
-const SPECIAL_BITS = PERSISTENT_BIT | RETAIN_BIT | REPLY_TO_BIT | PRIORITY_BIT | EXPIRY_BITS;
+const BROWSER_BIT = headerBit("browser");
+const SPECIAL_BITS = PERSISTENT_BIT | RETAIN_BIT | REPLY_TO_BIT | PRIORITY_BIT | EXPIRY_BITS | TRAIT_BITS | BROWSER_BIT;
 
 /** Places for targets that are found by their bytes alone; a power of two. */
 const NEAR_TARGETS = 16;
@@ -73,6 +75,7 @@ export class Sender {
       envelope.durable = false;
       envelope.priority = 4;
       envelope.expiresAt = 0;
+      envelope.traits = 0;
       this.#client.publish(
         first.route,
         this.intake.message(frame, envelope.at(first.address), first.replaced),
@@ -90,7 +93,12 @@ export class Sender {
     envelope.durable = persistent >= 0 && isTrue(frame, persistent);
     envelope.priority = (known & PRIORITY_BIT) === 0 ? 4 : readPriority(frame);
     envelope.expiresAt = (known & EXPIRY_BITS) === 0 ? 0 : this.#readExpiry(frame);
+    envelope.traits = (known & TRAIT_BITS) === 0 ? 0 : readTraits(frame, this.now);
+    if ((known & BROWSER_BIT) !== 0) refuseEnd(frame);
     const retain = (known & RETAIN_BIT) === 0 ? undefined : readRetain(frame);
+    if (retain !== undefined && (envelope.traits & TRAIT.timed) !== 0) {
+      throw new ProtocolError(`retain:${retain} cannot be delayed; expected either retain or a time of delivery`);
+    }
     const queue = parts.find(({ address }) => address.kind === "queue");
     if (retain !== undefined && queue !== undefined) {
       throw new ProtocolError(`Only topics retain a message; ${formatAddress(queue.address)} is a queue`);
@@ -164,6 +172,7 @@ class SendEnvelope implements Envelope {
   priority = 4;
   expiresAt = 0;
   receivedAt = 0;
+  traits = 0;
   address: Address = NOWHERE;
 
   at(address: Address): this {
@@ -194,6 +203,11 @@ function readPriority(frame: Frame): number {
   const priority = readNumber(frame.data, frame.valueStart(place), frame.valueEnd(place));
   if (priority < 0 || priority > 9) throw new ProtocolError(`priority:${frame.value(place)} is not 0 to 9`);
   return priority;
+}
+
+/** A browser would take it for the end of what there is. */
+function refuseEnd(frame: Frame): void {
+  if (frame.header("browser") === "end") throw new ProtocolError("browser:end is for the broker alone to say");
 }
 
 function readRetain(frame: Frame): "set" | "remove" {

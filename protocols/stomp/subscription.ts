@@ -46,6 +46,10 @@ export interface Subscribed {
   readonly number: number;
   readonly mode: AckMode;
   readonly durable: string | undefined;
+  /** The destination, as it was spelled. */
+  readonly spelledDestination: string;
+  /** The header, as spelled, that tells each message's sequence. */
+  readonly sequenceHeader: string | undefined;
 }
 
 /** One SUBSCRIBE of a session: turns deliveries into MESSAGE frames and ACKs back into deliveries. */
@@ -65,14 +69,20 @@ export class StompSubscription implements Consumer {
   /** 1.0 and 1.1 acknowledge by message-id. */
   readonly #tags: Map<string, number> | undefined;
   readonly #ids: Map<number, string> | undefined;
+  readonly #destination: string;
+  /** `NAME:` of the header that tells the sequence. */
+  readonly #sequenceStart: string | undefined;
 
-  constructor(owner: SubscriptionOwner, { id, spelledId, number, mode, durable }: Subscribed) {
+  constructor(owner: SubscriptionOwner, subscribed: Subscribed) {
+    const { id, spelledId, number, mode, durable, sequenceHeader } = subscribed;
     this.#owner = owner;
     this.#output = owner.output;
     this.#version = owner.version;
     this.id = id;
     this.mode = mode;
     this.durable = durable;
+    this.#destination = subscribed.spelledDestination;
+    this.#sequenceStart = sequenceHeader === undefined ? undefined : `${sequenceHeader}:`;
     if (mode === "auto") {
       this.#form = owner.wire.form(owner.version, spelledId);
       this.#start = this.#form.start;
@@ -87,16 +97,30 @@ export class StompSubscription implements Consumer {
     }
   }
 
-  deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean {
-    if (this.#form !== undefined && message.shared && deliveries === 0) this.#deliverShared(message, this.#form);
-    else if (this.#tags !== undefined) this.#deliverById(message, delivery, deliveries, this.#tags);
-    else {
+  deliver(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup?: boolean): boolean {
+    const more =
+      firstOfGroup === true || this.#sequenceStart !== undefined ? this.#describe(delivery, firstOfGroup) : "";
+    if (this.#form !== undefined && message.shared && deliveries === 0 && more === "") {
+      this.#deliverShared(message, this.#form);
+    } else if (this.#tags !== undefined) {
+      this.#deliverById(message, delivery, deliveries, more, this.#tags);
+    } else {
       const tag = delivery === undefined || this.#window === undefined ? 0 : this.#window.add(delivery);
-      this.#write(message, tag, deliveries, undefined);
+      this.#write(message, tag, deliveries, more, undefined);
     }
     if (!this.#output.full) return true;
     this.#owner.stalled(this);
     return false;
+  }
+
+  /** Apollo's end of a browser's messages. */
+  exhausted(): void {
+    const rest = `destination:${this.#destination}\nmessage-id:${this.#owner.nextMessageId()}\nbrowser:end\n\n`;
+    const output = this.#output;
+    let at = output.reserve(this.#start.length + rest.length + END_BYTES);
+    at = copyBytes(this.#start, 0, this.#start.length, output.buffer, at);
+    at += output.buffer.write(rest, at, "latin1");
+    output.advance(writeEnd(output.buffer, at));
   }
 
   cancelled(reason: string): void {
@@ -139,7 +163,13 @@ export class StompSubscription implements Consumer {
   }
 
   /** Senders may give two messages one id; while the first waits for its ACK, the second is sent under another. */
-  #deliverById(message: Message, delivery: Delivery | undefined, deliveries: number, tags: Map<string, number>): void {
+  #deliverById(
+    message: Message,
+    delivery: Delivery | undefined,
+    deliveries: number,
+    more: string,
+    tags: Map<string, number>,
+  ): void {
     let id = this.#storedId(message);
     const unknown = id === undefined || tags.has(id);
     id = id === undefined || unknown ? this.#owner.nextMessageId() : id;
@@ -148,7 +178,7 @@ export class StompSubscription implements Consumer {
       tags.set(id, tag);
       this.#ids?.set(tag, id);
     }
-    this.#write(message, 0, deliveries, unknown ? id : undefined);
+    this.#write(message, 0, deliveries, more, unknown ? id : undefined);
   }
 
   #storedId(message: Message): string | undefined {
@@ -158,17 +188,24 @@ export class StompSubscription implements Consumer {
     return unescape(message.data, start, end);
   }
 
-  #write(message: Message, tag: number, deliveries: number, messageId: string | undefined): void {
+  /** The header lines that only some consumers get. */
+  #describe(delivery: Delivery | undefined, firstOfGroup: boolean | undefined): string {
+    const first = firstOfGroup === true ? "JMSXGroupFirstForConsumer:true\n" : "";
+    if (this.#sequenceStart === undefined || delivery === undefined) return first;
+    return `${first}${this.#sequenceStart}${delivery.sequence}\n`;
+  }
+
+  #write(message: Message, tag: number, deliveries: number, more: string, messageId: string | undefined): void {
     const output = this.#output;
     const large = message.bodyEnd - message.bodyStart >= LARGE_BODY;
     if (messageId !== undefined || !this.#fits(message)) {
-      this.#writeSpelled(message, tag, deliveries, messageId, large);
+      this.#writeSpelled(message, tag, deliveries, more, messageId);
       return;
     }
     const { data, start, bodyEnd } = message;
-    const room = this.#start.length + HEAD_BYTES;
+    const room = this.#start.length + HEAD_BYTES + more.length;
     let at = output.reserve(large ? room : room + bodyEnd - start + END_BYTES);
-    at = writeHead(output.buffer, at, this.#start, tag, message, deliveries);
+    at = writeHead(output.buffer, at, this.#start, tag, message, deliveries, more);
     if (large) {
       output.advance(at);
       output.append(data, start, bodyEnd);
@@ -181,7 +218,8 @@ export class StompSubscription implements Consumer {
 
   /** True when the stored frame can go out as it is. */
   #fits(message: Message): boolean {
-    return message.format === stompFormat && (this.#version === "1.2" || isPlain(message));
+    if (message.format !== stompFormat || message.annotationBytes !== undefined) return false;
+    return this.#version === "1.2" || isPlain(message);
   }
 
   #spell(message: Message, messageId: string | undefined): Buffer {
@@ -192,20 +230,14 @@ export class StompSubscription implements Consumer {
     return spellHeaders(message, this.#version, id);
   }
 
-  #writeSpelled(
-    message: Message,
-    tag: number,
-    deliveries: number,
-    messageId: string | undefined,
-    large: boolean,
-  ): void {
+  #writeSpelled(message: Message, tag: number, deliveries: number, more: string, messageId: string | undefined): void {
     const output = this.#output;
     const headers = this.#spell(message, messageId);
     const { data, bodyStart, bodyEnd } = message;
-    let at = output.reserve(
-      this.#start.length + HEAD_BYTES + headers.length + (large ? 0 : bodyEnd - bodyStart) + END_BYTES,
-    );
-    at = writeHead(output.buffer, at, this.#start, tag, message, deliveries);
+    const large = bodyEnd - bodyStart >= LARGE_BODY;
+    const room = this.#start.length + HEAD_BYTES + more.length + headers.length;
+    let at = output.reserve(large ? room : room + bodyEnd - bodyStart + END_BYTES);
+    at = writeHead(output.buffer, at, this.#start, tag, message, deliveries, more);
     at = copyBytes(headers, 0, headers.length, output.buffer, at);
     if (large) {
       output.advance(at);
@@ -221,7 +253,7 @@ export class StompSubscription implements Consumer {
   #deliverShared(message: Message, form: WireForm): void {
     if (message.wireKey !== form || message.wire === undefined) {
       if (message.bodyEnd - message.bodyStart >= LARGE_BODY) {
-        this.#write(message, 0, 0, undefined);
+        this.#write(message, 0, 0, "", undefined);
         return;
       }
       this.#encodeShared(message, form);
@@ -236,7 +268,7 @@ export class StompSubscription implements Consumer {
     const size = headers === undefined ? bodyEnd - start : headers.length + bodyEnd - bodyStart;
     const from = arena.reserve(form.start.length + HEAD_BYTES + size + END_BYTES);
     const target = arena.buffer;
-    let at = writeHead(target, from, form.start, 0, message, 0);
+    let at = writeHead(target, from, form.start, 0, message, 0, "");
     if (headers === undefined) {
       at = copyBytes(data, start, bodyEnd, target, at);
     } else {

@@ -4,12 +4,14 @@ import { compileSelector } from "../../core/selector/selector.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import type { Frame } from "./frame.ts";
 import { readNumber } from "./bytes.ts";
+import { readConsumerOptions } from "./consumer-options.ts";
 import { type Credit, readCredit, readPrefetch } from "./credit.ts";
-import { parseSource } from "./destination.ts";
+import { parseSource, type Source } from "./destination.ts";
 import { headerNumber } from "./header-names.ts";
 import { type AckMode, StompSubscription, type SubscriptionOwner } from "./subscription.ts";
 
 const ID = headerNumber("id");
+const DESTINATION = headerNumber("destination");
 const CREDIT = headerNumber("credit");
 const DASH = 45;
 
@@ -37,7 +39,6 @@ export class Subscriptions {
 
   /** SUBSCRIBE. */
   onSubscribe(frame: Frame): void {
-    refuseUnsupported(frame);
     const destination = frame.header("destination");
     if (destination === undefined) throw new ProtocolError("A SUBSCRIBE frame has no destination header");
     const id = this.#idOf(frame, destination);
@@ -56,8 +57,12 @@ export class Subscriptions {
         throw new ProtocolError(`A durable subscription is to topics; ${destination} is or contains a queue`);
       }
     }
+    const { browse, exclusive, priority, sequenceHeader } = readConsumerOptions(frame);
+    if (browse !== undefined && durable === undefined) refuseTopics(source, destination);
     const selector = frame.header("selector");
-    const mode = ackMode(frame.header("ack"));
+    const asked = ackMode(frame.header("ack"));
+    // A browser takes nothing that could be given back.
+    const mode = browse === undefined ? asked : "auto";
     const credit = this.#credit(frame);
     const number = ++this.#lastNumber;
     const subscription = new StompSubscription(this.#owner, {
@@ -66,6 +71,8 @@ export class Subscriptions {
       number,
       mode,
       durable,
+      spelledDestination: frame.spelled(DESTINATION) ?? "",
+      sequenceHeader,
     });
     try {
       const core = this.#client.subscribe({
@@ -75,6 +82,10 @@ export class Subscriptions {
         selector: selector === undefined || selector.trim() === "" ? undefined : compileSelector(selector),
         settling: mode !== "auto",
         credit,
+        browse,
+        exclusive,
+        priority,
+        details: sequenceHeader !== undefined,
         noLocal: frame.header("no-local") === "true",
         consumer: subscription,
       });
@@ -255,16 +266,15 @@ function durableName(frame: Frame, id: string): string | undefined {
   return frame.header("persistent") === "true" || frame.header("durable") === "true" ? id : undefined;
 }
 
+function refuseTopics({ patterns }: Source, destination: string): void {
+  if (!patterns.some((pattern) => pattern.kind === "topic")) return;
+  throw new ProtocolError(
+    `browser:true looks at queues and durable subscriptions; ${destination} is or contains a topic, which keeps nothing`,
+  );
+}
+
 function ackMode(text: string | undefined): AckMode {
   if (text === undefined || text === "auto" || text === "none") return "auto";
   if (text === "client" || text === "client-individual") return text;
   throw new ProtocolError(`ack:${text} is none of auto, none, client, client-individual`);
-}
-
-/** What would silently do something else than the client means is refused. */
-function refuseUnsupported(frame: Frame): void {
-  for (const name of ["browser", "exclusive"] as const) {
-    if (frame.header(name) === "true") throw new ProtocolError(`${name}:true is not supported on SUBSCRIBE`);
-  }
-  if (frame.header("from-seq") !== undefined) throw new ProtocolError("from-seq is not supported on SUBSCRIBE");
 }

@@ -7,7 +7,7 @@ const BACKSLASH = 92;
 const LF = 10;
 const NUL = 0;
 
-/** What `writeHead` writes at most besides the form's start. */
+/** What `writeHead` writes at most besides the form's start and `more`. */
 export const HEAD_BYTES = 96;
 
 /** The same object for all subscriptions that are sent byte for byte the same: a message is encoded once for them. */
@@ -53,7 +53,10 @@ export function formStart(spelledId: string | undefined, more: string): Buffer {
 const REDELIVERED = Buffer.from("redelivered:true\nredeliveries:");
 const EXPIRES = Buffer.from("expires:");
 
-/** Writes the headers that the broker says; they come first, and the first one of a name counts. */
+/**
+ * Writes the headers that the broker says; they come first, and the first one of a name counts. `more` are lines for
+ * this consumer alone, one character a byte.
+ */
 export function writeHead(
   target: Buffer,
   to: number,
@@ -61,6 +64,7 @@ export function writeHead(
   tag: number,
   message: Message,
   deliveries: number,
+  more: string,
 ): number {
   let at = copyBytes(start, 0, start.length, target, to);
   if (tag > 0) {
@@ -75,6 +79,7 @@ export function writeHead(
     at = writeNumber(target, copyBytes(EXPIRES, 0, EXPIRES.length, target, at), message.expiresAt);
     target[at++] = LF;
   }
+  if (more !== "") at += target.write(more, at, "latin1");
   return at;
 }
 
