@@ -118,8 +118,12 @@ export interface Store {
   remove(kind: string, key: string): void;
   /** The record's present value, those not yet written included. The bytes are the caller's to keep. */
   get(kind: string, key: string): Buffer | undefined;
-  /** Every key of a kind in ascending order of its bytes, with the size of its value. */
-  keys(kind: string): Iterable<{ key: string; bytes: number }>;
+  /**
+   * The keys of a kind in ascending order of their bytes, with the size of each value; from a key on, itself included, or
+   * all of them. Read as they are asked for: a few cost the same however many there are. What is put or removed meanwhile
+   * may be among them or not.
+   */
+  keys(kind: string, from?: string): Iterable<{ key: string; bytes: number }>;
 
   /** Turns a message into a self-contained record and back: what `put` needs to keep one. */
   encode(message: Message): Buffer;

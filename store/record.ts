@@ -2,22 +2,29 @@
  * A message as bytes, numbers little-endian:
  *
  *      0 u32 length of the frame        12 f64 expires at      28 u16 length of the origin
- *      4 u32 start of the body          20 f64 received at     30 u8  flags: 1 durable
+ *      4 u32 start of the body          20 f64 received at     30 u8  flags: 1 durable, 2 grouped, 4 annotated
  *      8 u32 end of the body                                   31 u8  priority
  *     32 frame
+ *        annotations, if the flag says so: u32 length, and what `Message.annotationBytes` holds
  *        origin: u8 kind (0 queue, 1 topic), u8 length of the format's name, format's name, canonical name of the address
  *
  * The origin comes last so that a message in a segment knows where its record begins, and is compared as a whole with
- * the one before: messages that follow each other mostly have the same.
+ * the one before: messages that follow each other mostly have the same. Records of format version 2 have no flags but
+ * the first, and are read like any other.
  */
 import type { Address } from "../core/address.ts";
-import { type Content, Message, type WireFormat } from "../core/message.ts";
+import { type Content, Message, TRAIT, type WireFormat } from "../core/message.ts";
 import type { AddressReader } from "../core/store.ts";
 
 /** Bytes of a record before the frame. */
 export const HEADER_BYTES = 32;
 
+/** The length before the annotations. */
+const LENGTH_BYTES = 4;
+
 const DURABLE = 1;
+const GROUPED = 2;
+const ANNOTATED = 4;
 
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
@@ -35,7 +42,9 @@ export class RecordWriter {
   /** Bytes that the message's record takes. */
   size(message: Message): number {
     if (message.address !== this.address || message.format !== this.format) this.find(message.address, message.format);
-    return HEADER_BYTES + message.end - message.start + this.origin.length;
+    const { annotationBytes } = message;
+    const annotations = annotationBytes === undefined ? 0 : LENGTH_BYTES + annotationBytes.length;
+    return HEADER_BYTES + message.end - message.start + annotations + this.origin.length;
   }
 
   /** Writes the record and returns where it ends; there must be room. */
@@ -48,9 +57,16 @@ export class RecordWriter {
     target.writeDoubleLE(message.expiresAt, at + 12);
     target.writeDoubleLE(message.receivedAt, at + 20);
     target.writeUInt16LE(origin.length, at + 28);
-    target[at + 30] = message.durable ? DURABLE : 0;
+    target[at + 30] = flagsOf(message);
     target[at + 31] = message.priority;
     message.data.copy(target, at + HEADER_BYTES, start, message.end);
+    if (message.annotationBytes !== undefined) {
+      const annotationsAt = target.writeUInt32LE(
+        message.annotationBytes.length,
+        at + HEADER_BYTES + message.end - start,
+      );
+      target.set(message.annotationBytes, annotationsAt);
+    }
     target.set(origin, end - origin.length);
     return end;
   }
@@ -97,7 +113,12 @@ export class RecordReader {
   /** Where the record at `at` ends; undefined if it does not fit into the data. */
   end(data: Buffer, at: number): number | undefined {
     if (at + HEADER_BYTES > data.length) return undefined;
-    const end = at + HEADER_BYTES + data.readUInt32LE(at) + data.readUInt16LE(at + 28);
+    let end = at + HEADER_BYTES + data.readUInt32LE(at);
+    if ((Number(data[at + 30]) & ANNOTATED) !== 0) {
+      if (end + LENGTH_BYTES > data.length) return undefined;
+      end += LENGTH_BYTES + data.readUInt32LE(end);
+    }
+    end += data.readUInt16LE(at + 28);
     return end <= data.length ? end : undefined;
   }
 
@@ -110,21 +131,27 @@ export class RecordReader {
   read(data: Buffer, at: number): Message {
     const start = at + HEADER_BYTES;
     const end = start + data.readUInt32LE(at);
-    const originEnd = end + data.readUInt16LE(at + 28);
-    if (!this.sameOrigin(data, end, originEnd)) this.readOrigin(data.subarray(end, originEnd));
+    const flags = Number(data[at + 30]);
+    const annotated = (flags & ANNOTATED) !== 0;
+    const originAt = annotated ? end + LENGTH_BYTES + data.readUInt32LE(end) : end;
+    const originEnd = originAt + data.readUInt16LE(at + 28);
+    if (!this.sameOrigin(data, originAt, originEnd)) this.readOrigin(data.subarray(originAt, originEnd));
     const bodyStart = start + data.readUInt32LE(at + 4);
     const bodyEnd = start + data.readUInt32LE(at + 8);
     if (this.lastFormat === undefined || this.lastAddress === undefined || bodyStart > bodyEnd || bodyEnd > end)
       throw new Error("the record of a message contradicts itself");
     const envelope = {
       address: this.lastAddress,
-      durable: (Number(data[at + 30]) & DURABLE) !== 0,
+      durable: (flags & DURABLE) !== 0,
       priority: Number(data[at + 31]),
       expiresAt: data.readDoubleLE(at + 12),
       receivedAt: data.readDoubleLE(at + 20),
+      traits: (flags & GROUPED) === 0 ? 0 : TRAIT.grouped,
     };
     const message = new Message(this.lastFormat, envelope, data, start, end, bodyStart, bodyEnd);
     message.detached = true;
+    // A copy, because the frame may move out of its segment and this would keep all of it alive.
+    if (annotated) message.annotationBytes = Buffer.from(data.subarray(end + LENGTH_BYTES, originAt));
     return message;
   }
 
@@ -162,6 +189,13 @@ export class RecordReader {
     }
     return format;
   }
+}
+
+function flagsOf(message: Message): number {
+  let flags = message.durable ? DURABLE : 0;
+  if ((message.traits & TRAIT.grouped) !== 0) flags |= GROUPED;
+  if (message.annotationBytes !== undefined) flags |= ANNOTATED;
+  return flags;
 }
 
 /** What is known of a message whose format nobody here speaks. */

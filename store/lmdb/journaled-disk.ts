@@ -104,10 +104,7 @@ export class JournaledDisk implements Disk {
 
   range(table: Table, range: KeyRange): Iterable<Entry> {
     let found = this.file.range(table, range);
-    for (const overlay of [this.applying, this.gathering]) {
-      const over = overlay.range(table, range);
-      if (over.length > 0) found = overlaid(over, found, range.backwards === true);
-    }
+    for (const overlay of [this.applying, this.gathering]) found = overlaid(overlay.of(table), found, range);
     return found;
   }
 

@@ -7,7 +7,9 @@ import { DirectoryLock } from "./lock.ts";
 import { diskFull } from "./write-failure.ts";
 
 /** The version of what `store.ts` describes. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
+/** All that is in a file of this version means the same in the present one, which says more. */
+const OLDER_VERSION = 2;
 const VERSION_KEY = Buffer.from("version");
 
 /** How the disk of a directory is made. */
@@ -75,16 +77,17 @@ function checkFile(path: string): void {
 
 async function checkVersion(disk: Disk, directory: string): Promise<void> {
   const value = disk.get("meta", VERSION_KEY);
-  if (value === undefined) {
+  const found = value?.length === 4 ? value.readUInt32LE() : "unreadable";
+  if (found === FORMAT_VERSION) return;
+  if (value === undefined || found === OLDER_VERSION) {
+    // First of all, so that an older release refuses the file before there is anything in it that it would misread.
     const version = Buffer.alloc(4);
     version.writeUInt32LE(FORMAT_VERSION);
     await disk.commit([{ table: "meta", key: VERSION_KEY, value: version }]);
     return;
   }
-  const found = value.length === 4 ? value.readUInt32LE() : "unreadable";
-  if (found === FORMAT_VERSION) return;
   throw new Refusal(
-    `The data directory ${directory} has format version ${found}, but this release reads version ${FORMAT_VERSION}; run the release that wrote it or choose another directory with store.directory.`,
+    `The data directory ${directory} has format version ${found}, but this release reads versions ${OLDER_VERSION} and ${FORMAT_VERSION}; run the release that wrote it or choose another directory with store.directory.`,
   );
 }
 

@@ -1,43 +1,39 @@
+import { SortedNames } from "../sorted-names.ts";
 import type { Change, Entry, KeyRange, Table } from "./disk.ts";
 
 /** Changes that lie over a table's keys, the last one of each key. */
-class TableOverlay {
+export class TableOverlay {
   /** By key in Latin-1, so that the order of keys is the order of bytes. */
-  readonly changes = new Map<string, Change>();
-  private readonly names: string[] = [];
-  private sorted = true;
+  private readonly byName = new Map<string, Change>();
+  private readonly names = new SortedNames();
 
-  set(change: Change): void {
-    const name = change.key.toString("latin1");
-    if (!this.changes.has(name)) {
-      this.sorted &&= name > (this.names.at(-1) ?? "");
-      this.names.push(name);
-    }
-    this.changes.set(name, change);
+  get size(): number {
+    return this.byName.size;
   }
 
-  range({ from, to, backwards = false }: KeyRange): Change[] {
-    if (!this.sorted) this.names.sort();
-    this.sorted = true;
-    const start = from.toString("latin1");
-    const end = to.toString("latin1");
-    const names = backwards
-      ? this.names.slice(this.countBelow(end, true), this.countBelow(start, true)).reverse()
-      : this.names.slice(this.countBelow(start, false), this.countBelow(end, false));
-    return names.flatMap((name) => this.changes.get(name) ?? []);
+  /** One change for each key. */
+  get changes(): Iterable<Change> {
+    return this.byName.values();
   }
 
-  /** How many names are below a bound, or are it. */
-  private countBelow(bound: string, itself: boolean): number {
-    let low = 0;
-    let high = this.names.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const name = this.names[middle] ?? "";
-      if (name < bound || (itself && name === bound)) low = middle + 1;
-      else high = middle;
+  /** What is said about a key, given in Latin-1; undefined if nothing is. */
+  get(name: string): Change | undefined {
+    return this.byName.get(name);
+  }
+
+  /** The name is the change's key in Latin-1. */
+  set(name: string, change: Change): void {
+    if (!this.byName.has(name)) this.names.add(name);
+    this.byName.set(name, change);
+  }
+
+  /** What is said about keys of a range, in its order. */
+  *range({ from, to, backwards = false }: KeyRange): Generator<Change> {
+    const [start, end] = [from.toString("latin1"), to.toString("latin1")];
+    for (const name of backwards ? this.names.downwards(start, end) : this.names.upwards(start, end)) {
+      const change = this.byName.get(name);
+      if (change !== undefined) yield change;
     }
-    return low;
   }
 }
 
@@ -56,40 +52,48 @@ export class Overlay {
         table = new TableOverlay();
         this.tables.set(change.table, table);
       }
-      table.set(change);
+      table.set(change.key.toString("latin1"), change);
     }
   }
 
   /** What is said about a key; undefined if nothing is. */
   get(table: Table, key: Buffer): Change | undefined {
-    return this.tables.get(table)?.changes.get(key.toString("latin1"));
+    return this.tables.get(table)?.get(key.toString("latin1"));
   }
 
-  /** What is said about keys of a range, in its order. */
-  range(table: Table, range: KeyRange): Change[] {
-    return this.tables.get(table)?.range(range) ?? [];
+  /** What is said about a table; undefined if nothing is. */
+  of(table: Table): TableOverlay | undefined {
+    return this.tables.get(table);
   }
 
   /** One change for each key. */
   changes(): Change[] {
-    return [...this.tables.values()].flatMap(({ changes }) => [...changes.values()]);
+    return [...this.tables.values()].flatMap(({ changes }) => [...changes]);
   }
 }
 
-/** Entries with changes laid over them; both in order of key, upwards or backwards. */
-export function* overlaid(over: readonly Change[], under: Iterable<Entry>, backwards: boolean): Generator<Entry> {
-  let next = 0;
+/** Entries of a range with changes laid over them; costs as much as is read of it. */
+export function overlaid(overlay: TableOverlay | undefined, under: Iterable<Entry>, range: KeyRange): Iterable<Entry> {
+  return overlay === undefined || overlay.size === 0 ? under : merged(overlay.range(range), under, range.backwards);
+}
+
+function* merged(over: Generator<Change>, under: Iterable<Entry>, backwards = false): Generator<Entry> {
   const sign = backwards ? -1 : 1;
+  let next = over.next();
   for (const entry of under) {
-    for (let change = over[next]; change !== undefined; change = over[next]) {
-      const order = sign * change.key.compare(entry.key);
+    let replaced = false;
+    while (next.done !== true) {
+      const { key, value } = next.value;
+      const order = sign * key.compare(entry.key);
       if (order > 0) break;
-      next++;
-      if (change.value !== undefined) yield { key: change.key, value: change.value };
-      if (order === 0) break;
+      next = over.next();
+      if (value !== undefined) yield { key, value };
+      replaced = order === 0;
     }
-    const last = over[next - 1];
-    if (last === undefined || !last.key.equals(entry.key)) yield entry;
+    if (!replaced) yield entry;
   }
-  for (const { key, value } of over.slice(next)) if (value !== undefined) yield { key, value };
+  for (; next.done !== true; next = over.next()) {
+    const { key, value } = next.value;
+    if (value !== undefined) yield { key, value };
+  }
 }

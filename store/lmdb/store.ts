@@ -237,8 +237,8 @@ export class LmdbStore implements Store {
     return this.idle ? undefined : this.reading(() => this.records.get(kind, key), undefined);
   }
 
-  keys(kind: string): Iterable<{ key: string; bytes: number }> {
-    return this.idle ? [] : this.records.keys(kind);
+  keys(kind: string, from = ""): Iterable<{ key: string; bytes: number }> {
+    return this.idle ? [] : this.records.keys(kind, from);
   }
 
   encode(message: Message): Buffer {

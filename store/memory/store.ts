@@ -15,6 +15,7 @@ import { GroupCommit } from "../group-commit.ts";
 import { RecordReader, RecordWriter } from "../record.ts";
 import { Slab } from "../slab.ts";
 import { Expiries } from "./expiries.ts";
+import { MemoryRecords } from "./records.ts";
 
 /** What a `MemoryStore` is made of. */
 export interface MemoryStoreOptions {
@@ -85,7 +86,7 @@ export class MemoryStore implements Store {
   private readonly writer = new RecordWriter();
   private readonly reader: RecordReader;
   private readonly queues = new Map<QueueKey, MemoryQueue>();
-  private readonly kinds = new Map<string, Map<string, Buffer>>();
+  private readonly kinds = new Map<string, MemoryRecords>();
   private readonly expiries = new Expiries<MemoryQueue>();
   private fresh: Slot[] = [];
   private batches = 0;
@@ -215,26 +216,24 @@ export class MemoryStore implements Store {
   put(kind: string, key: string, value: Uint8Array): void {
     let records = this.kinds.get(kind);
     if (records === undefined) {
-      records = new Map();
+      records = new MemoryRecords();
       this.kinds.set(kind, records);
     }
-    records.set(key, Buffer.from(value));
+    records.put(key, value);
     this.commits.say(value.length);
   }
 
   remove(kind: string, key: string): void {
-    this.kinds.get(kind)?.delete(key);
+    this.kinds.get(kind)?.remove(key);
     this.commits.say(0);
   }
 
   get(kind: string, key: string): Buffer | undefined {
-    const value = this.kinds.get(kind)?.get(key);
-    return value && Buffer.from(value);
+    return this.kinds.get(kind)?.get(key);
   }
 
-  keys(kind: string): Iterable<{ key: string; bytes: number }> {
-    const found = [...(this.kinds.get(kind) ?? [])].map(([key, value]) => ({ key, bytes: value.length }));
-    return found.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+  keys(kind: string, from = ""): Iterable<{ key: string; bytes: number }> {
+    return this.kinds.get(kind)?.keys(from) ?? [];
   }
 
   encode(message: Message): Buffer {
