@@ -219,7 +219,7 @@ describe("an ACK", () => {
     connection.send("ACK\nid:1-3\n\n\0NACK\nid:1-1\n\n\0");
     expect(outcomes(connection, deliveries)).toEqual([
       [2, "accepted"],
-      [0, "rejected"],
+      [0, "failed"],
     ]);
     connection.raw();
     connection.send("ACK\nid:1-3\n\n\0");

@@ -308,8 +308,8 @@ export class Connection {
 }
 
 /** A delivery to be told from others. */
-export function delivery(deliveries = 0): Delivery {
-  return { message: undefined, size: 0, deliveries, sequence: 0 };
+export function delivery(deliveries = 0, sequence = 0): Delivery {
+  return { message: undefined, size: 0, deliveries, sequence };
 }
 
 /** A message as it is stored after it came by STOMP: header lines, then the body. */

@@ -145,7 +145,6 @@ describe("frames of a STOMP session", () => {
     ["SUBSCRIBE\nid:1\ndestination:/queue/a\nack:maybe\n\n\0", /ack:maybe is none of/],
     ["SUBSCRIBE\nid:1\ndestination:/queue/a\ncredit:x\n\n\0", /credit:x is not/],
     ["SUBSCRIBE\nid:1\ndestination:/queue/a\npersistent:true\n\n\0", /durable subscription is to topics/],
-    ["SUBSCRIBE\nid:1\ndestination:/queue/a\nbrowser:true\n\n\0", /browser:true is not supported/],
     ["UNSUBSCRIBE\nid:7\n\n\0", /no subscription "7"/],
     ["ACK\nid:1-1\n\n\0", /ACK of an unknown message: id:1-1/],
     ["ACK\nid:x\n\n\0", /unknown message: id:x/],
