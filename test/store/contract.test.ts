@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { TRAIT } from "../../core/message.ts";
 import type { QueueKey } from "../../core/store.ts";
 import {
   lmdbHarness,
@@ -62,6 +63,33 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect(found?.address).toBe(testAddress("x.y", "topic"));
     expect(entries[0]?.message.address).toBe(testAddress("a.b"));
     expect(found?.content.messageId).toBe("grüße");
+  });
+
+  test("gives back what the broker added to a message, and that it belongs to a group, beside others without", async () => {
+    const annotations = { reason: "limit", count: 3, last: true, grüße: "ü" };
+    const plain = testMessage({ body: "plain" });
+    const annotated = testMessage({ body: "annotated", annotations });
+    const grouped = testMessage({ body: "grouped", traits: TRAIT.grouped });
+    const both = testMessage({ body: "both", durable: false, traits: TRAIT.grouped, annotations });
+    const all = [plain, annotated, grouped, both, testMessage({ body: "last" })];
+    all.forEach((message, i) => void h.enqueue(Q, testEntry(i + 1, message)));
+    h.enqueue(R, testEntry(1, both), testEntry(2, plain));
+    await h.commit();
+    await h.reopen();
+    const read = h.load(Q).entries.map(({ message }) => message);
+    expect(read.map(({ body }) => body.toString())).toEqual(["plain", "annotated", "grouped", "both", "last"]);
+    expect(read.map(({ traits }) => traits)).toEqual([0, 0, TRAIT.grouped, TRAIT.grouped, 0]);
+    expect(read.map(({ annotations: found }) => Object.fromEntries(found))).toEqual([
+      {},
+      annotations,
+      {},
+      annotations,
+      {},
+    ]);
+    expect(read.map(({ durable }) => durable)).toEqual([true, true, true, false, true]);
+    expect(read[1]?.data.toString("utf8", read[1].start, read[1].end)).toBe("<annotated>");
+    expect(sums(Q)).toEqual({ count: 5, bytes: all.reduce((bytes, message) => bytes + message.size, 0) });
+    expect(h.bodies(R)).toEqual(["1:both", "2:plain"]);
   });
 
   test("numbers batches from 1 and says when each is durable", async () => {
@@ -335,6 +363,40 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect([...h.store.keys("none")]).toEqual([]);
   });
 
+  test("records are listed from a key on, a few of them without reading the rest", async () => {
+    const list = (from: string): string[] => [...h.store.keys("thing", from)].map(({ key }) => key);
+    const [even, odd] = [0, 1].map((rest) => Array.from({ length: 900 }, (_, i) => `k${1000 + 2 * i + rest}`));
+    h.store.put("think", "k1", Buffer.from("other"));
+    for (const key of even ?? []) h.store.put("thing", key, Buffer.from(key));
+    await h.commit();
+    for (const key of (odd ?? []).toReversed()) h.store.put("thing", key, Buffer.from(key));
+    for (const key of ["k1000", "k2797", "k2798"]) h.store.remove("thing", key);
+    for (let round = 0; round < 2; round++) {
+      expect(list("")).toHaveLength(1797);
+      expect(list("k1").slice(0, 3)).toEqual(["k1001", "k1002", "k1003"]);
+      expect(list("k2001").slice(0, 3)).toEqual(["k2001", "k2002", "k2003"]);
+      expect(list("k20011")[0]).toBe("k2002");
+      expect(list("k2795")).toEqual(["k2795", "k2796", "k2799"]);
+      expect(list("k28")).toEqual([]);
+      await h.commit();
+    }
+    await h.reopen();
+    expect(list("k2795")).toEqual(["k2795", "k2796", "k2799"]);
+  });
+
+  test("records that are put and removed while they are listed disturb nobody else", () => {
+    for (let i = 0; i < 2000; i++) h.store.put("thing", `k${1000 + i}`, Buffer.from("x"));
+    const seen: string[] = [];
+    for (const { key } of h.store.keys("thing")) {
+      seen.push(key);
+      h.store.remove("thing", key);
+      h.store.put("thing", `${key}+`.slice(0, 6), Buffer.from("x"));
+    }
+    const originals = seen.filter((key) => !key.endsWith("+"));
+    expect(originals).toEqual(Array.from({ length: 2000 }, (_, i) => `k${1000 + i}`));
+    expect([...h.store.keys("thing")].every(({ key }) => key.endsWith("+"))).toBe(true);
+  });
+
   test("the bytes of a record are the caller's before and after", () => {
     const value = Buffer.from("before");
     h.store.put("thing", "k", value);
@@ -355,6 +417,29 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     expect(opaque.content).toMatchObject({ bodyKind: "bytes", messageId: undefined });
     expect(opaque.body.toString()).toBe("hello");
     expect(() => h.store.decode(Buffer.from("nonsense"))).toThrow(/no record/);
+    const traits = TRAIT.grouped | TRAIT.timed | TRAIT.identified;
+    const later = h.store.decode(h.store.encode(testMessage({ traits, annotations: { why: "so" } })));
+    expect(later.traits).toBe(TRAIT.grouped);
+    expect(later.annotations.get("why")).toBe("so");
+  });
+
+  test("a record with a damaged length is refused, or read as another message, but never beyond its bytes", () => {
+    for (const annotations of [undefined, { reason: "limit" }]) {
+      const record = h.store.encode(testMessage({ body: "a body", ...(annotations && { annotations }) }));
+      for (let cut = 0; cut < record.length; cut++) expect(() => h.store.decode(record.subarray(0, cut))).toThrow();
+      for (let at = 0; at < record.length; at++) {
+        for (const bits of [1, 4, 128, 255]) {
+          const damaged = Buffer.from(record);
+          damaged[at] = Number(damaged[at]) ^ bits;
+          try {
+            const { start, bodyStart, bodyEnd, end } = h.store.decode(damaged);
+            expect([start, bodyStart, bodyEnd, end].every((place) => place <= record.length)).toBe(true);
+          } catch (error) {
+            expect(String(error)).toMatch(/no record|contradicts|cut short|name/);
+          }
+        }
+      }
+    }
   });
 
   test("reports what expired once, and again only after the next expiry in it", async () => {

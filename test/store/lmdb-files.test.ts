@@ -147,7 +147,7 @@ describe("what cannot be opened is refused with one sentence that names store.di
     await disk.commit([{ table: "meta", key: Buffer.from("version"), value: Buffer.from([9, 0, 0, 0]) }]);
     await disk.close();
     await expect(opened(directory.path)).rejects.toThrow(
-      /has format version 9, but this release reads version 2; .*store\.directory/,
+      /has format version 9, but this release reads versions 2 and 3; .*store\.directory/,
     );
   });
 
@@ -163,6 +163,26 @@ describe("what cannot be opened is refused with one sentence that names store.di
     const file = join(directory.path, DATA_FILE);
     truncateSync(file, Math.floor(statSync(file).size * part));
     await expect(opened(directory.path)).rejects.toThrow(/is damaged: it .*store\.directory/);
+  });
+});
+
+describe("a directory of format version 2", () => {
+  test("is read and becomes one of version 3, which an older release refuses", async () => {
+    using directory = temporaryDirectory();
+    await filled(directory.path);
+    const versionKey = Buffer.from("version");
+    const before = new LmdbDisk(directory.path);
+    expect(before.get("meta", versionKey)).toEqual(Buffer.from([3, 0, 0, 0]));
+    // Messages without annotations and groups are written as they were in version 2.
+    await before.commit([{ table: "meta", key: versionKey, value: Buffer.from([2, 0, 0, 0]) }]);
+    await before.close();
+    const h = await opened(directory.path);
+    expect(h.recovered.damage).toEqual([]);
+    expect(h.entries(2).length).toBeGreaterThan(100);
+    await h.store.close();
+    const after = new LmdbDisk(directory.path);
+    expect(after.get("meta", versionKey)).toEqual(Buffer.from([3, 0, 0, 0]));
+    await after.close();
   });
 });
 

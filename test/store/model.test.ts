@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { TRAIT } from "../../core/message.ts";
 import type { QueueKey } from "../../core/store.ts";
 import {
   lmdbHarness,
@@ -19,6 +20,8 @@ type Step =
       readonly count: number;
       readonly size: number;
       readonly expires: number;
+      readonly traits: number;
+      readonly note: string | undefined;
     }
   | {
       readonly do: "settle" | "redeliver" | "release" | "forget";
@@ -47,7 +50,15 @@ const size = fc.oneof({ weight: 5, arbitrary: fc.nat(40) }, { weight: 1, arbitra
 const count = fc.oneof(fc.integer({ min: 1, max: 6 }), fc.constant(1000));
 const expires = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 20 }));
 const step: fc.Arbitrary<Step> = fc.oneof(
-  weighted(6, { do: fc.constant("send"), queues: fc.subarray([0, 1, 2], { minLength: 1 }), count, size, expires }),
+  weighted(6, {
+    do: fc.constant("send"),
+    queues: fc.subarray([0, 1, 2], { minLength: 1 }),
+    count,
+    size,
+    expires,
+    traits: fc.constantFrom(0, TRAIT.grouped),
+    note: fc.option(fc.string({ unit: "binary", maxLength: 200 }), { nil: undefined }),
+  }),
   weighted(8, { do: fc.constant("settle"), queue, pick: fc.nat(), count }),
   weighted(8, { do: fc.constantFrom("redeliver", "release", "release", "forget"), queue, pick: fc.nat(), count }),
   weighted(8, { do: fc.constant("load"), queue, from: fc.nat(40), span: fc.nat(40), bytes: fc.nat(500) }),
@@ -61,6 +72,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 /** What must be in the store: the simplest thing that could be right. */
 interface Stored {
   readonly text: string;
+  readonly traits: number;
+  readonly note: string | undefined;
   readonly second: number;
   deliveries: number;
   /** The entry while it is in memory. */
@@ -89,7 +102,7 @@ class Model {
   async run(one: Step): Promise<void> {
     switch (one.do) {
       case "send":
-        for (let i = 0; i < Math.min(one.count, 8); i++) this.send(one.queues, one.size, one.expires);
+        for (let i = 0; i < Math.min(one.count, 8); i++) this.send(one);
         return;
       case "settle":
       case "redeliver":
@@ -124,12 +137,21 @@ class Model {
   check(): void {
     for (const [index, stored] of this.queues.entries()) {
       const loaded = this.h.load(this.key(index)).entries;
-      const found = loaded.map((e) => `${e.sequence} ${e.deliveries} ${e.message.body.toString()}`);
-      expect(found).toEqual([...stored].map(([sequence, s]) => `${sequence} ${s.deliveries} ${s.text}`));
+      const found = loaded.map(({ sequence, deliveries, message }) => {
+        const note = message.annotations.get("note");
+        return `${sequence} ${deliveries} ${message.traits} ${note} ${message.body.toString()}`;
+      });
+      expect(found).toEqual(
+        [...stored].map(([sequence, s]) => `${sequence} ${s.deliveries} ${s.traits} ${s.note} ${s.text}`),
+      );
       for (const entry of loaded) this.h.store.release(this.key(index), { ...entry, batch: -1 });
     }
     const records = [...this.h.store.keys("kind")];
-    expect(records.map(({ key }) => key)).toEqual([...this.records.keys()].sort());
+    const keys = [...this.records.keys()].sort();
+    expect(records.map(({ key }) => key)).toEqual(keys);
+    for (const from of ["", "k2", "k3+", "l"]) {
+      expect([...this.h.store.keys("kind", from)].map(({ key }) => key)).toEqual(keys.filter((key) => key >= from));
+    }
     for (const { key, bytes } of records) {
       expect(this.h.store.get("kind", key)?.toString()).toBe(this.records.get(key));
       expect(bytes).toBe(this.records.get(key)?.length);
@@ -160,14 +182,15 @@ class Model {
     this.check();
   }
 
-  private send(queues: readonly number[], bytes: number, second: number): void {
+  private send({ queues, size: bytes, expires: second, traits, note }: Step & { readonly do: "send" }): void {
     this.sequence++;
     const text = `${this.sequence}`.padEnd(bytes, ".");
     const address = testAddress(`a${this.sequence % 3}`);
-    const message = testMessage({ body: text, address, expiresAt: second * 1000 });
+    const annotations = note === undefined ? {} : { annotations: { note } };
+    const message = testMessage({ body: text, address, expiresAt: second * 1000, traits, ...annotations });
     for (const index of queues) {
       const [entry] = this.h.enqueue(this.key(index), testEntry(this.sequence, message));
-      const stored = { text, second, deliveries: 0, entry, durable: false, reported: false };
+      const stored = { text, traits, note, second, deliveries: 0, entry, durable: false, reported: false };
       this.queues[index]?.set(this.sequence, stored);
     }
   }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Address } from "../../core/address.ts";
-import { Message, type WireFormat } from "../../core/message.ts";
+import { type Annotation, Message, type WireFormat } from "../../core/message.ts";
 import { canonical } from "../../core/spelling.ts";
 import type { Loaded, QueueKey, Recovered, Store, StoredEntry } from "../../core/store.ts";
 import { LmdbStore, type LmdbStoreOptions } from "../../store/lmdb/store.ts";
@@ -53,16 +53,20 @@ export interface TestMessage {
   readonly durable?: boolean;
   readonly priority?: number;
   readonly expiresAt?: number;
+  readonly traits?: number;
+  readonly annotations?: Readonly<Record<string, Annotation>>;
 }
 
 /** A message in the middle of a larger buffer, as it comes from the network: frame `<body>`. */
 export function testMessage(options: TestMessage = {}): Message {
-  const { body = "hello", expiresAt = 0, durable = true, priority = 4 } = options;
+  const { body = "hello", expiresAt = 0, durable = true, priority = 4, traits = 0, annotations } = options;
   const bytes = Buffer.byteLength(body);
   const chunk = Buffer.alloc(bytes + 20, "x");
   chunk.write(`<${body}>`, 7);
-  const envelope = { address: options.address ?? testAddress("a.b"), durable, priority, expiresAt, receivedAt: 1234.5 };
-  return new Message(options.format ?? testFormat, envelope, chunk, 7, 9 + bytes, 8, 8 + bytes);
+  const address = options.address ?? testAddress("a.b");
+  const envelope = { address, durable, priority, expiresAt, traits, receivedAt: 1234.5 };
+  const message = new Message(options.format ?? testFormat, envelope, chunk, 7, 9 + bytes, 8, 8 + bytes);
+  return annotations === undefined ? message : message.with({ annotations: new Map(Object.entries(annotations)) });
 }
 
 export function testEntry(sequence: number, message: Message = testMessage({ body: `m${sequence}` })): TestEntry {
