@@ -135,6 +135,17 @@ describe("a STOMP consumer", () => {
     );
   });
 
+  it("may have the sequence told under a long name, however full the output is", async () => {
+    const name = "n".repeat(900);
+    const { connection, consumer } = await subscribed(`include-seq:${name}`);
+    for (let i = 0; i < 200; i++) consumer.deliver(stored(PLAIN, "x".repeat(i * 3)), delivery(0, i), 0);
+    const frames = connection.read();
+    expect(frames.map(({ headers }) => headers.find(([key]) => key === name)?.[1])).toEqual(
+      Array.from({ length: 200 }, (_, i) => String(i)),
+    );
+    expect(frames.map(({ body }) => body.length)).toEqual(Array.from({ length: 200 }, (_, i) => i * 3));
+  });
+
   it("is told no sequence where there is none, and is not given the encoding of those who did not ask", async () => {
     const { connection, consumer } = await subscribed("include-seq:seq");
     const message = stored(PLAIN);
