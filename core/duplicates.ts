@@ -126,7 +126,10 @@ export class DuplicateWindow {
   /** The keys of the records that the store has. */
   private keys(): string[] {
     const found: string[] = [];
-    for (const { key } of this.engine.store.keys(KIND)) if (key.startsWith(this.prefix)) found.push(key);
+    for (const { key } of this.engine.store.keys(KIND, this.prefix)) {
+      if (!key.startsWith(this.prefix)) break;
+      found.push(key);
+    }
     return found;
   }
 
