@@ -7,7 +7,6 @@ import type { Address, AddressKind } from "../core/address.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/clock.ts";
 import type { WireFormat } from "../core/message.ts";
-import type { PolicyRule } from "../core/policy.ts";
 import type { Protocol } from "../core/protocol.ts";
 import { canonical } from "../core/spelling.ts";
 import type { Store } from "../core/store.ts";
@@ -17,6 +16,7 @@ import { createStomp } from "../protocols/stomp/protocol.ts";
 import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { systemClock, systemRandom } from "./clock.ts";
+import { divertRules, durableRules, policyRules, virtualTopicRules } from "./config/destinations.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
 import { packageVersion } from "./cli/package.ts";
@@ -143,6 +143,10 @@ function createStore(config: Config, clock: Clock, onDamage: (sentence: string) 
 
 function hostSettings(config: Config): HostSettings[] {
   const policies = policyRules(config);
+  const durablePolicies = durableRules(config);
+  const diverts = divertRules(config);
+  const virtualTopics = virtualTopicRules(config);
+  const schedule = { catchUpPerSecond: config.schedule.catch_up_rate, maxMessages: config.schedule.max_messages };
   // The default one first: it takes in clients that name no host.
   const names = Object.keys(config.hosts).sort((a, b) => Number(b === "default") - Number(a === "default"));
   return names.flatMap((name) => {
@@ -152,42 +156,15 @@ function hostSettings(config: Config): HostSettings[] {
       name,
       aliases: host.aliases,
       policies,
+      durablePolicies,
+      diverts,
+      virtualTopics,
+      schedule,
       autoCreate: config.auto_create_destinations,
       maxDestinations: host.max_destinations,
       transactionBytes: config.transactions.max_bytes,
     };
   });
-}
-
-function policyRules(config: Config): PolicyRule[] {
-  const queues = config.queues.map((entry) => ({
-    pattern: canonical.parsePattern("queue", entry.match),
-    ...given({ persistent: entry.persistent, memoryBytes: entry.memory, autoDeleteAfterMs: entry.auto_delete_after }),
-  }));
-  const topics = config.topics.map((entry) => ({
-    pattern: canonical.parsePattern("topic", entry.match),
-    ...given({
-      autoDeleteAfterMs: entry.auto_delete_after,
-      slowSubscriber: entry.slow_subscriber,
-      slowSubscriberDeadlineMs: entry.slow_subscriber_deadline,
-      subscriberBytes: entry.subscriber_buffer,
-    }),
-  }));
-  return [...queues, ...topics];
-}
-
-/** The settings that somebody set. */
-function given<T extends Record<string, unknown>>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const set: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
-  for (const key in settings) {
-    const value = settings[key];
-    if (isSet(value)) set[key] = value;
-  }
-  return set;
-}
-
-function isSet<V>(value: V): value is Exclude<V, undefined> {
-  return value !== undefined;
 }
 
 function createListeners(config: Config, broker: Broker, clock: Clock, log: Log): Listener[] {

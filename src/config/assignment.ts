@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Given, Origin, Problem } from "./given.ts";
-import { childOf, configSchema, mapValues, type SchemaNode } from "./schema.ts";
+import { childOf, configSchema, type SchemaNode } from "./schema.ts";
 import type { Setting } from "./setting.ts";
 import { readInlineYaml } from "./yaml-source.ts";
 
 const PREFIX = /^DELOS__/i;
 const FILE = "file";
 
-/** The layers that the environment makes: `DELOS__a__b=v`, and `DELOS__a__b__FILE=path` for what is in a file. */
+/** The layers that the environment makes: `DELOS__a__b=v`, `DELOS__list__0__b=v`, and `DELOS__a__b__FILE=path` for a file. */
 export function readEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
   settings: Setting,
@@ -16,7 +16,8 @@ export function readEnvironment(
   problems: Problem[],
 ): Given[] {
   const layers: Given[] = [];
-  for (const name of Object.keys(environment).sort()) {
+  // By number, so that the second item of a list comes before the tenth.
+  for (const name of Object.keys(environment).sort(new Intl.Collator("en", { numeric: true }).compare)) {
     const text = environment[name];
     if (text === undefined || !PREFIX.test(name)) continue;
     const origin: Origin = { kind: "environment", name };
@@ -31,7 +32,7 @@ export function readEnvironment(
   return layers;
 }
 
-/** The layers that `--set key=value` makes; keys with dots are quoted: `hosts."a.b".aliases=[c]`. */
+/** The layers that `--set key=value` makes; keys with dots are quoted: `hosts."a.b".aliases=[c]`, `queues[0].full=reject`. */
 export function readArguments(sets: readonly string[], problems: Problem[]): Given[] {
   const layers: Given[] = [];
   for (const set of sets) {
@@ -43,27 +44,36 @@ export function readArguments(sets: readonly string[], problems: Problem[]): Giv
       continue;
     }
     const [, key = "", text = ""] = parsed;
-    const path = [...key.matchAll(/"([^"]*)"|[^".]+/g)].map(([part, quoted]) => quoted ?? part);
+    const path = [...key.matchAll(/"([^"]*)"|[^".]+/g)].flatMap(([part, quoted]) =>
+      quoted === undefined ? stepsOf(part) : [quoted],
+    );
     const layer = assign(path, text, { kind: "argument", key }, problems);
     if (layer !== undefined) layers.push(layer);
   }
   return layers;
 }
 
-/** Finds the keys meant by names in whatever case: those of the schema, and in maps those there are already. */
+/** What is between two dots: a key, or a key and the place in its list, as in `queues[0]`. */
+function stepsOf(part: string): string[] {
+  const [, name = part, indexes = ""] = /^(.+?)((?:\[\d+\])*)$/.exec(part) ?? [];
+  return [name, ...Array.from(indexes.matchAll(/\d+/g), ([index]) => index)];
+}
+
+/** Finds the keys meant by names in whatever case: those of the schema, and in maps and lists those there are already. */
 function spell(path: readonly string[], settings: Setting): string[] {
   const spelled: string[] = [];
   let node: SchemaNode | undefined = configSchema;
   let setting: Setting | undefined = settings;
   for (const step of path) {
     const entries: ReadonlyMap<string, Setting> = setting?.kind === "group" ? setting.entries : new Map();
+    const items: readonly Setting[] = setting?.kind === "list" ? setting.items : [];
     const known: string[] = [...Object.keys(node?.properties ?? {}), ...entries.keys()];
     const key: string = known.includes(step)
       ? step
       : (known.find((name) => name.toLowerCase() === step.toLowerCase()) ?? step);
     spelled.push(key);
     node = node === undefined ? undefined : childOf(node, key);
-    setting = entries.get(key);
+    setting = entries.get(key) ?? items[Number(key)];
   }
   return spelled;
 }
@@ -88,8 +98,7 @@ function valueAt(node: SchemaNode | undefined, text: string, origin: Origin, pro
 function schemaAt(path: readonly string[]): SchemaNode | undefined {
   let node: SchemaNode | undefined = configSchema;
   for (const key of path) {
-    if (node === undefined || (node.properties === undefined && mapValues(node) === undefined)) return undefined;
-    node = childOf(node, key);
+    node = node === undefined ? undefined : childOf(node, key);
   }
   return node;
 }

@@ -1,5 +1,5 @@
-import { canonical } from "../../core/spelling.ts";
 import { parsePasswordHash } from "../password.ts";
+import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";
 import type { Config } from "./schema.ts";
 import { joinKey, originOf, type Setting } from "./setting.ts";
@@ -20,12 +20,13 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   checkLimits(config, tell(problems));
   checkListeners(config, tell(problems), tell(warnings));
   checkHosts(config, tell(problems));
-  checkPatterns(config, tell(problems));
+  checkDestinations(config, tell(problems), tell(warnings));
   checkUsers(config, tell(problems), tell(warnings));
   return { problems, warnings };
 }
 
-type Tell = (path: readonly (string | number)[], text: string) => void;
+/** Takes a sentence about the setting at a path. */
+export type Tell = (path: readonly (string | number)[], text: string) => void;
 
 function checkLimits({ connection, stomp }: Config, refuse: Tell): void {
   if (connection.output_low_water >= connection.output_high_water) {
@@ -79,22 +80,6 @@ function checkHosts({ hosts }: Config, refuse: Tell): void {
         refuse(["hosts", name, "aliases", index], `${key}: "${alias}" leads to the host "${owner}" already`);
       }
       owners.set(alias.toLowerCase(), name);
-    }
-  }
-}
-
-function checkPatterns(config: Config, refuse: Tell): void {
-  for (const kind of ["queue", "topic"] as const) {
-    const section = `${kind}s` as const;
-    for (const [index, { match }] of config[section].entries()) {
-      try {
-        canonical.parsePattern(kind, match);
-      } catch (error) {
-        refuse(
-          [section, index, "match"],
-          `${section}[${index}].match: ${error instanceof Error ? error.message : String(error)}`,
-        );
-      }
     }
   }
 }

@@ -40,7 +40,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const add = (layers: readonly Given[]) => {
     for (const layer of layers) {
       const setting = read(configSchema, layer, "", problems);
-      if (setting !== undefined) settings = lay(settings, setting);
+      if (setting !== undefined) settings = lay(configSchema, settings, setting, "", problems);
     }
   };
   if (sources.file !== undefined) {

@@ -1,4 +1,4 @@
-import { type Given, givenFrom, type Origin, type Problem } from "./given.ts";
+import { type Given, type GivenEntry, givenFrom, type Origin, type Problem } from "./given.ts";
 import { nearest } from "./nearest.ts";
 import { childOf, mapValues, type SchemaNode } from "./schema.ts";
 import { joinKey, type Setting, type SettingValue } from "./setting.ts";
@@ -56,8 +56,13 @@ function emptyGroup(origin: Origin): Setting {
 }
 
 function readList(node: SchemaNode, given: Given, key: string, problems: Problem[]): Setting | undefined {
+  if (given.kind === "map" && given.origin.kind !== "file") {
+    const { entries } = given;
+    if (entries.every((entry) => childOf(node, entry.key) !== undefined))
+      return readItems(node, entries, given.origin, key, problems);
+  }
   if (given.kind !== "list") {
-    problems.push({ origin: given.origin, text: `${key}: expected a list such as [a, b], ${found(node, given)}` });
+    problems.push({ origin: given.origin, text: `${key}: expected ${expectation(node)}, ${found(node, given)}` });
     return undefined;
   }
   const items: Setting[] = [];
@@ -66,6 +71,22 @@ function readList(node: SchemaNode, given: Given, key: string, problems: Problem
     if (setting !== undefined) items.push(setting);
   }
   return { kind: "list", items, origin: given.origin };
+}
+
+/** Single items of a list, by their index: a group that is to be laid over the list. */
+function readItems(
+  node: SchemaNode,
+  given: readonly GivenEntry[],
+  origin: Origin,
+  key: string,
+  problems: Problem[],
+): Setting {
+  const entries = new Map<string, Setting>();
+  for (const { key: index, value } of given) {
+    const setting = read(node.items ?? {}, value, `${key}[${index}]`, problems);
+    if (setting !== undefined) entries.set(index, setting);
+  }
+  return { kind: "group", entries, origin };
 }
 
 function readValue(node: SchemaNode, value: unknown): SettingValue | undefined {
@@ -105,6 +126,8 @@ function expectation(node: SchemaNode): string {
     case "integer":
     case "number":
       return `a ${node.type === "integer" ? "whole " : ""}number${range(node)}`;
+    case "array":
+      return "a list such as [a, b]";
     default:
       return node.pattern === undefined ? "text" : `text that matches ${node.pattern}`;
   }

@@ -6,55 +6,13 @@
  * What is `Optional` stays undefined when nobody sets it: its default then only says what happens without it.
  */
 import { Type } from "typebox";
-import { type Bytes, type Milliseconds, UNIT_PATTERNS, type Unit } from "./units.ts";
+import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
+import { CLOSED, choice, count, duration, flag, names, size, text } from "./field.ts";
+import type { Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
 export const PROTOCOLS = ["stomp"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
-
-const CLOSED = { additionalProperties: false };
-const MEMORY_OF_A_DESTINATION = "4m";
-
-function quantity<T extends number>(unit: Unit, fallback: string, description: string, minimum: number) {
-  return Type.Unsafe<T>({
-    anyOf: [
-      { type: "integer", minimum },
-      { type: "string", pattern: UNIT_PATTERNS[unit] },
-    ],
-    unit,
-    minimum,
-    default: fallback,
-    description,
-  });
-}
-
-function size(fallback: string, description: string, minimum = 0) {
-  return quantity<Bytes>("bytes", fallback, description, minimum);
-}
-
-function duration(fallback: string, description: string, minimum = 0) {
-  return quantity<Milliseconds>("ms", fallback, description, minimum);
-}
-
-function count(fallback: number, description: string, minimum = 1) {
-  return Type.Integer({ default: fallback, minimum, maximum: Number.MAX_SAFE_INTEGER, description });
-}
-
-function flag(fallback: boolean, description: string) {
-  return Type.Boolean({ default: fallback, description });
-}
-
-function text(fallback: string, description: string) {
-  return Type.String({ default: fallback, minLength: 1, description });
-}
-
-function choice<const T extends readonly [string, ...string[]]>(choices: T, fallback: T[number], description: string) {
-  return Type.Unsafe<T[number]>({ type: "string", enum: choices, default: fallback, description });
-}
-
-function names(description: string) {
-  return Type.Array(Type.String({ minLength: 1 }), { default: [], description });
-}
 
 const listener = Type.Object(
   {
@@ -90,46 +48,6 @@ const host = Type.Object(
     max_destinations: count(100_000, "Queues, topics and durable subscriptions it may have in all."),
   },
   { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
-);
-
-const match = Type.String({
-  default: "**",
-  minLength: 1,
-  description: 'The names this entry is for: "*" is one level, "**" is the rest, "{...}" a regular expression.',
-});
-const persistent = Type.Optional(
-  flag(true, "Whether messages may be written to the store; without it they live in memory only."),
-);
-const destinationMemory = Type.Optional(
-  size(MEMORY_OF_A_DESTINATION, "Bytes of messages a queue keeps in memory; the rest is in the store only.", 1024),
-);
-const autoDeleteAfter = Type.Optional(
-  duration("30s", "How long a destination nobody uses and that holds nothing is kept; 0 is for ever."),
-);
-
-const queuePolicy = Type.Object(
-  { match, persistent, memory: destinationMemory, auto_delete_after: autoDeleteAfter },
-  { ...CLOSED, description: "How the queues that match behave." },
-);
-
-const topicPolicy = Type.Object(
-  {
-    match,
-    auto_delete_after: autoDeleteAfter,
-    slow_subscriber: Type.Optional(
-      choice(
-        ["block", "drop-oldest", "drop-newest", "spill"],
-        "block",
-        "What happens when a subscriber does not keep up: its publishers wait, its oldest or newest messages are " +
-          "dropped, or they go to a queue of its own.",
-      ),
-    ),
-    slow_subscriber_deadline: Type.Optional(
-      duration("30s", 'With "block": how long it may hold up publishers until it is disconnected; 0 is for ever.'),
-    ),
-    subscriber_buffer: Type.Optional(size("1m", "Bytes of messages that may wait for one subscriber.", 1024)),
-  },
-  { ...CLOSED, description: "How the topics that match behave." },
 );
 
 const stomp = Type.Object(
@@ -270,13 +188,12 @@ export const ConfigSchema = Type.Object(
       "What happens to a client that asks for a virtual host there is not: it gets the default one, or is refused.",
     ),
     auto_create_destinations: flag(true, "Whether sending or subscribing to a queue or topic makes it."),
-    queues: Type.Array(queuePolicy, {
-      default: [],
-      description:
-        "How queues behave. Every entry that matches counts, and what a later one sets overrides an earlier one. " +
-        "A name without wildcards also makes the queue at the start.",
-    }),
-    topics: Type.Array(topicPolicy, { default: [], description: "How topics behave, in the same way." }),
+    queues,
+    topics,
+    durable_subscriptions: durableSubscriptions,
+    diverts,
+    virtual_topics: virtualTopics,
+    schedule,
     memory: Type.Object(
       { messages: size("256m", "Bytes of messages in memory, of all destinations together.", 1_048_576) },
       { ...CLOSED, description: "Memory of the whole broker." },
@@ -351,8 +268,11 @@ export function mapValues(node: SchemaNode): SchemaNode | undefined {
   return node.patternProperties === undefined ? undefined : Object.values(node.patternProperties)[0];
 }
 
-/** The schema of one entry of a group or a map. */
+const INDEX = /^(0|[1-9]\d{0,5})$/;
+
+/** The schema of one entry of a group, a map or, by its index, a list. */
 export function childOf(node: SchemaNode, key: string): SchemaNode | undefined {
+  if (node.items !== undefined) return INDEX.test(key) ? node.items : undefined;
   if (node.properties !== undefined) return Object.hasOwn(node.properties, key) ? node.properties[key] : undefined;
   return mapValues(node);
 }

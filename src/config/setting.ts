@@ -1,4 +1,4 @@
-import type { Origin } from "./given.ts";
+import type { Origin, Problem } from "./given.ts";
 import { childOf, type SchemaNode } from "./schema.ts";
 import { formatQuantity } from "./units.ts";
 
@@ -11,15 +11,41 @@ export type Setting =
   | { readonly kind: "list"; readonly items: readonly Setting[]; readonly origin: Origin }
   | { readonly kind: "value"; readonly value: SettingValue; readonly origin: Origin };
 
-/** Lays one layer of settings over another: groups and maps key by key, lists and values as a whole. */
-export function lay(below: Setting, above: Setting): Setting {
-  if (below.kind !== "group" || above.kind !== "group") return above;
-  const entries = new Map(below.entries);
-  for (const [key, setting] of above.entries) {
-    const under = entries.get(key);
-    entries.set(key, under === undefined ? setting : lay(under, setting));
+/**
+ * Lays one layer of settings over another: groups and maps key by key, lists and values as a whole. Where the schema has a
+ * list and the upper layer a group, that changes single items of the list, by their index.
+ */
+export function lay(
+  node: SchemaNode,
+  below: Setting | undefined,
+  above: Setting,
+  key: string,
+  problems: Problem[],
+): Setting {
+  if (above.kind !== "group") return above;
+  if (node.items !== undefined) return layItems(node.items, below, above.entries, above.origin, key, problems);
+  const entries = new Map(below?.kind === "group" ? below.entries : []);
+  for (const [name, setting] of above.entries) {
+    entries.set(name, lay(childOf(node, name) ?? {}, entries.get(name), setting, joinKey(key, name), problems));
   }
   return { kind: "group", entries, origin: above.origin };
+}
+
+function layItems(
+  node: SchemaNode,
+  below: Setting | undefined,
+  above: ReadonlyMap<string, Setting>,
+  origin: Origin,
+  key: string,
+  problems: Problem[],
+): Setting {
+  const items = below?.kind === "list" ? [...below.items] : [];
+  for (const [name, setting] of above) {
+    const index = Number(name);
+    if (index <= items.length) items[index] = lay(node, items[index], setting, `${key}[${index}]`, problems);
+    else problems.push({ origin, text: `${key}[${index}]: the next entry to be made is ${key}[${items.length}]` });
+  }
+  return { kind: "list", items, origin };
 }
 
 /** The settings without their origins. */

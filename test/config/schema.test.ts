@@ -24,7 +24,7 @@ function* keys(node: SchemaNode, path = ""): Iterable<{ path: string; name: stri
 
 /** The file with the comment signs before its samples taken away. */
 const withSamples = yaml
-  .replace(/^(queues|topics): \[\]$/gm, "$1:")
+  .replace(/^(queues|topics|durable_subscriptions|diverts): \[\]$/gm, "$1:")
   .replace(/^ {2}users: \{\}$/m, "  users:")
   .replace(/^( *)# {2}(?=- | {2}|alice:)/gm, "$1  ");
 
@@ -76,7 +76,12 @@ describe("the schema for editors", () => {
     expect(allKeys.filter(({ node }) => node.description === undefined).map(({ path }) => path)).toEqual([]);
     const values = allKeys.filter(({ node }) => node.type !== "object");
     const without = values.filter(({ node }) => node.default === undefined).map(({ path }) => path);
-    expect(without).toEqual(["listeners.*.port", "security.users.*.password_hash", "security.users.*.password"]);
+    expect(without).toEqual([
+      "listeners.*.port",
+      ...["from.queue", "from.topic", "to", "to[].queue", "to[].topic"].map((key) => `diverts[].${key}`),
+      "security.users.*.password_hash",
+      "security.users.*.password",
+    ]);
   });
 
   it.each([
