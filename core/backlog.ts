@@ -35,8 +35,14 @@ export interface Reader {
 export interface BacklogListener {
   /** Whoever is parked at `from` moves to `to`. */
   moved(from: ListNode, to: ListNode): void;
-  /** Messages have left that nobody took out. */
-  lost(reason: "expired" | "damaged", count: number): void;
+  /** An entry can be given to somebody again; the node stands for it. */
+  returned(node: ListNode): void;
+  /** An entry has left because its time is over; its message, if that was in memory. */
+  expired(entry: Entry, message: Message | undefined): void;
+  /** Messages have left that the store set aside. */
+  damaged(count: number): void;
+  /** An entry is in memory again. */
+  readBack(entry: Entry, message: Message): void;
   /** A piece of a range was read back. */
   loaded(): void;
   /** It has young messages again: `detachFresh` is to be called within a second or so. */
@@ -53,6 +59,7 @@ export class Backlog {
   private readonly engine: Engine;
   private readonly listener: BacklogListener;
   private readonly memoryBytes: number;
+  private readonly keepsEntries: boolean;
   private storeKey: QueueKey = 0;
   private messages = 0;
   private messageBytes = 0;
@@ -67,11 +74,19 @@ export class Backlog {
   private newestChunk: Buffer | undefined = undefined;
   private pinned = 0;
 
-  /** `memoryBytes` is what it may keep in memory while there is enough. */
-  constructor(engine: Engine, listener: BacklogListener, memoryBytes: number) {
+  /**
+   * `memoryBytes` is what it may keep in memory while there is enough; with `keepsEntries` only bodies leave memory, and
+   * entries that nobody holds stay in the list.
+   */
+  constructor(
+    engine: Engine,
+    listener: BacklogListener,
+    { memoryBytes, keepsEntries = false }: { readonly memoryBytes: number; readonly keepsEntries?: boolean },
+  ) {
     this.engine = engine;
     this.listener = listener;
     this.memoryBytes = memoryBytes;
+    this.keepsEntries = keepsEntries;
     this.head.next = this.tail;
     this.tail.previous = this.head;
   }
@@ -171,22 +186,82 @@ export class Backlog {
 
   /** Takes an entry out because its time is over. */
   expire(entry: Entry): void {
+    const { message } = entry;
     this.remove(entry);
-    this.listener.lost("expired", 1);
+    this.listener.expired(entry, message);
   }
 
-  /** Takes back an entry that nobody holds any more; returns the node that stands for it, or undefined: it had expired. */
-  takeBack(entry: Entry, redelivered: boolean): ListNode | undefined {
-    if (redelivered) {
-      entry.deliveries++;
-      if (entry.batch !== 0) this.engine.redeliver(this.storeKey, entry);
-    }
+  /** Counts one more delivery of an entry. */
+  countDelivery(entry: Entry): void {
+    entry.deliveries++;
+    if (entry.batch !== 0) this.engine.redeliver(this.storeKey, entry);
+  }
+
+  /** Takes back an entry that nobody holds any more, unless it expired meanwhile. */
+  takeBack(entry: Entry): void {
     // The store says only once that something expired: never let it become part of a range after that.
     if (entry.hasExpired(this.engine.clock.now())) {
-      this.expire(entry);
-      return undefined;
+      this.fetch(entry, () => this.expire(entry));
+      return;
     }
-    return entry.message === undefined ? this.collapse(entry) : entry;
+    this.listener.returned(entry.message === undefined && !this.keepsEntries ? this.collapse(entry) : entry);
+  }
+
+  /** Brings the body of an entry back that is in the list, and calls `done` with it then: now, or once it was read. */
+  fetch(entry: Entry, done: (message: Message) => void): void {
+    if (entry.message !== undefined) {
+      done(entry.message);
+      return;
+    }
+    const generation = this.generation;
+    this.loadOne(entry, (message) => {
+      if (generation !== this.generation || entry.next === NOWHERE) return;
+      if (message === undefined) {
+        // It was set aside: the account must say so.
+        this.remove(entry);
+        this.listener.damaged(1);
+        return;
+      }
+      if (entry.message === undefined) {
+        entry.message = message;
+        this.bytesInMemory += entry.size;
+        this.engine.account(entry.size);
+      }
+      done(entry.message);
+    });
+  }
+
+  /** The first entry that nobody holds, read back if it must be; undefined when there is none, or not yet. */
+  oldestFree(readers: readonly Reader[]): Entry | undefined {
+    for (let node = this.head.next; node.kind !== "end"; ) {
+      if (node.kind === "entry") {
+        if (node.holder === undefined) return node;
+        node = node.next;
+        continue;
+      }
+      if (node.loading) return undefined;
+      const before: ListNode = node.previous;
+      this.loadPiece(node, readers);
+      if (node.loading) return undefined;
+      node = before.next;
+    }
+    return undefined;
+  }
+
+  /** Brings every entry into memory, now or, where that takes time, later; their bodies leave it again as need be. */
+  loadAll(): void {
+    for (let node = this.head.next; node.kind !== "end"; ) {
+      if (node.kind === "entry") {
+        node = node.next;
+        continue;
+      }
+      if (node.loading) return;
+      const before: ListNode = node.previous;
+      this.load(node, node.to, PIECE_BYTES);
+      if (node.loading) return;
+      node = before.next;
+      if (this.bytesInMemory > this.share) this.trimAll([], this.share / 2);
+    }
   }
 
   /** Forgets the whole list without a word to the store or the listener. Nobody may be parked in it or hold anything. */
@@ -220,8 +295,8 @@ export class Backlog {
   messageOf(entry: Entry): Message | undefined {
     if (entry.message !== undefined) return entry.message;
     let message: Message | undefined;
-    this.engine.store.load(this.storeKey, entry.sequence, entry.sequence, entry.size, ({ entries }) => {
-      message = entries[0]?.message;
+    this.loadOne(entry, (loaded) => {
+      message = loaded;
     });
     return message;
   }
@@ -257,6 +332,17 @@ export class Backlog {
     }
   }
 
+  /** Reads the message of an entry that stays in the list; undefined if the store has set it aside. */
+  private loadOne(entry: Entry, done: (message: Message | undefined) => void): void {
+    const { sequence, size } = entry;
+    this.engine.store.load(this.storeKey, sequence, sequence, size, ({ entries }) => {
+      const [loaded] = entries;
+      // The entry has its own note of where it lies.
+      if (loaded !== undefined) this.engine.store.release(this.storeKey, { ...loaded, batch: LONG_DURABLE });
+      done(loaded?.message);
+    });
+  }
+
   private rangeWithin(from: number, to: number): Range | undefined {
     for (let node = this.head.next; node.kind !== "end" && node.sequence <= to; node = node.next) {
       if (node.kind === "range" && node.to >= from) return node;
@@ -278,7 +364,7 @@ export class Backlog {
       expire: () => {
         entry.expiry = undefined;
         // What a consumer holds is its own until it settles; takeBack looks again.
-        if (entry.holder === undefined && entry.next !== NOWHERE) this.expire(entry);
+        if (entry.holder === undefined && entry.next !== NOWHERE) this.fetch(entry, () => this.expire(entry));
       },
     });
   }
@@ -318,7 +404,7 @@ export class Backlog {
     let first: Entry | undefined;
     const now = this.engine.clock.now();
     for (const { sequence, deliveries, message, place } of loaded.entries) {
-      const entry = new Entry(sequence, message);
+      const entry = new Entry(sequence, message, this);
       entry.deliveries = deliveries;
       entry.place = place;
       entry.batch = LONG_DURABLE;
@@ -331,6 +417,7 @@ export class Backlog {
       }
       if (message.expiresAt !== 0) this.watchExpiry(entry, message.expiresAt);
       first ??= entry;
+      this.listener.readBack(entry, message);
     }
     range.sequence = loaded.next ?? to + 1;
     const emptied = range.sequence > range.to;
@@ -347,7 +434,7 @@ export class Backlog {
     const missing = this.messages;
     this.messages = 0;
     this.messageBytes = 0;
-    this.listener.lost("damaged", missing);
+    this.listener.damaged(missing);
   }
 
   /** True when somebody reads behind the range, so that what follows it is needed in memory. */
@@ -394,7 +481,7 @@ export class Backlog {
   private drop(entry: Entry): ListNode {
     if (entry.batch === 0) return entry.next;
     const before = entry.previous;
-    if (entry.holder === undefined) {
+    if (entry.holder === undefined && !this.keepsEntries) {
       if (entry.parked > 0) return entry.next;
       if (entry.hasExpired(this.engine.clock.now())) this.expire(entry);
       else this.collapse(entry);

@@ -245,9 +245,9 @@ export class Client implements GateWaiter, TransactionOwner {
   giveBack(held: Iterable<HeldDeliveries>): void {
     const writes = this.engine.writes;
     const queues = new Set<Queue>();
-    for (const { link, entries } of held) {
-      link.queue.giveBack(link, entries, "failed");
-      queues.add(link.queue);
+    for (const { holder, entries } of held) {
+      holder.queue.giveBack(holder, entries, "failed");
+      queues.add(holder.queue);
     }
     for (const queue of queues) queue.dispatch();
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;

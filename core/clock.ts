@@ -20,4 +20,6 @@ export interface Clock {
 export interface Random {
   /** A fresh name of lower-case letters and digits that nobody can guess. */
   token(): string;
+  /** A number from 0 up to, but not, 1. */
+  fraction(): number;
 }

@@ -11,7 +11,7 @@ import type { Engine } from "./engine.ts";
 import type { Pattern } from "./pattern.ts";
 import type { Policies } from "./policy.ts";
 import { Queue } from "./queue.ts";
-import { describeQueue } from "./queue-description.ts";
+import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { Destination } from "./route.ts";
 import { AddressTree, PatternTree } from "./routing-tree.ts";
 import type { Subscription } from "./subscription.ts";
@@ -175,9 +175,9 @@ export class Destinations {
     const subject = `queue ${address.name}`;
     const temporary = this.ownerOf(address) !== undefined;
     const host = options.hostName;
-    const description = describeQueue(
-      temporary ? { kind: "temporary", host } : { kind: "queue", host, levels: address.levels },
-    );
+    const description: QueueDescription = temporary
+      ? { kind: "temporary", host }
+      : { kind: "queue", host, priority: ORDINARY, levels: address.levels };
     const queue = new Queue({ engine, subject, description, policy, address, temporary });
     this.queues.set(address.name, queue);
     this.queueTree.set(address, queue);

@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import type { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
 import { Queue } from "./queue.ts";
-import { describeQueue, type QueueDescription } from "./queue-description.ts";
+import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { RetainedMessages } from "./retained.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { SubscribeOptions } from "./subscription.ts";
@@ -43,7 +43,7 @@ export class DurableSubscriptions {
     durable.patterns = options.patterns;
     durable.selector = options.selector;
     const { patterns, selector } = options;
-    durable.queue.describe(describeQueue({ kind: "durable", host, id: durable.id, patterns, selector }));
+    durable.queue.describe({ kind: "durable", host, priority: ORDINARY, id: durable.id, patterns, selector });
     destinations.bind(durable, patterns);
     this.offerRetained(durable, options, before);
   }
@@ -87,7 +87,7 @@ export class DurableSubscriptions {
 
   private queue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
     const { engine, hostName: host } = this.options;
-    const description = describeQueue({ kind: "durable", host, id, patterns, selector });
+    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
     return new Queue({ engine, subject: `durable subscription ${id}`, description, policy: DEFAULT_POLICY });
   }
 }

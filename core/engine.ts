@@ -1,3 +1,4 @@
+import type { Band } from "./band.ts";
 import type { Clock, Random } from "./clock.ts";
 import { ExpiryWheel } from "./expiry.ts";
 import { Gate } from "./gate.ts";
@@ -29,8 +30,8 @@ export class Engine {
   readonly storeGate: Gate;
   /** Queues with more in memory than they should keep; trimmed as their entries reach the disk. */
   readonly overfull = new Set<Queue>();
-  /** The queues that the store knows. */
-  readonly stored = new Map<QueueKey, Queue>();
+  /** What the store knows of queues: a key for each of their bands. */
+  readonly stored = new Map<QueueKey, Band>();
   /** Queues whose newest messages may still lie in network chunks. */
   readonly fresh = new Set<Queue>();
   /** Grows with every operation the store is given: who sees it grow has something to wait for. */
@@ -132,7 +133,7 @@ export class Engine {
   press(): void {
     if (this.used <= this.memoryLimit * PRESSURE) return;
     const share = this.memoryShare(PRESSED_BYTES);
-    for (const queue of this.stored.values()) if (queue.memoryBytes > share) this.overfull.add(queue);
+    for (const { queue, backlog } of this.stored.values()) if (backlog.inMemory > share) this.overfull.add(queue);
   }
 
   /** Lets queues drop from memory what has reached the disk. */
@@ -152,7 +153,7 @@ export class Engine {
   sweep(): boolean {
     const now = this.clock.now();
     const intervals = this.store.expired(now, SWEEP_INTERVALS);
-    for (const { key, from, to } of intervals) this.stored.get(key)?.expireStored(from, to);
+    for (const { key, from, to } of intervals) this.stored.get(key)?.backlog.expireStored(from, to);
     return this.expiry.sweep(now, SWEEP_ENTRIES) && intervals.length < SWEEP_INTERVALS;
   }
 }

@@ -6,8 +6,9 @@
  *
  * A range stands for entries that are in the store alone; its ends are bounds, what lies between may have gaps.
  */
+import type { Backlog } from "./backlog.ts";
 import type { ExpiryNode } from "./expiry.ts";
-import type { Link } from "./lane.ts";
+import type { Holder } from "./lane.ts";
 import type { Message } from "./message.ts";
 import type { Delivery } from "./protocol.ts";
 import type { StoredEntry } from "./store.ts";
@@ -19,6 +20,8 @@ export class Entry implements StoredEntry, Delivery {
   readonly size: number;
   /** The message's, to be known without its body. */
   readonly expiresAt: number;
+  /** Where it is. */
+  readonly backlog: Backlog;
   message: Message | undefined;
   deliveries = 0;
   batch = 0;
@@ -26,15 +29,16 @@ export class Entry implements StoredEntry, Delivery {
   previous: ListNode = NOWHERE;
   next: ListNode = NOWHERE;
   /** Who has it, between delivery and settlement. */
-  holder: Link | undefined = undefined;
-  /** How many lanes stand here. */
+  holder: Holder | undefined = undefined;
+  /** How many lanes and cursors stand here. */
   parked = 0;
   /** The last trim that wanted it kept in memory. */
   keptBy = 0;
   expiry: ExpiryNode | undefined = undefined;
 
-  constructor(sequence: number, message: Message) {
+  constructor(sequence: number, message: Message, backlog: Backlog) {
     this.sequence = sequence;
+    this.backlog = backlog;
     this.message = message;
     this.size = message.size;
     this.expiresAt = message.expiresAt;

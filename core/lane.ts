@@ -1,57 +1,173 @@
-import type { Client } from "./client.ts";
+/*
+ * Who is given the messages of a queue:
+ *
+ *     link       one consumer at one queue
+ *     audience   the links that want the same messages and stand equal: same selector, same priority
+ *     lane       an audience's position in one band of the queue
+ *
+ * A lane goes along the band's list; entries before its position are held, or were not wanted, or came back (then it was
+ * moved back to them). In a queue with message groups every consumer is an audience of its own, as no two want the same.
+ */
+import type { Band } from "./band.ts";
 import type { End, Entry, ListNode } from "./entry.ts";
+import type { GroupMember } from "./message-groups.ts";
 import type { Message } from "./message.ts";
 import type { Queue } from "./queue.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** One subscription's attachment to one queue. */
-export class Link {
-  readonly subscription: Subscription;
+/** Who has deliveries of a queue until they are settled: a consumer, a transaction, or the wait for a redelivery. */
+export interface Holder {
+  /** Whose settlement counts; undefined: nobody's. */
+  readonly subscription: Subscription | undefined;
   readonly queue: Queue;
-  readonly lane: Lane;
-  /** Deliveries of this queue that wait for settlement. */
-  held = 0;
-  /** Its index in `lane.links`; -1 while it is not there. */
-  place = -1;
+  /** How many it has. */
+  held: number;
+}
 
-  constructor(subscription: Subscription, queue: Queue, lane: Lane) {
+/** Has deliveries, without being given any. */
+export class Hold implements Holder {
+  readonly subscription: Subscription | undefined;
+  readonly queue: Queue;
+  held = 0;
+
+  constructor(subscription: Subscription | undefined, queue: Queue) {
     this.subscription = subscription;
     this.queue = queue;
-    this.lane = lane;
-  }
-
-  /** Why this consumer is not being served right now. */
-  get waitingOn(): "consumer" | "producer" | "load" | "dispatch" {
-    if (!this.subscription.receptive) return "consumer";
-    const position = this.lane.position;
-    if (position.kind === "end") return "producer";
-    return position.kind === "range" ? "load" : "dispatch";
   }
 }
 
-/**
- * The consumers of a queue that want the same messages, and the place in the queue up to which they were served.
- * Entries before `position` are held, or were not wanted, or came back (then `rewind` moved the position).
- */
-export class Lane {
+/** One subscription's attachment to one queue. */
+export class Link implements Holder, GroupMember {
+  readonly subscription: Subscription;
+  readonly queue: Queue;
   readonly selector: Selector | undefined;
+  /** Who it stands with while it is active; undefined on standby and once it is gone. */
+  audience: Audience | undefined = undefined;
+  held = 0;
+  /** Its index in `audience.links`. */
+  place = -1;
+
+  constructor(subscription: Subscription, queue: Queue, selector: Selector | undefined) {
+    this.subscription = subscription;
+    this.queue = queue;
+    this.selector = selector;
+  }
+
+  /** True while it is given nothing: another consumer has the queue for itself, or it was detached. */
+  get gone(): boolean {
+    return this.audience === undefined;
+  }
+
+  wants(message: Message): boolean {
+    return this.selector === undefined || this.selector.matches(message);
+  }
+
+  /** Why this consumer is not being served right now. */
+  get waitingOn(): "consumer" | "producer" | "load" | "dispatch" | "standby" {
+    const { audience } = this;
+    if (audience === undefined) return "standby";
+    if (!this.subscription.receptive) return "consumer";
+    for (const lane of audience.lanes) {
+      if (lane === undefined || lane.position.kind === "end") continue;
+      return lane.position.kind === "range" ? "load" : "dispatch";
+    }
+    return "producer";
+  }
+}
+
+/** The consumers of a queue that want the same messages and stand equal. */
+export class Audience {
+  readonly selector: Selector | undefined;
+  /** Those of a higher priority come first. */
+  readonly priority: number;
   readonly links: Link[] = [];
+  /** Its lanes by the priority of their band. */
+  readonly lanes: (Lane | undefined)[] = [];
+  /** The pass over the bands in which it was found waiting for a higher one. */
+  waiting = 0;
+  private readonly inTurn: boolean;
+  private turn = 0;
+
+  /** `inTurn`: round robin; otherwise the first that has room. */
+  constructor(selector: Selector | undefined, priority: number, inTurn: boolean) {
+    this.selector = selector;
+    this.priority = priority;
+    this.inTurn = inTurn;
+  }
+
+  wants(message: Message): boolean {
+    return this.selector === undefined || this.selector.matches(message);
+  }
+
+  add(link: Link): void {
+    link.audience = this;
+    link.place = this.links.push(link) - 1;
+  }
+
+  remove(link: Link): void {
+    const { links } = this;
+    if (this.inTurn) {
+      // The last one takes its place: very many may go at once.
+      const last = links.pop();
+      if (last !== undefined && last !== link) {
+        links[link.place] = last;
+        last.place = link.place;
+      }
+    } else {
+      links.splice(link.place, 1);
+      for (let i = link.place; i < links.length; i++) {
+        const moved = links[i];
+        if (moved !== undefined) moved.place = i;
+      }
+    }
+    link.audience = undefined;
+    link.place = -1;
+  }
+
+  /** The next consumer in turn that can take a message. */
+  nextReceptive(): Link | undefined {
+    const links = this.links;
+    const count = links.length;
+    if (count === 1) {
+      const only = links[0];
+      return only?.subscription.receptive === true ? only : undefined;
+    }
+    if (!this.inTurn) return links.find((link) => link.subscription.receptive);
+    for (let i = 0; i < count; i++) {
+      this.turn = this.turn + 1 >= count ? 0 : this.turn + 1;
+      const link = links[this.turn];
+      if (link?.subscription.receptive === true) return link;
+    }
+    return undefined;
+  }
+
+  /** True when somebody here could take a message. */
+  get receptive(): boolean {
+    for (const link of this.links) {
+      if (link.subscription.receptive) return true;
+    }
+    return false;
+  }
+}
+
+/** An audience's position in one band: it was served up to there. */
+export class Lane {
+  readonly audience: Audience;
+  readonly band: Band;
   position: ListNode;
   /** The newest sequence that this lane did not want while it stood at the tail. */
   refused = 0;
   /** Messages handed out, so that lanes at the same place take turns. */
   served = 0;
-  private turn = 0;
+  /** True while what it stands at can be given to nobody yet. */
+  blocked = false;
 
-  constructor(selector: Selector | undefined, position: ListNode) {
-    this.selector = selector;
+  constructor(audience: Audience, band: Band, position: ListNode) {
+    this.audience = audience;
+    this.band = band;
     this.position = position;
     position.parked++;
-  }
-
-  wants(message: Message): boolean {
-    return this.selector === undefined || this.selector.matches(message);
   }
 
   moveTo(node: ListNode): void {
@@ -64,100 +180,45 @@ export class Lane {
   rewind(node: ListNode): void {
     if (node.sequence < this.position.sequence) this.moveTo(node);
   }
-
-  /** The next consumer in turn that can take a message (round robin). */
-  nextReceptive(): Link | undefined {
-    const links = this.links;
-    const count = links.length;
-    if (count === 1) {
-      const only = links[0];
-      return only?.subscription.receptive === true ? only : undefined;
-    }
-    for (let i = 0; i < count; i++) {
-      this.turn = this.turn + 1 >= count ? 0 : this.turn + 1;
-      const link = links[this.turn];
-      if (link?.subscription.receptive === true) return link;
-    }
-    return undefined;
-  }
-
-  /** True when somebody here could be served. */
-  hasWork(tail: End): boolean {
-    if (this.position === tail) return false;
-    for (const link of this.links) {
-      if (link.subscription.receptive) return true;
-    }
-    return false;
-  }
 }
 
-/** All lanes of a queue. */
+/** All lanes of a band, those of consumers with a higher priority first. */
 export class Lanes {
   readonly all: Lane[] = [];
-  /** Links in all of them. */
-  consumers = 0;
   private readonly tail: End;
+  /** True while priorities of consumers differ. */
+  private ranked = false;
 
   constructor(tail: End) {
     this.tail = tail;
   }
 
-  /** The lane of those who want what this selector wants, made at `position` if there is none. */
-  lane(selector: Selector | undefined, position: ListNode): Lane {
-    let lane = this.all.find((candidate) => candidate.selector?.text === selector?.text);
-    if (lane === undefined) {
-      lane = new Lane(selector, position);
-      this.all.push(lane);
-    }
-    return lane;
+  add(lane: Lane): void {
+    const { priority } = lane.audience;
+    const after = this.all.findIndex(({ audience }) => audience.priority < priority);
+    if (after < 0) this.all.push(lane);
+    else this.all.splice(after, 0, lane);
+    this.rank();
   }
 
-  add(link: Link): void {
-    link.place = link.lane.links.push(link) - 1;
-    this.consumers++;
-  }
-
-  /** Takes a link out of its lane, and the lane away with the last one; false when it is not here. */
-  remove(link: Link): boolean {
-    const { lane, place } = link;
-    if (place < 0) return false;
-    // The last one takes its place: very many may go at once.
-    const last = lane.links.pop();
-    if (last !== undefined && last !== link) {
-      lane.links[place] = last;
-      last.place = place;
-    }
-    link.place = -1;
-    this.consumers--;
-    if (lane.links.length === 0) {
-      lane.position.parked--;
-      this.all.splice(this.all.indexOf(lane), 1);
-    }
-    return true;
-  }
-
-  /** What is attached of one client. */
-  linksOf(client: Client): Link[] {
-    const found: Link[] = [];
-    if (client.subscriptions.size === 0) return found;
-    for (const { links } of this.all) {
-      for (const link of links) if (link.subscription.client === client) found.push(link);
-    }
-    return found;
+  remove(lane: Lane): void {
+    lane.position.parked--;
+    this.all.splice(this.all.indexOf(lane), 1);
+    this.rank();
   }
 
   /** Who waits at the tail and takes the message that comes next; `sequence` is what it will have. */
   takerAtTail(message: Message, sequence: number): Link | undefined {
     const lanes = this.all;
-    const first = lanes.length > 1 ? sequence % lanes.length : 0;
+    const first = lanes.length > 1 && !this.ranked ? sequence % lanes.length : 0;
     for (let i = 0; i < lanes.length; i++) {
       const lane = lanes[(first + i) % lanes.length];
       if (lane === undefined || lane.position !== this.tail) continue;
-      if (!lane.wants(message)) {
+      if (!lane.audience.wants(message)) {
         lane.refused = sequence;
         continue;
       }
-      const link = lane.nextReceptive();
+      const link = lane.audience.nextReceptive();
       if (link !== undefined) return link;
     }
     return undefined;
@@ -170,16 +231,28 @@ export class Lanes {
     }
   }
 
-  /** The lane to serve next: the one furthest behind of those where somebody could be served. */
-  next(): Lane | undefined {
+  /**
+   * The lane to serve next: the one furthest behind of those with the highest priority where somebody could be served.
+   * In a pass over several bands, an audience that waits for a piece of a higher band is given nothing of this one.
+   */
+  next(pass: number): Lane | undefined {
     let best: Lane | undefined;
     for (const lane of this.all) {
-      const position = lane.position;
-      if (position === this.tail || (position.kind === "range" && position.loading)) continue;
-      if (best !== undefined && position.sequence > best.position.sequence) continue;
-      // Lanes at the same place take turns.
-      if (best !== undefined && position.sequence === best.position.sequence && lane.served >= best.served) continue;
-      if (lane.hasWork(this.tail)) best = lane;
+      const { position, audience } = lane;
+      if (position === this.tail || lane.blocked) continue;
+      if (position.kind === "range" && position.loading) {
+        audience.waiting = pass;
+        continue;
+      }
+      if (best !== undefined) {
+        // They are in the order of their priorities.
+        if (audience.priority < best.audience.priority) break;
+        if (position.sequence > best.position.sequence) continue;
+        // Lanes at the same place take turns.
+        if (position.sequence === best.position.sequence && lane.served >= best.served) continue;
+      }
+      if (pass !== 0 && audience.waiting === pass) continue;
+      if (audience.receptive) best = lane;
     }
     return best;
   }
@@ -193,8 +266,17 @@ export class Lanes {
     for (const lane of this.all) lane.moveTo(node);
   }
 
+  unblock(): void {
+    for (const lane of this.all) lane.blocked = false;
+  }
+
   /** An entry came back: whoever had passed it goes back to it. */
   rewind(node: ListNode): void {
     for (const lane of this.all) lane.rewind(node);
+  }
+
+  private rank(): void {
+    const { all } = this;
+    this.ranked = all.length > 1 && all[0]?.audience.priority !== all.at(-1)?.audience.priority;
   }
 }

@@ -5,10 +5,17 @@ import { canonical } from "./spelling.ts";
 
 /** What a stored queue is, so that it can be built again. */
 export type QueueDescription =
-  | { readonly kind: "queue"; readonly host: string; readonly levels: readonly string[] }
+  | {
+      readonly kind: "queue";
+      readonly host: string;
+      /** Of the messages in this part of the queue: the store keeps one part for each priority. */
+      readonly priority: number;
+      readonly levels: readonly string[];
+    }
   | {
       readonly kind: "durable";
       readonly host: string;
+      readonly priority: number;
       readonly id: string;
       readonly patterns: readonly Pattern[];
       readonly selector: Selector | undefined;
@@ -16,13 +23,20 @@ export type QueueDescription =
   /** Of no use after a restart. */
   | { readonly kind: "temporary"; readonly host: string };
 
+/** The priority of messages whose senders say nothing. */
+export const ORDINARY = 4;
+
 /** The text that the store keeps: JSON with patterns and selector in canonical spelling. */
 export function describeQueue(description: QueueDescription): string {
-  if (description.kind !== "durable") return JSON.stringify(description);
-  const { kind, host, id, patterns, selector } = description;
+  if (description.kind === "temporary") return JSON.stringify(description);
+  const { kind, host } = description;
+  const priority = description.priority === ORDINARY ? undefined : description.priority;
+  if (description.kind === "queue") return JSON.stringify({ kind, host, priority, levels: description.levels });
+  const { id, patterns, selector } = description;
   return JSON.stringify({
     kind,
     host,
+    priority,
     id,
     patterns: patterns.map((pattern) => pattern.text),
     selector: selector?.text,
@@ -35,11 +49,12 @@ export function readQueueDescription(text: string): QueueDescription {
   if (!isRecord(read) || typeof read.host !== "string") throw unreadable(text);
   const { kind, host } = read;
   if (kind === "temporary") return { kind, host };
-  if (kind === "queue" && isTexts(read.levels)) return { kind, host, levels: read.levels };
+  const priority = typeof read.priority === "number" ? read.priority : ORDINARY;
+  if (kind === "queue" && isTexts(read.levels)) return { kind, host, priority, levels: read.levels };
   if (kind === "durable" && typeof read.id === "string" && isTexts(read.patterns)) {
     const patterns = read.patterns.map((pattern) => canonical.parsePattern("topic", pattern));
     const selector = typeof read.selector === "string" ? compileSelector(read.selector) : undefined;
-    return { kind, host, id: read.id, patterns, selector };
+    return { kind, host, priority, id: read.id, patterns, selector };
   }
   throw unreadable(text);
 }

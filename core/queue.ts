@@ -3,46 +3,70 @@
  * automatic acknowledgement never becomes an entry at all. Everything else goes by the backlog:
  *
  *     publish -> append -> [store] -> dispatch: lane position -> deliver -> held -> settle: consumed | back in place
+ *                                                                                   | resting, then back | dead letter
  *
- * The queue decides who gets what and what becomes of it, and keeps the ledger; the backlog keeps the messages in order
- * and knows which of them are in memory (backlog.ts). Consumers that want the same stand together in a lane, which goes
- * along the backlog; what comes back moves the lanes behind it back (lane.ts).
+ * The queue decides who gets what and what becomes of it, and keeps the ledger. Its messages lie in bands, one for each
+ * priority in use (band.ts), each with a backlog that knows which of them are in memory (backlog.ts). Consumers that want
+ * the same stand together and have a lane in each band (lane.ts); which of them are given anything at all is seating.ts,
+ * how much it may hold capacity.ts, what becomes of what they fail to handle redelivery.ts.
  *
  * Memory: what is beyond its share is dropped once it is on disk. A queue that may not store closes its gate instead,
  * and so does, for a moment, one whose consumers are so quick that storing would be in vain.
  */
 import type { Address } from "./address.ts";
-import { Backlog, type BacklogListener } from "./backlog.ts";
+import { Band } from "./band.ts";
+import { type BrowseOptions, Browser } from "./browser.ts";
+import { Capacity } from "./capacity.ts";
 import type { Engine } from "./engine.ts";
-import { type End, Entry, type ListNode } from "./entry.ts";
+import { Entry } from "./entry.ts";
 import { Gate } from "./gate.ts";
-import { type Lane, Lanes, Link } from "./lane.ts";
+import type { Holder, Lane, Link } from "./lane.ts";
+import { LastValues } from "./last-values.ts";
 import { Ledger, type LossReason } from "./ledger.ts";
-import type { Message } from "./message.ts";
+import { type Message, TRAIT } from "./message.ts";
 import type { Policy } from "./policy.ts";
 import type { Outcome } from "./protocol.ts";
+import { describeQueue, ORDINARY, type QueueDescription } from "./queue-description.ts";
+import { Redelivery } from "./redelivery.ts";
+import { Seating } from "./seating.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { QueueKey, RecoveredQueue } from "./store.ts";
 import type { Subscription } from "./subscription.ts";
+import { Walk, type WalkOptions } from "./walk.ts";
 
 /** Entries looked at in one go, so that a turn stays short. */
 const DISPATCH_STEPS = 4096;
-/** Over how long the rate of deliveries is measured that decides whether publishers wait for consumers. */
-const RATE_WINDOW_MS = 50;
-/** How long publishers wait for consumers that keep up, at most. */
-const LONGEST_WAIT_MS = 100;
+
+/** How a message ended its life in a queue. */
+export interface Death {
+  readonly reason: "delivery-limit" | "rejected" | "expired";
+  /** Where it was, and how often it had been delivered. */
+  readonly sequence: number;
+  readonly deliveries: number;
+}
+
+/** Who takes a queue's dead letters and expired messages. */
+export interface DeadLetters {
+  /**
+   * Hands a message on, within this turn. "stays": it is where such messages go already, and is delivered again;
+   * "nowhere": there is no place for it.
+   */
+  take(queue: Queue, message: Message, death: Death): "moved" | "stays" | "nowhere";
+}
 
 export interface QueueOptions {
   readonly engine: Engine;
   readonly subject: string;
-  readonly description: string;
+  readonly description: QueueDescription;
   readonly policy: Policy;
   readonly address?: Address;
   readonly temporary?: boolean;
+  /** Where its dead letters and what expires goes; nowhere if absent. */
+  readonly deadLetters?: DeadLetters | undefined;
 }
 
 /** Holds messages in order until each is consumed once. Also what a durable subscription is made of. */
-export class Queue implements BacklogListener {
+export class Queue {
   /** For people: `queue orders`, `durable subscription billing`. */
   readonly subject: string;
   readonly policy: Policy;
@@ -58,50 +82,71 @@ export class Queue implements BacklogListener {
   private readonly engine: Engine;
   /** True when nothing here needs to survive a restart: the store only serves to free memory. */
   private readonly temporary: boolean;
-  private description: string;
-  private readonly backlog: Backlog;
-  /** The backlog's: whoever is parked there waits for the next message. */
-  private readonly tail: End;
-  private readonly lanes: Lanes;
+  private readonly deadLetters: DeadLetters | undefined;
+  private readonly capacity: Capacity;
+  private readonly redelivery: Redelivery;
+  private readonly seating: Seating;
+  private readonly lastValues: LastValues | undefined;
+  private readonly browsers = new Set<Browser>();
+  private readonly walks = new Set<Walk>();
+  private description: QueueDescription;
+  /** Of messages with the ordinary priority: in most queues the only one. */
+  private readonly ordinary: Band;
+  /** Highest priority first. */
+  private readonly bands: Band[];
   private heldCount = 0;
   private sequence = 0;
+  /** True while an ordinary message may go straight to whoever waits at the tail. */
+  private plain = true;
+  private isPaused = false;
   private dispatching = false;
   private dispatchesLater = false;
+  /** Passes over the bands, counted. */
+  private passes = 0;
   /** True while a client that goes gives back what it had: nothing of it is delivered before all of it is in its place. */
   private gathering = false;
-  /** When the measured rate of deliveries began, and the bytes delivered until then. */
-  private rateSince = 0;
-  private rateFrom = 0;
-  /** Whether consumers kept up when it was last measured. */
-  private quick = false;
 
   /** `description` is what the store keeps to build the queue again; see `VirtualHost`. */
   constructor(options: QueueOptions) {
-    this.engine = options.engine;
+    const { engine, policy } = options;
+    this.engine = engine;
     this.subject = options.subject;
     this.description = options.description;
-    this.policy = options.policy;
+    this.policy = policy;
     this.temporary = options.temporary ?? false;
+    this.deadLetters = options.deadLetters;
     this.address = options.address;
-    this.lastUsed = this.engine.clock.now();
-    this.gate = new Gate(options.subject, (task) => this.engine.clock.endOfTurn(task));
-    this.backlog = new Backlog(options.engine, this, options.policy.memoryBytes);
-    this.tail = this.backlog.tail;
-    this.lanes = new Lanes(this.tail);
+    this.lastUsed = engine.clock.now();
+    this.gate = new Gate(options.subject, (task) => engine.clock.endOfTurn(task));
+    this.capacity = new Capacity(this, engine);
+    this.redelivery = new Redelivery(this, engine);
+    this.seating = new Seating(this);
+    this.lastValues = policy.lastValueKey === undefined ? undefined : new LastValues(policy.lastValueKey);
+    this.ordinary = new Band(this, engine, ORDINARY, []);
+    this.bands = [this.ordinary];
+    this.adjust();
   }
 
   /** Messages here now, those that wait for settlement included. */
   get count(): number {
-    return this.backlog.count;
+    let count = 0;
+    for (const { backlog } of this.bands) count += backlog.count;
+    return count;
   }
 
   /** Bytes of the messages here now. */
   get bytes(): number {
-    return this.backlog.bytes;
+    let bytes = 0;
+    for (const { backlog } of this.bands) bytes += backlog.bytes;
+    return bytes;
   }
 
   get consumerCount(): number {
-    return this.lanes.consumers;
+    return this.seating.count;
+  }
+
+  get browserCount(): number {
+    return this.browsers.size;
   }
 
   /** Messages delivered and not settled. */
@@ -109,58 +154,87 @@ export class Queue implements BacklogListener {
     return this.heldCount;
   }
 
-  /** Bytes of messages it has in memory. */
-  get memoryBytes(): number {
-    return this.backlog.inMemory;
+  /** Messages that wait for the time of their next delivery. */
+  get resting(): number {
+    return this.redelivery.resting;
   }
 
-  /** The store's key; 0 while nothing of it was ever stored. */
+  /** Message groups it remembers. */
+  get groupCount(): number {
+    return this.seating.groups?.count ?? 0;
+  }
+
+  /** Bytes of messages it has in memory. */
+  get memoryBytes(): number {
+    let bytes = 0;
+    for (const { backlog } of this.bands) bytes += backlog.inMemory;
+    return bytes;
+  }
+
+  /** The newest message's place. */
+  get lastSequence(): number {
+    return this.sequence;
+  }
+
+  /** The store's key of the ordinary messages; 0 while nothing of them was ever stored. */
   get storeKey(): QueueKey {
-    return this.backlog.key;
+    return this.ordinary.backlog.key;
+  }
+
+  /** True while it delivers nothing and takes all the same. */
+  get paused(): boolean {
+    return this.isPaused;
   }
 
   /** Everything that is attached, for management. */
-  *links(): Iterable<Link> {
-    for (const lane of this.lanes.all) yield* lane.links;
+  links(): Iterable<Link> {
+    return this.seating.links();
   }
 
-  /** Takes over what the store says it holds. Before anything else happens to the queue. */
-  recover({ key, firstSequence, lastSequence, count, bytes }: RecoveredQueue): void {
-    this.identify(key);
-    this.sequence = lastSequence;
-    this.ledger.received = count;
-    this.ledger.receivedBytes = bytes;
-    this.backlog.recover(firstSequence, lastSequence, count, bytes);
+  /** Takes over what the store says it holds with a priority. Before anything else happens to the queue. */
+  recover({ key, firstSequence, lastSequence, count, bytes }: RecoveredQueue, priority: number = ORDINARY): void {
+    const band = this.bandOf(priority);
+    this.identify(band, key);
+    this.sequence = Math.max(this.sequence, lastSequence);
+    this.ledger.received += count;
+    this.ledger.receivedBytes += bytes;
+    band.backlog.recover(firstSequence, lastSequence, count, bytes);
+    if (this.lastValues !== undefined) band.backlog.loadAll();
   }
 
   /** Makes sure the store knows the queue, even while it is empty. */
   persist(): void {
-    if (this.backlog.key !== 0) return;
-    const key = this.engine.nextQueueKey();
-    this.identify(key);
-    this.engine.putQueue(key, this.description);
+    this.known(this.ordinary);
   }
 
   /** Changes what the store keeps to build the queue again. */
-  describe(description: string): void {
+  describe(description: QueueDescription): void {
     this.description = description;
-    const { key } = this.backlog;
-    if (key === 0) this.persist();
-    else this.engine.putQueue(key, description);
+    this.persist();
+    for (const { priority, backlog } of this.bands) {
+      if (backlog.key !== 0) this.engine.putQueue(backlog.key, this.descriptionOf(priority));
+    }
   }
 
-  /** Takes a message; returns the closed gate at which its sender has to wait, if any. */
-  publish(message: Message): Gate | undefined {
+  /**
+   * Takes a message; returns the closed gate at which its sender has to wait, if any. With `regardless` it is taken even
+   * by a queue that is full and would refuse it.
+   */
+  publish(message: Message, regardless = false): Gate | undefined {
     const ledger = this.ledger;
     const size = message.end - message.start;
     ledger.received++;
     ledger.receivedBytes += size;
     if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
-      ledger.lose("expired");
+      this.loseExpired(message, this.sequence + 1, 0);
       return undefined;
     }
-    const taker = this.tail.parked > 0 ? this.lanes.takerAtTail(message, this.sequence + 1) : undefined;
-    if (taker !== undefined && !taker.subscription.settling) {
+    if (!this.plain || message.priority !== ORDINARY || message.traits !== 0) {
+      return this.publishSpecial(message, regardless);
+    }
+    const { tail, lanes } = this.ordinary;
+    const taker = tail.parked > 0 ? lanes.takerAtTail(message, this.sequence + 1) : undefined;
+    if (taker?.subscription.direct === true) {
       ledger.delivered++;
       ledger.deliveredBytes += size;
       ledger.consumed++;
@@ -168,37 +242,78 @@ export class Queue implements BacklogListener {
       taker.subscription.take(message, undefined, 0);
       return undefined;
     }
-    const entry = new Entry(++this.sequence, message);
-    this.append(entry, message);
-    if (taker !== undefined) this.hand(entry, message, taker);
-    else if (this.tail.parked > 0) this.lanes.parkAt(entry);
+    const entry = new Entry(++this.sequence, message, this.ordinary.backlog);
+    this.append(this.ordinary, entry, message);
+    if (taker !== undefined) this.hand(entry, message, taker, false);
+    else if (tail.parked > 0) lanes.parkAt(entry);
     return this.gate.closed ? this.gate : undefined;
+  }
+
+  /** Why it would refuse a message now, as a sentence; undefined if it would not. */
+  refusal(message: Message): string | undefined {
+    return this.capacity.refusal(message);
   }
 
   /** Adds a consumer; it is served from the first message that waits. */
   attach(subscription: Subscription, selector: Selector | undefined): Link {
-    const link = new Link(subscription, this, this.lanes.lane(selector, this.backlog.first));
-    this.lanes.add(link);
-    return link;
+    return this.seating.attach(subscription, selector);
   }
 
   /** Removes a consumer; what it holds comes back in place with the given outcome. */
   detach(link: Link, outcome: "released" | "failed"): void {
-    if (!this.lanes.remove(link)) return;
+    if (!this.seating.has(link)) return;
     if (link.subscription.client.closed) this.gather();
-    for (const entry of this.heldWith(link)) this.putBack(entry, outcome);
+    const held = this.heldWith(link);
+    for (const entry of held) this.putBack(entry, outcome);
+    this.seating.detach(link);
     this.lastUsed = this.engine.clock.now();
+    this.dispatch();
+  }
+
+  /** Adds a browser; it begins once its subscription is started. */
+  browse(subscription: Subscription, selector: Selector | undefined, options: BrowseOptions): Browser {
+    const browser = new Browser(this, this.engine, subscription, { ...options, selector }, this.bands);
+    this.browsers.add(browser);
+    this.adjust();
+    return browser;
+  }
+
+  /** A browser is gone. */
+  endBrowser(browser: Browser): void {
+    this.browsers.delete(browser);
+    this.lastUsed = this.engine.clock.now();
+    this.adjust();
+  }
+
+  /** Goes through the messages that nobody holds, up to the newest there is; see `Walk`. */
+  walk(options: WalkOptions): Walk {
+    const walk = new Walk(this, this.engine, options, this.bands);
+    this.walks.add(walk);
+    void walk.finished.then(() => this.walks.delete(walk));
+    return walk;
+  }
+
+  /** Stops delivering; browsers go on. */
+  pause(): void {
+    this.isPaused = true;
+    this.adjust();
+  }
+
+  resume(): void {
+    this.isPaused = false;
+    this.adjust();
     this.dispatch();
   }
 
   /** Settles a delivery that its consumer holds. */
   settle(entry: Entry, outcome: Outcome): void {
-    const link = entry.holder;
-    if (link === undefined) return;
+    const holder = entry.holder;
+    if (holder === undefined) return;
     if (outcome === "accepted") {
-      this.letGo(entry, link);
+      this.letGo(entry, holder);
       this.ledger.consumed++;
       this.remove(entry);
+      if (this.seating.stirred) this.dispatch();
     } else {
       this.putBack(entry, outcome);
       this.dispatch();
@@ -206,14 +321,14 @@ export class Queue implements BacklogListener {
   }
 
   /** Puts back in place what a holder has of these; `dispatch` then serves them. */
-  giveBack(holder: Link, entries: Iterable<Entry>, outcome: Outcome): void {
+  giveBack(holder: Holder, entries: Iterable<Entry>, outcome: Outcome): void {
     // Its subscriptions and its transactions come one after the other, all of them before the turn ends.
-    if (holder.subscription.client.closed) this.gather();
+    if (holder.subscription?.client.closed === true) this.gather();
     for (const entry of entries) if (entry.holder === holder) this.putBack(entry, outcome);
   }
 
   /** Gives a delivery to another holder of the same queue: a transaction that will settle it. */
-  transfer(entry: Entry, to: Link): void {
+  transfer(entry: Entry, to: Holder): void {
     const from = entry.holder;
     if (from === undefined) return;
     from.held--;
@@ -223,7 +338,7 @@ export class Queue implements BacklogListener {
 
   /** Serves whoever can be served. */
   dispatch(): void {
-    if (this.dispatching || this.gathering || this.deleted) return;
+    if (this.dispatching || this.gathering || this.deleted || this.isPaused) return;
     this.dispatching = true;
     let finished = false;
     try {
@@ -240,11 +355,11 @@ export class Queue implements BacklogListener {
     const before = this.count;
     const kept = this.letGoOfAll();
     this.clear();
-    if (this.backlog.key !== 0) this.engine.purge(this.backlog.key);
-    for (const { entry, link, message } of kept) {
+    for (const { backlog } of this.bands) if (backlog.key !== 0) this.engine.purge(backlog.key);
+    for (const { entry, holder, message } of kept) {
       entry.message = message;
-      this.append(entry, message);
-      this.hold(entry, link);
+      this.append(this.bandOf(message.priority), entry, message);
+      this.hold(entry, holder);
     }
     const dropped = before - kept.length;
     this.ledger.lose(reason, dropped);
@@ -255,74 +370,198 @@ export class Queue implements BacklogListener {
   /** Ends the queue with everything in it; consumers must be gone. */
   delete(): void {
     if (this.deleted) return;
-    const { key, count } = this.backlog;
+    const { count } = this;
     if (count > 0) this.ledger.lose("deleted", count);
     this.letGoOfAll();
     this.clear();
     this.deleted = true;
-    if (key !== 0) {
-      this.engine.deleteQueue(key);
-      this.engine.stored.delete(key);
+    for (const { backlog } of this.bands) {
+      if (backlog.key === 0) continue;
+      this.engine.deleteQueue(backlog.key);
+      this.engine.stored.delete(backlog.key);
     }
     this.engine.overfull.delete(this);
     this.engine.fresh.delete(this);
+    for (const browser of this.browsers) browser.close();
     this.gate.open();
   }
 
   /** Drops from memory what is on disk and not needed soon; returns true while it holds more than its share. */
   trim(): boolean {
-    if (this.backlog.trim(this.lanes.all)) return true;
-    if (this.gate.closed) this.gate.open();
-    return false;
+    let over = false;
+    for (const { backlog, lanes } of this.bands) if (backlog.trim(lanes.all)) over = true;
+    if (!over) this.capacity.open();
+    return over;
   }
 
   /** Copies young messages out of their network chunks. */
   detachFresh(): void {
-    this.backlog.detachFresh();
+    for (const { backlog } of this.bands) backlog.detachFresh();
   }
 
-  /** Brings stored entries that may have expired into memory, where they do. */
-  expireStored(from: number, to: number): void {
-    this.backlog.expireStored(from, to);
+  /** Takes out, for the given reason, a message that nobody holds. */
+  take(entry: Entry, reason: LossReason): void {
+    this.ledger.lose(reason);
+    this.remove(entry);
   }
 
-  moved(from: ListNode, to: ListNode): void {
-    this.lanes.moved(from, to);
+  /** Takes out the oldest of the least important messages that nobody holds; false when there is none at hand. */
+  dropOldest(): boolean {
+    for (let i = this.bands.length - 1; i >= 0; i--) {
+      const band = this.bands[i];
+      const entry = band?.backlog.oldestFree(band.lanes.all);
+      if (entry === undefined) continue;
+      this.take(entry, "dropped-oldest");
+      return true;
+    }
+    return false;
   }
 
-  lost(reason: "expired" | "damaged", count: number): void {
-    this.ledger.lose(reason, count);
-    this.shrunk();
+  /** Everybody begins again at the front: who gets what has changed. */
+  rewindAll(): void {
+    for (const band of this.bands) {
+      band.rewindAll();
+      band.lanes.unblock();
+    }
+  }
+
+  /** The bands, highest priority first. */
+  *allBands(): Iterable<Band> {
+    yield* this.bands;
+  }
+
+  /** An entry may be delivered again. */
+  rested(entry: Entry): void {
+    entry.holder = undefined;
+    entry.backlog.takeBack(entry);
+  }
+
+  /** The band of a backlog tells: a message's time was over. */
+  expired(entry: Entry, message: Message | undefined): void {
+    this.loseExpired(message, entry.sequence, entry.deliveries);
+    this.shrunk(entry);
+  }
+
+  damaged(count: number): void {
+    this.ledger.lose("damaged", count);
+    this.reopen();
+  }
+
+  readBack(entry: Entry, message: Message): void {
+    this.lastValues?.note(entry, message);
   }
 
   loaded(): void {
+    for (const { lanes } of this.bands) lanes.unblock();
     this.dispatch();
+    for (const walk of this.walks) walk.goOn();
   }
 
-  grewFresh(): void {
-    this.engine.fresh.add(this);
+  /** Says again whether ordinary messages may go the short way. */
+  adjust(): void {
+    this.plain =
+      this.bands.length === 1 &&
+      !this.isPaused &&
+      this.browsers.size === 0 &&
+      this.seating.groups === undefined &&
+      this.lastValues === undefined &&
+      !this.capacity.limited;
   }
 
-  grewOverfull(): void {
-    this.engine.overfull.add(this);
+  private bandOf(priority: number): Band {
+    if (priority === ORDINARY) return this.ordinary;
+    const at = this.bands.findIndex((band) => band.priority <= priority);
+    const there = this.bands[at];
+    if (there?.priority === priority) return there;
+    const band = new Band(this, this.engine, priority, this.seating.audiences);
+    this.bands.splice(at < 0 ? this.bands.length : at, 0, band);
+    for (const browser of this.browsers) browser.widen(band);
+    this.adjust();
+    return band;
   }
 
-  private identify(key: QueueKey): void {
-    this.backlog.identify(key);
-    this.engine.stored.set(key, this);
+  private descriptionOf(priority: number): string {
+    const { description } = this;
+    return describeQueue(description.kind === "temporary" ? description : { ...description, priority });
+  }
+
+  /** Makes sure the store knows a band. */
+  private known(band: Band): void {
+    if (band.backlog.key !== 0) return;
+    const key = this.engine.nextQueueKey();
+    this.identify(band, key);
+    this.engine.putQueue(key, this.descriptionOf(band.priority));
+  }
+
+  private identify(band: Band, key: QueueKey): void {
+    band.backlog.identify(key);
+    this.engine.stored.set(key, band);
+  }
+
+  /** Takes a message that asks for more than to be delivered, or of which the queue asks for more. */
+  private publishSpecial(message: Message, regardless: boolean): Gate | undefined {
+    if (this.capacity.limited && !this.capacity.admit(message, regardless)) return this.closedGate();
+    const band = this.policy.priorities ? this.bandOf(message.priority) : this.ordinary;
+    const entry = new Entry(++this.sequence, message, band.backlog);
+    const replaced = this.lastValues?.replaced(entry, message);
+    if (replaced !== undefined) {
+      this.redelivery.cancel(replaced);
+      this.take(replaced, "replaced");
+    }
+    this.append(band, entry, message);
+    if (this.browsers.size > 0) for (const browser of this.browsers) browser.offer(band, entry);
+    this.offer(band, entry, message);
+    this.capacity.check();
+    return this.closedGate();
+  }
+
+  private closedGate(): Gate | undefined {
+    return this.gate.closed ? this.gate : undefined;
+  }
+
+  /** Gives a new entry to whoever waits for it at the tail, or has them wait there. */
+  private offer(band: Band, entry: Entry, message: Message): void {
+    const { lanes, tail } = band;
+    if ((message.traits & TRAIT.grouped) !== 0) {
+      if (tail.parked > 0) this.offerGrouped(band, entry, message);
+    } else if (tail.parked > 0) {
+      const straight = this.bands.length === 1 && !this.isPaused && !this.gathering;
+      const taker = straight ? lanes.takerAtTail(message, entry.sequence) : undefined;
+      if (taker !== undefined) {
+        this.hand(entry, message, taker, false);
+        return;
+      }
+      lanes.parkAt(entry);
+    }
+    if (this.bands.length > 1 || this.seating.stirred) this.dispatch();
+  }
+
+  /** Only its owner is asked, however many consumers there are. */
+  private offerGrouped(band: Band, entry: Entry, message: Message): void {
+    const owner = this.seating.grouping().owner(message);
+    if (owner === undefined || owner === "draining") {
+      band.lanes.parkAt(entry);
+      return;
+    }
+    const lane = owner.audience?.lanes[band.priority];
+    if (lane === undefined || lane.position !== band.tail) return;
+    const straight = this.bands.length === 1 && !this.isPaused && !this.gathering;
+    if (straight && owner.subscription.receptive) this.handGrouped(entry, message, owner);
+    else lane.moveTo(entry);
   }
 
   /** Adds an entry at the tail, in memory and, where the policy says so, in the store. */
-  private append(entry: Entry, message: Message): void {
-    const { backlog, policy } = this;
+  private append(band: Band, entry: Entry, message: Message): void {
+    const { backlog } = band;
+    const { policy } = this;
     const overfull = backlog.append(entry, message);
     const durable = message.durable && !this.temporary;
-    if (overfull && !durable && policy.persistent && this.waitsForConsumers(backlog.share)) {
+    if (overfull && !durable && policy.persistent && this.capacity.waitsForConsumers(backlog)) {
       backlog.noteFresh(entry, message);
       return;
     }
     if (policy.persistent && (durable || overfull)) {
-      if (backlog.key === 0) this.persist();
+      if (backlog.key === 0) this.known(band);
       backlog.store(entry);
     } else if (!message.detached) {
       backlog.noteFresh(entry, message);
@@ -332,37 +571,18 @@ export class Queue implements BacklogListener {
     if (!policy.persistent) this.gate.close();
   }
 
-  /**
-   * True when consumers are so quick that it is better to let publishers wait for them a moment than to write to the
-   * store what is read back at once.
-   */
-  private waitsForConsumers(share: number): boolean {
-    if (this.gate.closed) return this.backlog.inMemory < share * 2;
-    const now = this.engine.clock.now();
-    const elapsed = now - this.rateSince;
-    if (elapsed >= RATE_WINDOW_MS) {
-      const perMs = (this.ledger.deliveredBytes - this.rateFrom) / elapsed;
-      this.quick = elapsed < LONGEST_WAIT_MS * 10 && perMs > 0 && perMs * LONGEST_WAIT_MS >= share;
-      this.rateSince = now;
-      this.rateFrom = this.ledger.deliveredBytes;
-    }
-    if (!this.quick) return false;
-    this.gate.close();
-    this.engine.clock.after(LONGEST_WAIT_MS, () => this.gate.open());
-    return true;
-  }
-
-  /** What a link that was just removed holds; with it, if its client goes, what the client's other links hold. */
+  /** What a link that goes holds; with it, if its client goes, what the client's other links hold. */
   private heldWith(link: Link): Entry[] {
-    const { client } = link.subscription;
     // Of all at once: there may be very many, and each looking through the backlog for its own takes too long.
-    const leaving = new Set(client.closed && link.held > 0 ? this.lanes.linksOf(client) : []);
+    const leaving = new Set<Holder>(link.subscription.client.closed && link.held > 0 ? this.seating.linksOf(link) : []);
     leaving.add(link);
     let left = 0;
     for (const { held } of leaving) left += held;
     const found: Entry[] = [];
-    for (let node = this.backlog.first; found.length < left && node.kind !== "end"; node = node.next) {
-      if (node.kind === "entry" && node.holder !== undefined && leaving.has(node.holder)) found.push(node);
+    for (const { backlog } of this.bands) {
+      for (let node = backlog.first; found.length < left && node.kind !== "end"; node = node.next) {
+        if (node.kind === "entry" && node.holder !== undefined && leaving.has(node.holder)) found.push(node);
+      }
     }
     return found;
   }
@@ -388,39 +608,59 @@ export class Queue implements BacklogListener {
   /** Returns true when there is nobody left who can be served, false when that took too many steps. */
   private serve(maxSteps: number): boolean {
     for (let steps = 0; steps < maxSteps; steps++) {
-      const lane = this.lanes.next();
+      if (this.seating.stirred) this.seating.settleDown();
+      const lane = this.bands.length === 1 ? this.ordinary.lanes.next(0) : this.nextLane();
       if (lane === undefined) return true;
       this.step(lane);
     }
     return false;
   }
 
+  private nextLane(): Lane | undefined {
+    const pass = ++this.passes;
+    for (const { lanes } of this.bands) {
+      const lane = lanes.next(pass);
+      if (lane !== undefined) return lane;
+    }
+    return undefined;
+  }
+
   private step(lane: Lane): void {
     const node = lane.position;
+    const { backlog, lanes } = lane.band;
     if (node.kind === "range") {
-      this.backlog.loadPiece(node, this.lanes.all);
+      backlog.loadPiece(node, lanes.all);
       return;
     }
     if (node.kind === "end") return;
-    const message = node.message;
-    if (node.holder !== undefined || message === undefined) {
+    if (node.holder !== undefined) {
       lane.moveTo(node.next);
       return;
     }
+    const message = node.message;
+    if (message === undefined) {
+      lane.blocked = true;
+      backlog.fetch(node, () => this.loaded());
+      return;
+    }
     if (node.hasExpired(this.engine.clock.now())) {
-      this.backlog.expire(node);
+      backlog.expire(node);
+      return;
+    }
+    if ((message.traits & TRAIT.grouped) !== 0) {
+      this.stepGrouped(lane, node, message);
       return;
     }
     lane.moveTo(node.next);
-    if (!lane.wants(message)) return;
-    const link = lane.nextReceptive();
+    if (!lane.audience.wants(message)) return;
+    const link = lane.audience.nextReceptive();
     if (link === undefined) {
       lane.moveTo(node);
       return;
     }
     lane.served++;
     try {
-      this.hand(node, message, link);
+      this.hand(node, message, link, false);
     } catch (failure) {
       // Until it asks for more by itself: or it would be handed one message after the other, and fail at each.
       link.subscription.receptive = false;
@@ -428,71 +668,147 @@ export class Queue implements BacklogListener {
     }
   }
 
-  private hand(entry: Entry, message: Message, link: Link): void {
+  private stepGrouped(lane: Lane, entry: Entry, message: Message): void {
+    const owner = this.seating.grouping().owner(message);
+    // The first grouped message sets everybody apart: this lane may be gone.
+    if (this.seating.stirred) return;
+    if (owner === "draining") {
+      lane.blocked = true;
+      return;
+    }
+    if (owner?.audience !== lane.audience) {
+      lane.moveTo(entry.next);
+      return;
+    }
+    lane.moveTo(entry.next);
+    lane.served++;
+    try {
+      this.handGrouped(entry, message, owner);
+    } catch (failure) {
+      owner.subscription.receptive = false;
+      throw failure;
+    }
+  }
+
+  private handGrouped(entry: Entry, message: Message, owner: Link): void {
+    const key = owner.subscription.settling ? entry : undefined;
+    this.hand(entry, message, owner, this.seating.grouping().given(message, owner, key));
+  }
+
+  private hand(entry: Entry, message: Message, link: Link, firstOfGroup: boolean): void {
     this.ledger.delivered++;
     this.ledger.deliveredBytes += entry.size;
     if (link.subscription.settling) {
       this.hold(entry, link);
-      link.subscription.take(message, entry, entry.deliveries);
+      link.subscription.take(message, entry, entry.deliveries, firstOfGroup);
     } else {
       // Before it is taken: should the consumer throw, nothing is left here that nobody would come to again.
       this.ledger.consumed++;
       this.remove(entry);
-      link.subscription.take(message, undefined, entry.deliveries);
+      const delivery = link.subscription.details ? entry : undefined;
+      link.subscription.take(message, delivery, entry.deliveries, firstOfGroup);
     }
   }
 
-  private hold(entry: Entry, link: Link): void {
-    entry.holder = link;
-    link.held++;
+  private hold(entry: Entry, holder: Holder): void {
+    entry.holder = holder;
+    holder.held++;
     this.heldCount++;
   }
 
-  private letGo(entry: Entry, link: Link): void {
+  private letGo(entry: Entry, holder: Holder): void {
     entry.holder = undefined;
-    link.held--;
+    holder.held--;
     this.heldCount--;
+    this.seating.settled(entry);
   }
 
   /** Takes every delivery from its holder, whose settlement then touches nothing; returns those with a message to keep. */
-  private letGoOfAll(): { entry: Entry; link: Link; message: Message }[] {
-    const all: { entry: Entry; link: Link; message: Message }[] = [];
-    for (let node = this.backlog.first; node.kind !== "end"; node = node.next) {
-      if (node.kind !== "entry" || node.holder === undefined) continue;
-      const link = node.holder;
-      const message = this.backlog.messageOf(node);
-      if (message !== undefined) all.push({ entry: node, link, message });
-      this.letGo(node, link);
+  private letGoOfAll(): { entry: Entry; holder: Holder; message: Message }[] {
+    const all: { entry: Entry; holder: Holder; message: Message }[] = [];
+    this.redelivery.forget();
+    for (const { backlog } of this.bands) {
+      for (let node = backlog.first; node.kind !== "end"; node = node.next) {
+        if (node.kind !== "entry" || node.holder === undefined) continue;
+        const holder = node.holder;
+        if (holder === this.redelivery.holder) {
+          node.holder = undefined;
+          continue;
+        }
+        const message = backlog.messageOf(node);
+        if (message !== undefined) all.push({ entry: node, holder, message });
+        entryLetGo(node, holder);
+        this.heldCount--;
+      }
     }
     return all;
   }
 
   /** Takes an entry out for good; its fate is already in the ledger. */
   private remove(entry: Entry): void {
-    this.backlog.remove(entry);
-    this.shrunk();
+    entry.backlog.remove(entry);
+    this.shrunk(entry);
   }
 
   private putBack(entry: Entry, outcome: Outcome): void {
-    const link = entry.holder;
-    if (link === undefined) return;
-    this.letGo(entry, link);
+    const holder = entry.holder;
+    if (holder === undefined) return;
+    this.letGo(entry, holder);
     this.ledger.returned++;
-    const node = this.backlog.takeBack(entry, outcome !== "released");
-    if (node !== undefined) this.lanes.rewind(node);
+    if (this.lastValues?.outdated(entry) === true) {
+      this.take(entry, "replaced");
+      return;
+    }
+    if (outcome === "released") {
+      entry.backlog.takeBack(entry);
+      return;
+    }
+    entry.backlog.countDelivery(entry);
+    const reason = this.redelivery.deathOf(entry, outcome);
+    if (reason === undefined) this.redeliver(entry);
+    else this.bury(entry, reason);
   }
 
-  private shrunk(): void {
+  private redeliver(entry: Entry): void {
+    if (!this.redelivery.rest(entry)) entry.backlog.takeBack(entry);
+  }
+
+  /** An entry is not to be delivered any more. */
+  private bury(entry: Entry, reason: Death["reason"]): void {
+    // Nobody is given it while its message is read.
+    entry.holder = this.redelivery.holder;
+    entry.backlog.fetch(entry, (message) => {
+      entry.holder = undefined;
+      const { sequence, deliveries } = entry;
+      const fate = this.deadLetters?.take(this, message, { reason, sequence, deliveries }) ?? "nowhere";
+      if (fate === "stays") this.redeliver(entry);
+      else this.take(entry, fate === "moved" ? "dead-lettered" : reason);
+    });
+  }
+
+  private loseExpired(message: Message | undefined, sequence: number, deliveries: number): void {
+    this.ledger.lose("expired");
+    if (message === undefined || this.policy.expiryQueue === undefined) return;
+    this.deadLetters?.take(this, message, { reason: "expired", sequence, deliveries });
+  }
+
+  private shrunk(entry: Entry): void {
+    this.lastValues?.forget(entry);
     this.reopen();
-    if (this.backlog.count === 0) this.lastUsed = this.engine.clock.now();
+    if (this.ordinary.backlog.count === 0) this.lastUsed = this.engine.clock.now();
   }
 
   private reopen(): void {
-    if (this.gate.closed && this.backlog.inMemory <= this.policy.memoryBytes / 2) this.gate.open();
+    if (this.gate.closed) this.capacity.reopen();
   }
 
   private clear(): void {
-    this.lanes.moveAllTo(this.tail);
-    this.backlog.clear();
+    for (const band of this.bands) band.clear();
+    this.lastValues?.clear();
   }
+}
+
+function entryLetGo(entry: Entry, holder: Holder): void {
+  entry.holder = undefined;
+  holder.held--;
 }

@@ -1,4 +1,5 @@
 import type { Client } from "./client.ts";
+import type { Browser } from "./browser.ts";
 import { Entry } from "./entry.ts";
 import type { Link } from "./lane.ts";
 import type { Message } from "./message.ts";
@@ -45,6 +46,12 @@ export class Subscription {
   readonly settling: boolean;
   readonly patterns: readonly Pattern[];
   readonly selector: Selector | undefined;
+  /** See `SubscribeOptions`. */
+  readonly exclusive: boolean;
+  readonly priority: number;
+  readonly details: boolean;
+  /** True when a delivery is nothing but its message. */
+  readonly direct: boolean;
   /** Settling gives credit back; false: the windows grow only by `grant` and `setCredit`. */
   autoRefill = true;
   /** True while a message may be handed over. */
@@ -54,10 +61,13 @@ export class Subscription {
   delivered = 0;
   accepted = 0;
   readonly links: Link[] = [];
+  readonly browsers: Browser[] = [];
   /** The way from topics; undefined for a consumer of queues only. */
   feed: TopicFeed | undefined = undefined;
   private readonly consumer: Consumer;
   private readonly counted: boolean;
+  /** Whether the consumer is to be told when all browsers have seen everything. */
+  private awaitsEnd: boolean;
   private creditMessages: number;
   private creditBytes: number;
   /** Also true until `start`, so that nothing comes before whoever subscribed knows of it. */
@@ -73,6 +83,11 @@ export class Subscription {
     this.creditMessages = options.credit.messages;
     this.creditBytes = options.credit.bytes;
     this.counted = options.settling;
+    this.exclusive = options.exclusive ?? false;
+    this.priority = options.priority ?? 0;
+    this.details = options.details ?? false;
+    this.direct = !options.settling && !this.details;
+    this.awaitsEnd = options.browse?.end === true;
   }
 
   /** The windows as they are now. */
@@ -83,10 +98,11 @@ export class Subscription {
   /** Lets deliveries begin. */
   start(): void {
     this.ready();
+    this.browsed();
   }
 
   /** Why nothing is delivered right now. */
-  get waitingOn(): "consumer" | "producer" | "load" | "dispatch" {
+  get waitingOn(): "consumer" | "producer" | "load" | "dispatch" | "standby" {
     if (!this.receptive) return "consumer";
     for (const link of this.links) {
       const reason = link.waitingOn;
@@ -96,14 +112,14 @@ export class Subscription {
   }
 
   /** Hands a message to the consumer. Only while receptive. */
-  take(message: Message, delivery: Delivery | undefined, deliveries: number): void {
+  take(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): void {
     this.delivered++;
     if (this.counted || !this.autoRefill) {
       this.creditMessages--;
       this.creditBytes -= message.end - message.start;
-      if (!this.consumer.deliver(message, delivery, deliveries)) this.full = true;
+      if (!this.consumer.deliver(message, delivery, deliveries, firstOfGroup)) this.full = true;
       if (this.full || !this.open) this.receptive = false;
-    } else if (!this.consumer.deliver(message, delivery, deliveries)) {
+    } else if (!this.consumer.deliver(message, delivery, deliveries, firstOfGroup)) {
       this.full = true;
       this.receptive = false;
     }
@@ -135,6 +151,13 @@ export class Subscription {
     this.creditMessages++;
     this.creditBytes += bytes;
     if (!this.receptive) this.wake();
+  }
+
+  /** Tells the consumer, once, when everything was seen that it browses. */
+  browsed(): void {
+    if (!this.awaitsEnd || this.closed || !this.browsers.every(({ finished }) => finished)) return;
+    this.awaitsEnd = false;
+    this.consumer.exhausted?.();
   }
 
   /** Settles a delivery, unless it came back meanwhile and is no longer its own; credit is not touched. */
@@ -170,6 +193,7 @@ export class Subscription {
     if (this.closed || this.full || !this.open) return;
     this.receptive = true;
     this.feed?.pump();
+    for (const browser of this.browsers) browser.pump();
     const links = this.links;
     // Whoever was served last begins last.
     if (links.length > 1) {

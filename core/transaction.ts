@@ -1,5 +1,5 @@
 import { Entry } from "./entry.ts";
-import { Link } from "./lane.ts";
+import { Hold, type Holder } from "./lane.ts";
 import type { Message } from "./message.ts";
 import type { Delivery, Outcome } from "./protocol.ts";
 import type { Route } from "./route.ts";
@@ -18,7 +18,7 @@ export type Work =
 
 /** Deliveries of one consumer that a transaction will settle. */
 export interface HeldDeliveries {
-  readonly link: Link;
+  readonly holder: Holder;
   readonly entries: Entry[];
 }
 
@@ -39,7 +39,7 @@ export class Transaction {
   bytes = 0;
   private readonly owner: TransactionOwner;
   /** By the link of the consumer that had them. */
-  private readonly held = new Map<Link, HeldDeliveries>();
+  private readonly held = new Map<Holder, HeldDeliveries>();
   private work: Work[] = [];
   private ended = false;
 
@@ -107,10 +107,10 @@ export class Transaction {
     if (from?.subscription !== subscription) return;
     let held = this.held.get(from);
     if (held === undefined) {
-      held = { link: new Link(subscription, from.queue, from.lane), entries: [] };
+      held = { holder: new Hold(subscription, from.queue), entries: [] };
       this.held.set(from, held);
     }
-    from.queue.transfer(delivery, held.link);
+    from.queue.transfer(delivery, held.holder);
     held.entries.push(delivery);
   }
 }

@@ -18,7 +18,7 @@ import { BrokerError } from "./errors.ts";
 import type { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue.ts";
-import { type QueueDescription, describeQueue } from "./queue-description.ts";
+import type { QueueDescription } from "./queue-description.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { Destination } from "./route.ts";
 import type { Selector } from "./selector/selector.ts";
@@ -270,7 +270,7 @@ export class VirtualHost {
   /** A queue that one slow subscriber's messages go to. */
   private spillQueue(subscription: Subscription): Queue {
     const subject = `spill queue of subscriber ${subscription.client.id}/${subscription.id}`;
-    const description = describeQueue({ kind: "temporary", host: this.name });
+    const description = { kind: "temporary", host: this.name } as const;
     const queue = new Queue({ engine: this.engine, subject, description, policy: DEFAULT_POLICY, temporary: true });
     this.link(subscription, queue, undefined);
     return queue;

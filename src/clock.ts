@@ -65,4 +65,5 @@ export const systemRandom: Random = {
     for (const byte of randomBytes(TOKEN_BYTES)) token += LETTERS[byte & 31];
     return token;
   },
+  fraction: () => Math.random(),
 };

@@ -157,7 +157,7 @@ const settle = fc
     who: fc.nat(10),
     which: fc.nat(20),
     count: fc.integer({ min: 1, max: 20 }),
-    outcome: fc.constantFrom<Outcome>("accepted", "accepted", "accepted", "rejected", "released", "failed"),
+    outcome: fc.constantFrom<Outcome>("accepted", "accepted", "accepted", "failed", "released", "failed"),
   })
   .map(({ who, which, count, outcome }) =>
     command(`settle ${who} ${which} x${count} ${outcome}`, (model, real) => {

@@ -54,7 +54,7 @@ describe("a queue", () => {
     for (const body of ["1", "2", "3"]) client.send("queue:a", body);
     expect(consumer.got.bodies).toEqual(["1", "2"]);
     const first = consumer.got.next();
-    client.core.settle(consumer.subscription, first, "rejected");
+    client.core.settle(consumer.subscription, first, "failed");
     expect(consumer.got.bodies).toEqual(["2", "1"]);
     expect(consumer.got.taken.map((item) => item.deliveries)).toEqual([0, 1]);
     expectBalance(core, "a");

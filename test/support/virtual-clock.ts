@@ -74,4 +74,8 @@ export class CountingRandom implements Random {
   token(): string {
     return `r${(++this.count).toString(36)}`;
   }
+
+  fraction(): number {
+    return (++this.count * 0.618_033_988_75) % 1;
+  }
 }
