@@ -4,7 +4,7 @@ import type { Frame } from "./frame.ts";
 import { headerNumber, type HeaderName, identifyHeader } from "./header-names.ts";
 
 /** What a SUBSCRIBE asks for besides its messages: whether it takes them, and its place among other consumers. */
-export interface ConsumerOptions {
+interface ConsumerOptions {
   readonly browse: NonNullable<SubscribeOptions["browse"]> | undefined;
   readonly exclusive: boolean;
   readonly priority: number;
