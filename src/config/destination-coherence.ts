@@ -61,7 +61,10 @@ function checkNames(config: Config, attempt: Attempt): void {
 function checkDiverts({ diverts }: Config, attempt: Attempt, refuse: Tell): void {
   for (const [index, { from, to, selector }] of diverts.entries()) {
     const path = ["diverts", index] as const;
-    const given = attempt([...path, "from"], () => kindAndName(from));
+    const unset = from.queue === undefined && from.topic === undefined;
+    // What is not there has no place of its own.
+    if (unset) refuse(path, `diverts[${index}].from: must be set; expected either queue or topic`);
+    const given = unset ? undefined : attempt([...path, "from"], () => kindAndName(from));
     const source =
       given === undefined ? undefined : attempt([...path, "from", given[0]], () => canonical.parsePattern(...given));
     attempt([...path, "selector"], () => selectorOf(selector));

@@ -69,6 +69,11 @@ describe("delos", () => {
     [["check", "--zzzzzzzzz"], "the option --zzzzzzzzz is not known"],
     [["check", "--config"], "Option '-c, --config <value>' argument missing"],
     [["check", "extra"], '"extra" is one word too many'],
+    [["check", "--queue", "a", "--topic", "b"], "--queue, --topic and --durable-subscription exclude each other"],
+    [
+      ["check", "--queue", "a.*"],
+      '--queue: "a.*" has the wildcard "*", but a name without wildcards is expected here; to have it in a name, write "%2A"',
+    ],
     [["init"], "DIR is missing"],
     [["version", "extra"], '"extra" is one word too many'],
   ])("%j is a usage error: %s", (args, problem) => {
@@ -118,6 +123,29 @@ describe("delos check", () => {
     ]);
     expect(sets.length).toBeGreaterThan(100);
     expect(delos(["check", "--json", ...sets])).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it.each([
+    ["--queue", "orders.eu", "full = reject # queues[1] (orders.**)"],
+    ["--queue", "orders.eu", "memory = 1m # queues[0] (**)"],
+    ["--topic", "orders.eu", "slow_subscriber = spill # topics[0] (*.eu)"],
+    ["--durable-subscription", "any: id*", "max_messages = 9 # durable_subscriptions[0] (**)"],
+    ["--queue", "orders.eu", "max_deliveries = 0 # default"],
+    ["--queue", "orders.eu", 'dead_letter_queue = "" # default'],
+  ])("%s %s prints what holds for it and which entry says so", (option, name, line) => {
+    write(
+      "my.yaml",
+      "queues: [{memory: 1m}, {match: 'orders.**', full: reject}]\n" +
+        "topics: [{match: '*.eu', slow_subscriber: spill}]\ndurable_subscriptions: [{max_messages: 9}]\n",
+    );
+    const { status, stdout } = delos(["check", "-c", "my.yaml", option, name]);
+    expect(status).toBe(0);
+    expect(stdout.split("\n").map((found) => found.replace(/ +#/, " #"))).toContain(line);
+  });
+
+  it("prints what holds for one destination as JSON", () => {
+    const { stdout } = delos(["check", "--json", "--topic", "a", "--set", "topics[0].max_ttl=90s"]);
+    expect(JSON.parse(stdout)).toContainEqual({ key: "max_ttl", value: "90s", origin: "topics[0] (**)" });
   });
 
   it("tells everything that is wrong, and exits 2", () => {

@@ -179,6 +179,16 @@ describe("the environment", () => {
     expect(security.users).toEqual({ Ann: { password: "0123", groups: [] } });
   });
 
+  it("changes single entries of a list, in the order of their numbers", () => {
+    const environment: Record<string, string> = { DELOS__HOSTS__DEFAULT__ALIASES__1: "b" };
+    for (let index = 0; index < 12; index++) environment[`DELOS__QUEUES__${index}__MATCH`] = `q.${index}`;
+    const { hosts, queues } = config("queues: [{match: a, memory: 1m}]", { environment });
+    expect(hosts["default"]?.aliases).toEqual(["localhost", "b", "/"]);
+    expect(queues).toHaveLength(12);
+    expect(queues[0]).toEqual({ match: "q.0", memory: 1_048_576 });
+    expect(queues[11]).toEqual({ match: "q.11" });
+  });
+
   it("reads a secret from the file that a variable ending in __FILE names", () => {
     write("secret", "s3 cret: #1\n");
     const { security } = config("", { environment: { DELOS__security__users__ann__password__FILE: "secret" } });
@@ -207,6 +217,31 @@ describe("--set", () => {
     expect(listeners["new"]?.port).toBe(9);
   });
 
+  it("changes or adds single entries of a list, by their places from 0", () => {
+    const yaml = "queues: [{match: a, memory: 1m}, {match: b, redelivery: {delay: 1s}}]\nhosts: {x: }";
+    const sets = [
+      "queues[1].redelivery.max_delay=2s",
+      "queues[0].match=0",
+      "queues[2]={match: c}",
+      "queues[2].full=reject",
+      "hosts.x.aliases[0]=5",
+    ];
+    const { queues, hosts } = config(yaml, { sets });
+    expect(queues).toEqual([
+      { match: "0", memory: 1_048_576 },
+      { match: "b", redelivery: { delay: 1000, max_delay: 2000 } },
+      { match: "c", full: "reject" },
+    ]);
+    expect(hosts["x"]?.aliases).toEqual(["5"]);
+  });
+
+  it("knows where the values of a changed entry come from", () => {
+    const loaded = load("queues:\n  - match: a\n    memory: 1m\n", { sets: ["queues[0].match=b"] });
+    if (!loaded.ok) throw new Error(loaded.problems.join("\n"));
+    expect(originText(originOf(loaded.settings, ["queues", 0, "match"]))).toBe("--set queues[0].match");
+    expect(originText(originOf(loaded.settings, ["queues", 0, "memory"]))).toBe("delos.yaml:3:13");
+  });
+
   it("takes text as it is, equals signs and all", () => {
     expect(config("", { sets: ["broker.name=a=b: 'c'"] }).broker.name).toBe("a=b: 'c'");
   });
@@ -219,6 +254,10 @@ describe("--set", () => {
       "log.level.x=1",
       "--set log.level.x: log.level: expected one of trace, debug, info, warn, error, fatal, found a section of keys",
     ],
+    ["queues[1].match=a", "--set queues[1].match: queues[1]: the next entry to be made is queues[0]"],
+    ["queues[0].mach=a", '--set queues[0].mach: key "queues[0].mach" is not known; did you mean "match"?'],
+    ["queues.x.match=a", "--set queues.x.match: queues: expected a list such as [a, b], found a section of keys"],
+    ["broker[0]=a", '--set broker[0]: key "broker.0" is not known; known here: name'],
     ["queues=[", "--set queues: not valid YAML: Flow sequence must end with a ]"],
     [
       "hosts.default.aliases=a",
@@ -237,6 +276,7 @@ describe("a wrong configuration", () => {
       'delos.yaml:3:5: key "listeners.stomp.prot" is not known; did you mean "port"?',
     ],
     ["broker: {colour: red}", 'delos.yaml:1:10: key "broker.colour" is not known; known here: name'],
+    ["queues: {0: {match: a}}", "delos.yaml:1:9: queues: expected a list such as [a, b], found a section of keys"],
     ["queues: [{mach: a}]", 'delos.yaml:1:11: key "queues[0].mach" is not known; did you mean "match"?'],
     ["stomp: 5", "delos.yaml:1:8: stomp: expected keys and values, found 5"],
     ["- a", "delos.yaml:1:1: expected keys and values, found a list"],
