@@ -18,8 +18,8 @@
 import { HashRing, hashText, type RingNode } from "./hash-ring.ts";
 import type { Message } from "./message.ts";
 
-/** Groups looked at to find one that can be forgotten. */
-const EVICTION_STEPS = 32;
+/** Groups passed over that cannot be forgotten, in search of one that can. */
+const MAX_SKIPPED = 32;
 
 /** Who can have message groups: a consumer of a queue. */
 export interface GroupMember {
@@ -84,8 +84,8 @@ class Group<M extends GroupMember> {
   begun = false;
   /** Its next message is assigned anew. */
   closed = false;
-  /** Asked for since it was last looked at as one to forget. */
-  recent = true;
+  /** Asked for again since it was last looked at as one to forget. */
+  recent = false;
 
   constructor(id: string, owner: Seat<M>, bond: Bond, epoch: number) {
     this.id = id;
@@ -301,21 +301,19 @@ export class MessageGroups<M extends GroupMember, K extends object> {
   /** Makes sure that one more group can be remembered; false when it cannot. */
   private makeRoom(): boolean {
     if (this.groups.size < this.maxGroups) return true;
-    let spare: Group<M> | undefined;
-    for (let steps = 0; steps < EVICTION_STEPS; steps++) {
+    for (let skipped = 0; skipped < MAX_SKIPPED; ) {
       const group = this.nextAtHand();
       if (group === undefined) break;
-      if (!group.forgettable) continue;
-      if (!group.recent) {
+      if (group.recent) {
+        group.recent = false;
+      } else if (group.forgettable) {
         this.forget(group);
         return true;
+      } else {
+        skipped++;
       }
-      group.recent = false;
-      spare ??= group;
     }
-    if (spare === undefined) return this.forgetKept();
-    this.forget(spare);
-    return true;
+    return this.forgetKept();
   }
 
   private nextAtHand(): Group<M> | undefined {
