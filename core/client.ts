@@ -78,7 +78,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Where sends to these addresses go; makes what may be made. Keep it: it renews itself. Throws BrokerError. */
   route(addresses: readonly Address[]): Route {
-    return new Route(addresses, (address) => this.host.destination(address, this, "send"));
+    return new Route(addresses, (address) => this.host.admission(address, this));
   }
 
   /** Sends a message, or holds it until the transaction commits. Throws BrokerError. */
@@ -110,7 +110,7 @@ export class Client implements GateWaiter, TransactionOwner {
       return;
     }
     const writes = this.engine.writes;
-    for (const address of route.addresses) this.host.retained.set(address, message);
+    for (const address of route.addresses) this.host.retain(address, message);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
   }
 

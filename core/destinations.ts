@@ -5,11 +5,14 @@
  * binding looks for the topics there are. So publishing never searches. Queues and those who watch for new ones go
  * the same way.
  */
+import { Admission, type AdmissionContext } from "./admission.ts";
 import { Address } from "./address.ts";
 import type { Client } from "./client.ts";
+import { type DivertRule, Diverts } from "./divert.ts";
 import type { Engine } from "./engine.ts";
-import type { Pattern } from "./pattern.ts";
-import type { Policies } from "./policy.ts";
+import { Ledger } from "./ledger.ts";
+import { Pattern } from "./pattern.ts";
+import { DEFAULT_POLICY, type Policies, type Policy } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { Destination } from "./route.ts";
@@ -17,22 +20,36 @@ import { AddressTree, PatternTree } from "./routing-tree.ts";
 import type { Subscription } from "./subscription.ts";
 import { Topic, type TopicTarget } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
+import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-topic.ts";
+
+/** What the ids of sessions look like, in the names of temporary destinations. */
+const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
 
 /** What the destinations of a virtual host are made with. */
 export interface DestinationsOptions {
   readonly engine: Engine;
   readonly hostName: string;
   readonly policies: Policies;
+  readonly diverts: readonly DivertRule[];
+  readonly virtualTopics: readonly VirtualTopicRule[];
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** A queue came that somebody watches for. */
   readonly appeared: (queue: Queue, watcher: Subscription) => void;
 }
 
+/** A queue that gets what topics get, for as long as it exists. */
+interface Binding {
+  readonly target: QueueTarget;
+  readonly patterns: readonly Pattern[];
+}
+
 /** The queues and topics of one virtual host. Asks nobody's leave: that is the virtual host's business. */
 export class Destinations {
   readonly queues = new Map<string, Queue>();
   readonly topics = new Map<string, Topic>();
+  /** The account of what was sent to temporary destinations whose owner is gone. */
+  readonly unroutable = new Ledger();
   private readonly options: DestinationsOptions;
   private readonly engine: Engine;
   private readonly policies: Policies;
@@ -42,13 +59,28 @@ export class Destinations {
   private readonly topicBindings = new PatternTree<TopicTarget>();
   private readonly temporaries = new Map<string, Client>();
   private readonly configured = new Set<string>();
+  private readonly diverts: Diverts;
+  private readonly virtualTopics: VirtualTopics;
+  private readonly context: AdmissionContext;
+  private readonly admissions = new Map<Destination, Admission>();
+  private readonly bindings = new Map<Queue, Binding>();
   /** Destinations that may have become useless, looked at by the sweep. */
   private readonly idle = new Map<Destination, Address>();
+  /** Where everything goes that is sent to temporary destinations that are not there. */
+  private nowhere: Topic | undefined = undefined;
 
   constructor(options: DestinationsOptions) {
     this.options = options;
     this.engine = options.engine;
     this.policies = options.policies;
+    this.diverts = new Diverts(options.diverts);
+    this.virtualTopics = new VirtualTopics(options.virtualTopics);
+    this.context = {
+      engine: options.engine,
+      hostName: options.hostName,
+      hops: 0,
+      find: (address) => this.admission(address),
+    };
   }
 
   /** Makes the destinations that the configuration names. After recovery. */
@@ -74,6 +106,38 @@ export class Destinations {
     return this.make(address);
   }
 
+  /** The way into a destination, made if it is not there, whatever else there is: the operator wants it. */
+  admission(address: Address): Admission {
+    if (this.isAbandoned(address)) return this.wayNowhere(address);
+    return this.admissionOf(this.find(address) ?? this.make(address));
+  }
+
+  /** The way into a destination that is there. */
+  admissionOf(destination: Destination): Admission {
+    const admission = this.admissions.get(destination);
+    if (admission === undefined) throw new RangeError(`There is no ${destination.subject} here`);
+    return admission;
+  }
+
+  /** The way for what is sent to a temporary destination that is not there: dropped, and counted as unroutable. */
+  wayNowhere(address: Address): Admission {
+    const policy: Policy = { ...DEFAULT_POLICY, duplicateWindow: 0 };
+    this.nowhere ??= new Topic(address, policy, this.engine.clock.now(), this.unroutable);
+    return new Admission({ context: this.context, address, destination: this.nowhere, policy, diverts: [] });
+  }
+
+  /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
+  isAbandoned(address: Address): boolean {
+    const [first, session = "", , ...others] = address.levels;
+    if (first !== "temp" || others.length > 0 || !SESSION.test(session)) return false;
+    return this.ownerOf(address) === undefined;
+  }
+
+  /** The topic that a queue of this name is a consumer of, if the topic is a virtual one. */
+  virtualTopicOf(queue: Address): Address | undefined {
+    return this.virtualTopics.topicOf(queue);
+  }
+
   /** Makes a queue that the store has, to be filled by the caller. */
   recover(levels: readonly string[]): Queue {
     return this.createQueue(new Address("queue", levels));
@@ -95,6 +159,9 @@ export class Destinations {
     this.options.checkRoom();
     this.temporaries.set(`${address.kind} ${address.name}`, owner);
     if (this.find(address) === undefined) this.make(address);
+    // Whoever sent to it before it was there finds it now.
+    if (this.nowhere !== undefined) this.nowhere.deleted = true;
+    this.nowhere = undefined;
   }
 
   removeTemporary(address: Address): void {
@@ -109,6 +176,8 @@ export class Destinations {
     if (queue === undefined) return;
     this.queues.delete(address.name);
     this.queueTree.delete(address);
+    this.unbindQueue(queue);
+    this.dropAdmission(queue);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
     queue.delete();
     // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
@@ -150,6 +219,7 @@ export class Destinations {
     const address = destination.address;
     if (address === undefined || destination.policy.autoDeleteAfterMs === 0) return;
     if (this.configured.has(`${address.kind} ${address.name}`)) return;
+    if (destination instanceof Queue && this.bindings.has(destination)) return;
     this.idle.set(destination, address);
   }
 
@@ -165,6 +235,8 @@ export class Destinations {
   private make(address: Address): Destination {
     if (address.kind === "topic") return this.createTopic(address);
     const queue = this.createQueue(address);
+    // What was sent to its topics while it did not exist is lost: so it exists even while it is empty.
+    if (this.bindings.has(queue)) queue.persist();
     this.queueWatchers.match(address, (watcher) => this.options.appeared(queue, watcher));
     return queue;
   }
@@ -179,14 +251,49 @@ export class Destinations {
       ? { kind: "temporary", host }
       : { kind: "queue", host, priority: ORDINARY, levels: address.levels };
     const queue = new Queue({ engine, subject, description, policy, address, temporary });
+    const admission = this.admit(address, queue);
     this.queues.set(address.name, queue);
     this.queueTree.set(address, queue);
+    if (!temporary) this.bindQueue(address, queue, admission);
     this.noteIdle(queue);
     return queue;
   }
 
+  private admit(address: Address, destination: Destination): Admission {
+    const { context } = this;
+    const { policy } = destination;
+    const diverts = this.diverts.of(address);
+    const admission = new Admission({ context, address, destination, policy, diverts });
+    this.admissions.set(destination, admission);
+    return admission;
+  }
+
+  private dropAdmission(destination: Destination): void {
+    this.admissions.get(destination)?.forget();
+    this.admissions.delete(destination);
+  }
+
+  private bindQueue(address: Address, queue: Queue, admission: Admission): void {
+    const topics: Address[] = [];
+    if (queue.policy.mirrored) topics.push(new Address("topic", address.levels));
+    const virtual = this.virtualTopicOf(address);
+    if (virtual !== undefined) topics.push(virtual);
+    if (topics.length === 0) return;
+    const binding = { target: new QueueTarget(admission), patterns: topics.map((topic) => Pattern.of(topic)) };
+    this.bindings.set(queue, binding);
+    this.bind(binding.target, binding.patterns);
+  }
+
+  private unbindQueue(queue: Queue): void {
+    const binding = this.bindings.get(queue);
+    if (binding === undefined) return;
+    this.bindings.delete(queue);
+    this.unbind(binding.target, binding.patterns);
+  }
+
   private createTopic(address: Address): Topic {
     const topic = new Topic(address, this.policies.of(address), this.engine.clock.now());
+    this.admit(address, topic);
     this.topics.set(address.name, topic);
     this.topicTree.set(address, topic);
     this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
@@ -198,6 +305,7 @@ export class Destinations {
     const topic = this.topics.get(address.name);
     if (topic === undefined) return;
     topic.deleted = true;
+    this.dropAdmission(topic);
     this.topics.delete(address.name);
     this.topicTree.delete(address);
     this.idle.delete(topic);

@@ -47,8 +47,8 @@ export class DuplicateWindow {
 
   /** True when a message with this id came before; else notes it. Throws BrokerError for an id that cannot be kept. */
   seen(id: string, durable: boolean): boolean {
+    checkDuplicateId(id);
     const bytes = Buffer.from(id);
-    if (bytes.length === 0 || bytes.length > MAX_ID_BYTES) throw unfit(bytes.length);
     if (this.size === 0) return false;
     if (!this.loaded) this.load();
     // A copy of its own, a byte for each of its bytes: the text may be a part of a long header that it would keep alive.
@@ -138,6 +138,9 @@ export class DuplicateWindow {
   }
 }
 
-function unfit(length: number): BrokerError {
-  return new BrokerError("bad-request", `The duplicate id has ${length} bytes, expected 1 to ${MAX_ID_BYTES}`);
+/** Refuses an id that cannot be kept: throws BrokerError. */
+export function checkDuplicateId(id: string): void {
+  const length = Buffer.byteLength(id);
+  if (length > 0 && length <= MAX_ID_BYTES) return;
+  throw new BrokerError("bad-request", `The duplicate id has ${length} bytes, expected 1 to ${MAX_ID_BYTES}`);
 }

@@ -2,7 +2,7 @@ import { cancelConsumers, type Destinations } from "./destinations.ts";
 import { DurableSubscription } from "./durable-subscription.ts";
 import type { Engine } from "./engine.ts";
 import type { Pattern } from "./pattern.ts";
-import { DEFAULT_POLICY } from "./policy.ts";
+import { DEFAULT_POLICY, type Policies } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { RetainedMessages } from "./retained.ts";
@@ -14,6 +14,7 @@ export interface DurableSubscriptionsOptions {
   readonly engine: Engine;
   readonly hostName: string;
   readonly destinations: Destinations;
+  readonly policies: Policies;
   readonly retained: RetainedMessages;
 }
 
@@ -86,8 +87,8 @@ export class DurableSubscriptions {
   }
 
   private queue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
-    const { engine, hostName: host } = this.options;
+    const { engine, hostName: host, policies } = this.options;
     const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
-    return new Queue({ engine, subject: `durable subscription ${id}`, description, policy: DEFAULT_POLICY });
+    return new Queue({ engine, subject: `durable subscription ${id}`, description, policy: policies.ofDurable(id) });
   }
 }

@@ -14,7 +14,7 @@ export interface TopicTarget {
 export class Topic {
   readonly address: Address;
   readonly policy: Policy;
-  readonly ledger = new Ledger();
+  readonly ledger: Ledger;
   /** True once it is gone: whoever kept a reference looks it up again. */
   deleted = false;
   lastUsed: number;
@@ -23,10 +23,16 @@ export class Topic {
   readonly targets: TopicTarget[] = [];
   private readonly places = new Map<TopicTarget, number>();
 
-  constructor(address: Address, policy: Policy, now: number) {
+  constructor(address: Address, policy: Policy, now: number, ledger: Ledger = new Ledger()) {
     this.address = address;
     this.policy = policy;
     this.lastUsed = now;
+    this.ledger = ledger;
+  }
+
+  /** For people: `topic orders`. */
+  get subject(): string {
+    return `topic ${this.address.name}`;
   }
 
   /** Each target is here once, however many of its patterns match. */

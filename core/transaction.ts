@@ -71,7 +71,7 @@ export class Transaction {
     if (this.ended) return;
     try {
       for (const item of this.work) {
-        if (item.do === "publish") item.route.renewAll();
+        if (item.do === "publish") item.route.check(item.message);
       }
     } catch (refusal) {
       this.abort();

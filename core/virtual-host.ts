@@ -8,15 +8,19 @@
  * Who may do what is decided here; what there is, in destinations.ts and durable-subscriptions.ts.
  */
 import type { Access, Action } from "./access.ts";
+import { type Admission, isTemporary } from "./admission.ts";
 import type { Address } from "./address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
 import { Destinations } from "./destinations.ts";
+import type { DivertRule } from "./divert.ts";
 import type { DurableSubscription } from "./durable-subscription.ts";
 import { DurableSubscriptions } from "./durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
+import type { Message } from "./message.ts";
+import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
 import type { Pattern } from "./pattern.ts";
-import { DEFAULT_POLICY, Policies, type PolicyRule } from "./policy.ts";
+import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import type { QueueDescription } from "./queue-description.ts";
 import { RetainedMessages } from "./retained.ts";
@@ -25,6 +29,7 @@ import type { Selector } from "./selector/selector.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Topic } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
+import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./virtual-topic.ts";
 
 /** What an operator sets of a virtual host. */
 export interface HostSettings {
@@ -32,6 +37,10 @@ export interface HostSettings {
   /** Other names it answers to. */
   readonly aliases: readonly string[];
   readonly policies: readonly PolicyRule[];
+  readonly durablePolicies?: readonly DurablePolicyRule[];
+  readonly diverts?: readonly DivertRule[];
+  /** If absent, as in ActiveMQ: `DEFAULT_VIRTUAL_TOPICS`. */
+  readonly virtualTopics?: readonly VirtualTopicRule[];
   /** Whether sending or subscribing makes what is not there. */
   readonly autoCreate: boolean;
   /** Queues, topics and durable subscriptions it may have in all. */
@@ -58,6 +67,7 @@ export class VirtualHost {
   readonly retained: RetainedMessages;
   private readonly context: HostContext;
   private readonly engine: Engine;
+  private readonly policies: Policies;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
   private clientCounter = 0;
@@ -70,15 +80,18 @@ export class VirtualHost {
     this.settings = settings;
     this.name = name;
     this.retained = new RetainedMessages(engine, name);
+    this.policies = new Policies(settings.policies, settings.durablePolicies);
     this.destinations = new Destinations({
       engine,
       hostName: name,
-      policies: new Policies(settings.policies),
+      policies: this.policies,
+      diverts: settings.diverts ?? [],
+      virtualTopics: settings.virtualTopics ?? DEFAULT_VIRTUAL_TOPICS,
       checkRoom: () => this.checkRoom(),
       appeared: (queue, watcher) => this.linkWatched(watcher, queue),
     });
-    const { destinations, retained } = this;
-    this.durableSubscriptions = new DurableSubscriptions({ engine, hostName: name, destinations, retained });
+    const { destinations, policies, retained } = this;
+    this.durableSubscriptions = new DurableSubscriptions({ engine, hostName: name, destinations, policies, retained });
   }
 
   /** The queues there are, by name; temporary ones included. */
@@ -94,6 +107,11 @@ export class VirtualHost {
   /** The durable subscriptions there are, by id. */
   get durables(): ReadonlyMap<string, DurableSubscription> {
     return this.durableSubscriptions.byId;
+  }
+
+  /** The account of what was sent to temporary destinations whose owner is gone. */
+  get unroutable(): Ledger {
+    return this.destinations.unroutable;
   }
 
   /** Makes the destinations that the configuration names. After recovery. */
@@ -115,27 +133,12 @@ export class VirtualHost {
     return client;
   }
 
-  /** The destination of an address, made if it may be. Throws BrokerError. */
-  destination(address: Address, client: Client, action: Action): Destination {
-    this.check(client, action, address.kind, address.name);
-    const found = this.destinations.find(address);
-    if (found !== undefined) return found;
-    if (this.destinations.ownerOf(address) === undefined) {
-      if (!this.settings.autoCreate) {
-        throw new BrokerError(
-          "not-found",
-          `The ${address.kind} ${address.name} does not exist (auto_create_destinations is off)`,
-        );
-      }
-      this.check(client, "create", address.kind, address.name);
-      if (address.levels[0] === "temp" && address.levels.length > 1) {
-        throw new BrokerError(
-          "not-found",
-          `The temporary ${address.kind} ${address.name} does not exist: its owner is gone`,
-        );
-      }
-    }
-    return this.destinations.create(address);
+  /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
+  admission(address: Address, client: Client): Admission {
+    this.check(client, "send", address.kind, address.name);
+    // A server that answers a client that has left must not be punished for it.
+    if (this.destinations.isAbandoned(address)) return this.destinations.wayNowhere(address);
+    return this.destinations.admissionOf(this.destination(address, client));
   }
 
   /** Attaches a consumer; see `Client.subscribe`. Throws BrokerError. */
@@ -200,6 +203,12 @@ export class VirtualHost {
 
   removeTemporary(address: Address): void {
     this.destinations.removeTemporary(address);
+    if (address.kind === "topic") this.retained.set(address, undefined);
+  }
+
+  /** Sets the retained message of a topic, or with undefined removes it; a temporary topic that is gone has none. */
+  retain(address: Address, message: Message | undefined): void {
+    if (!this.destinations.isAbandoned(address)) this.retained.set(address, message);
   }
 
   disconnected(client: Client): void {
@@ -251,12 +260,39 @@ export class VirtualHost {
     );
   }
 
+  /** What is there or may be made by this client. Throws BrokerError. */
+  private destination(address: Address, client: Client): Destination {
+    const found = this.destinations.find(address);
+    if (found !== undefined) return found;
+    if (this.destinations.ownerOf(address) === undefined) this.checkCreation(address, client);
+    return this.destinations.create(address);
+  }
+
+  private checkCreation(address: Address, client: Client): void {
+    if (isTemporary(address)) {
+      throw new BrokerError(
+        "not-found",
+        `The temporary ${address.kind} ${address.name} does not exist: its owner is gone`,
+      );
+    }
+    if (!this.settings.autoCreate) {
+      throw new BrokerError(
+        "not-found",
+        `The ${address.kind} ${address.name} does not exist (auto_create_destinations is off)`,
+      );
+    }
+    this.check(client, "create", address.kind, address.name);
+    if (address.kind !== "queue") return;
+    const topic = this.destinations.virtualTopicOf(address);
+    if (topic !== undefined) this.check(client, "receive", "topic", topic.name);
+  }
+
   private subscribeQueue(subscription: Subscription, pattern: Pattern): void {
     if (pattern.address === undefined) {
       this.destinations.watch(pattern, subscription);
       return;
     }
-    const queue = this.destination(pattern.address, subscription.client, "consume");
+    const queue = this.destination(pattern.address, subscription.client);
     if (queue instanceof Queue) this.link(subscription, queue, subscription.selector);
   }
 

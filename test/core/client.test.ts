@@ -128,6 +128,8 @@ describe("a temporary queue", () => {
     expect(() => other.subscribe(`queue:${address.name}`)).toThrow("belongs to another session");
     owner.core.close();
     core.settle();
-    expect(() => other.send(`queue:${address.name}`, "too late")).toThrow("its owner is gone");
+    other.send(`queue:${address.name}`, "too late");
+    expect(core.broker.host(undefined)?.unroutable.lost.get("no-subscriber")).toBe(1);
+    expect(() => other.subscribe(`queue:${address.name}`)).toThrow("its owner is gone");
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Access } from "../../core/access.ts";
 import { coreBroker, parse, parsePattern, plainMessage, testStore } from "../support/core-broker.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
@@ -89,12 +90,15 @@ describe("a topic's delivery that a transaction settles after its subscriber is 
 
 describe("a send to several destinations", () => {
   it("reaches none when one of them is gone and may not be made again", async () => {
-    const core = await coreBroker();
-    const [owner, client] = [core.client(), core.client()];
-    const temporary = owner.core.temporary("queue", "t");
-    const route = client.core.route([parse("queue:a"), temporary]);
-    owner.core.close();
-    expect(() => client.core.publish(route, plainMessage(parse("queue:a"), "1"))).toThrow("its owner is gone");
+    let frozen = false;
+    const access: Access = { allows: (_login, action) => action !== "create" || !frozen };
+    const core = await coreBroker({ broker: { access } });
+    const client = core.client();
+    const addresses = [parse("queue:a"), parse("queue:b")];
+    const route = client.core.route(addresses);
+    core.broker.host(undefined)?.deleteQueue(parse("queue:b"));
+    frozen = true;
+    expect(() => client.core.publish(route, plainMessage(parse("queue:a"), "1"))).toThrow("may not create the queue b");
     expect(core.broker.host(undefined)?.queues.get("a")?.count).toBe(0);
   });
 });

@@ -3,7 +3,7 @@ import type { Login } from "../../core/access.ts";
 import { Address } from "../../core/address.ts";
 import { Broker, type BrokerOptions } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
-import { type Content, Message, type PropertyValue, type WireFormat } from "../../core/message.ts";
+import { type Content, Message, type PropertyValue, type Timing, TRAIT, type WireFormat } from "../../core/message.ts";
 import { Output } from "../../core/output.ts";
 import type { Pattern } from "../../core/pattern.ts";
 import type { ClientListener, Consumer, Delivery, Peer } from "../../core/protocol.ts";
@@ -15,7 +15,7 @@ import { MemoryStore } from "../../store/memory/store.ts";
 import { expectEvenAccounts } from "./core-accounts.ts";
 import { CountingRandom, VirtualClock } from "./virtual-clock.ts";
 
-/** A format for tests: `name=value` lines, an empty line, the body. */
+/** A format for tests: `name=value` lines, an empty line, the body. Some names say what a message asks for. */
 export const plainFormat: WireFormat = {
   name: "plain",
   open(message: Message): Content {
@@ -33,13 +33,30 @@ export const plainFormat: WireFormat = {
       contentType: undefined,
       contentEncoding: undefined,
       userId: undefined,
-      groupId: undefined,
+      groupId: textOf(properties.get("group")),
       groupSequence: undefined,
+      duplicateId: textOf(properties.get("duplicate-id")),
+      timing: timingOf(textOf(properties.get("timing"))),
       bodyKind: "text",
       properties,
     };
   },
 };
+
+function textOf(value: PropertyValue | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function timingOf(value: string | undefined): Timing | undefined {
+  if (value === undefined) return undefined;
+  const [deliverAt, periodMs, repeats, cron] = value.split(" ");
+  return {
+    deliverAt: deliverAt === "" ? undefined : Number(deliverAt),
+    periodMs: periodMs === "" ? undefined : Number(periodMs),
+    repeats: Number(repeats),
+    cron: cron === "" ? undefined : cron?.replaceAll("_", " "),
+  };
+}
 
 /** The formats that stores in tests know. */
 export const testFormats: ReadonlyMap<string, WireFormat> = new Map([[plainFormat.name, plainFormat]]);
@@ -50,10 +67,21 @@ export interface MessageOptions {
   readonly priority?: number;
   readonly expiresAt?: number;
   readonly properties?: Readonly<Record<string, string>>;
+  readonly group?: string;
+  readonly duplicateId?: string;
+  readonly timing?: Partial<Timing>;
 }
 
 export function plainMessage(address: Address, body: string, options: MessageOptions = {}): Message {
-  const head = Object.entries(options.properties ?? {})
+  const { group, duplicateId, timing } = options;
+  const properties = { ...options.properties };
+  if (group !== undefined) properties.group = group;
+  if (duplicateId !== undefined) properties["duplicate-id"] = duplicateId;
+  if (timing !== undefined) {
+    const { deliverAt = "", periodMs = "", repeats = 0, cron = "" } = timing;
+    properties.timing = `${deliverAt} ${periodMs} ${repeats} ${cron.replaceAll(" ", "_")}`;
+  }
+  const head = Object.entries(properties)
     .map(([name, value]) => `${name}=${value}\n`)
     .join("");
   const data = Buffer.from(`${head}\n${body}`);
@@ -64,6 +92,10 @@ export function plainMessage(address: Address, body: string, options: MessageOpt
     priority: options.priority ?? 4,
     expiresAt: options.expiresAt ?? 0,
     receivedAt: 0,
+    traits:
+      (group === undefined ? 0 : TRAIT.grouped) |
+      (duplicateId === undefined ? 0 : TRAIT.identified) |
+      (timing === undefined ? 0 : TRAIT.timed),
   };
   return new Message(plainFormat, envelope, data, 0, data.length, bodyStart, data.length);
 }

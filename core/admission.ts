@@ -1,0 +1,205 @@
+/*
+ * What a message has to pass on its way into one destination. Ordinary messages for ordinary destinations never come here
+ * (see Route): the others are
+ *
+ *     check      before anybody has the message: too large, refused by a full queue, an id or a time that makes no sense
+ *     publish    what a client sends: repeated -> counted and gone; for later -> the schedule
+ *     enter      what the broker itself sends: diverted, mirrored, due by the schedule, a dead letter
+ *     take       both: bounds of its time to live -> diverts -> the queue or the topic
+ *
+ * One may lead to the next in a circle, by configuration: a chain ends after MAX_HOPS.
+ */
+import { Address } from "./address.ts";
+import type { Divert } from "./divert.ts";
+import { checkDuplicateId, DuplicateWindow } from "./duplicates.ts";
+import type { Engine } from "./engine.ts";
+import { BrokerError } from "./errors.ts";
+import type { Gate } from "./gate.ts";
+import type { LossReason } from "./ledger.ts";
+import { type Message, TRAIT } from "./message.ts";
+import type { Policy } from "./policy.ts";
+import { Queue } from "./queue.ts";
+import type { Destination } from "./route.ts";
+
+/** Destinations a message may be passed on through, one after the other. */
+const MAX_HOPS = 8;
+/** What makes a message one that has to be looked at wherever it goes. */
+export const SPECIAL_TRAITS: number = TRAIT.identified;
+
+/** What the admissions of one virtual host share. */
+export interface AdmissionContext {
+  readonly engine: Engine;
+  readonly hostName: string;
+  /** How many destinations the message that is just passed on has gone through. */
+  hops: number;
+  /** The admission of any address; makes the destination if it is not there and asks nobody. Throws BrokerError. */
+  find(address: Address): Admission;
+}
+
+/** What an admission is made of. */
+export interface AdmissionOptions {
+  readonly context: AdmissionContext;
+  readonly address: Address;
+  readonly destination: Destination;
+  readonly policy: Policy;
+  readonly diverts: readonly Divert[];
+}
+
+/** The way into one destination. */
+export class Admission {
+  readonly address: Address;
+  readonly destination: Destination;
+  /** Nothing to pass here, but for messages with `SPECIAL_TRAITS`. */
+  readonly ordinary: boolean;
+  private readonly context: AdmissionContext;
+  private readonly policy: Policy;
+  private readonly diverts: readonly Divert[];
+  /** The topic that is one with this queue. */
+  private readonly mirror: Address | undefined;
+  private readonly bounded: boolean;
+  private window: DuplicateWindow | undefined = undefined;
+
+  constructor({ context, address, destination, policy, diverts }: AdmissionOptions) {
+    this.context = context;
+    this.address = address;
+    this.destination = destination;
+    this.policy = policy;
+    this.diverts = diverts;
+    const mirrored = policy.mirrored && address.kind === "queue" && !isTemporary(address);
+    this.mirror = mirrored ? new Address("topic", address.levels) : undefined;
+    this.bounded = isBounded(policy);
+    this.ordinary = diverts.length === 0 && !mirrored && !this.bounded;
+  }
+
+  /** Refuses, before anybody has it, a message that may not be sent here: throws BrokerError. */
+  check(message: Message): void {
+    const refusal = tooLarge(this.policy, message, this.destination);
+    if (refusal !== undefined) throw new BrokerError("too-large", refusal);
+    if ((message.traits & SPECIAL_TRAITS) === 0) return;
+    const { duplicateId } = message.content;
+    if (duplicateId !== undefined) checkDuplicateId(duplicateId);
+  }
+
+  /** Takes what a client sends; `alone` if it goes nowhere else. Returns a closed gate to wait at, if any. */
+  publish(message: Message, sender: unknown, alone: boolean): Gate | undefined {
+    if ((message.traits & SPECIAL_TRAITS) !== 0) {
+      const fate = this.special(message);
+      if (fate !== undefined) {
+        turnAway(this.destination, message, fate);
+        return undefined;
+      }
+    }
+    if (this.mirror !== undefined) return this.forward(this.mirror, message, sender);
+    return this.pass(this.fit(message, alone), sender);
+  }
+
+  /** Takes what the broker itself sends here; `anyway` even if there is no room. */
+  enter(message: Message, sender: unknown, anyway = false): Gate | undefined {
+    if (this.mirror !== undefined) return this.forward(this.mirror, message, sender);
+    return this.take(message, sender, anyway);
+  }
+
+  /** Takes what comes from elsewhere, a topic or the broker itself: what does not fit is dropped and counted. */
+  take(message: Message, sender: unknown, anyway = false): Gate | undefined {
+    if (!anyway && this.bounded && tooLarge(this.policy, message, this.destination) !== undefined) {
+      turnAway(this.destination, message, "refused");
+      return undefined;
+    }
+    return this.pass(this.fit(message, false), sender);
+  }
+
+  /** The destination is gone for good: forgets what was remembered for it. */
+  forget(): void {
+    if (this.policy.duplicateWindow === 0) return;
+    // Also what an earlier run noted; of a temporary destination nothing ever was.
+    if (this.window !== undefined || !isTemporary(this.address)) this.duplicates.forget();
+  }
+
+  private get duplicates(): DuplicateWindow {
+    const { engine, hostName } = this.context;
+    const { kind, name } = this.address;
+    this.window ??= new DuplicateWindow(engine, `${hostName}\0${kind} ${name}`, this.policy.duplicateWindow);
+    return this.window;
+  }
+
+  /** What becomes of a message with special traits, unless it goes on like any other. */
+  private special(message: Message): LossReason | undefined {
+    const { duplicateId } = message.content;
+    if (duplicateId === undefined || this.policy.duplicateWindow === 0) return undefined;
+    const durable = message.durable && !isTemporary(this.address);
+    return this.duplicates.seen(duplicateId, durable) ? "duplicate" : undefined;
+  }
+
+  /** The message with the expiry that the policy gives it: itself, if nobody else has it. */
+  private fit(message: Message, alone: boolean): Message {
+    if (!this.bounded) return message;
+    const expiresAt = expiry(this.policy, message.expiresAt, this.context.engine.clock.now());
+    if (expiresAt === message.expiresAt) return message;
+    if (!alone) return message.with({ expiresAt });
+    message.expiresAt = expiresAt;
+    return message;
+  }
+
+  private pass(message: Message, sender: unknown): Gate | undefined {
+    let closed: Gate | undefined;
+    let leaves = false;
+    for (const { targets, selector, exclusive } of this.diverts) {
+      if (selector?.matches(message) === false) continue;
+      if (exclusive) leaves = true;
+      for (const target of targets) closed = this.forward(target, message, sender) ?? closed;
+    }
+    const { destination } = this;
+    if (leaves) {
+      turnAway(destination, message, "diverted");
+      return closed;
+    }
+    const gate = destination instanceof Queue ? destination.publish(message) : destination.publish(message, sender);
+    return gate ?? closed;
+  }
+
+  private forward(target: Address, message: Message, sender: unknown): Gate | undefined {
+    const { context } = this;
+    const admission = context.find(target);
+    if (context.hops >= MAX_HOPS) {
+      turnAway(admission.destination, message, "loop");
+      return undefined;
+    }
+    context.hops++;
+    try {
+      return admission.enter(message, sender);
+    } finally {
+      context.hops--;
+    }
+  }
+}
+
+/** Whether an address is of a kind that lives with a session. */
+export function isTemporary(address: Address): boolean {
+  return address.levels[0] === "temp" && address.levels.length > 1;
+}
+
+/** When a message expires, given what its sender said (0: never) and what the policy of its destination wants. */
+export function expiry({ defaultTtlMs, minTtlMs, maxTtlMs }: Policy, said: number, now: number): number {
+  let expiresAt = said;
+  if (expiresAt === 0 && defaultTtlMs > 0) expiresAt = now + defaultTtlMs;
+  // What has expired stays expired.
+  if (minTtlMs > 0 && expiresAt > now && expiresAt < now + minTtlMs) expiresAt = now + minTtlMs;
+  if (maxTtlMs > 0 && (expiresAt === 0 || expiresAt > now + maxTtlMs)) expiresAt = now + maxTtlMs;
+  return expiresAt;
+}
+
+function isBounded({ maxMessageBytes, full, defaultTtlMs, minTtlMs, maxTtlMs }: Policy): boolean {
+  return maxMessageBytes > 0 || full === "reject" || defaultTtlMs > 0 || minTtlMs > 0 || maxTtlMs > 0;
+}
+
+function tooLarge({ maxMessageBytes }: Policy, message: Message, destination: Destination): string | undefined {
+  if (maxMessageBytes === 0 || message.size <= maxMessageBytes) return undefined;
+  return `The message has ${message.size} bytes; ${destination.subject} takes at most ${maxMessageBytes} (max_message_size)`;
+}
+
+/** Counts a message that came to a destination and does not go in. */
+function turnAway({ ledger }: Destination, message: Message, reason: LossReason): void {
+  ledger.received++;
+  ledger.receivedBytes += message.size;
+  ledger.lose(reason);
+}

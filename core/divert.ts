@@ -1,0 +1,57 @@
+import { Address, type AddressKind } from "./address.ts";
+import type { Pattern } from "./pattern.ts";
+import { PatternTree } from "./routing-tree.ts";
+import type { Selector } from "./selector/selector.ts";
+import { canonical } from "./spelling.ts";
+
+/** Where a divert leads; `*` in the name, which is canonical, stands for the name of the destination it comes from. */
+export interface DivertTarget {
+  readonly kind: AddressKind;
+  readonly name: string;
+}
+
+/** What is sent to the destinations that match goes to the targets too or, if exclusive, only there. */
+export interface DivertRule {
+  readonly from: Pattern;
+  readonly to: readonly DivertTarget[];
+  /** Which messages it takes; all without. */
+  readonly selector: Selector | undefined;
+  readonly exclusive: boolean;
+}
+
+/** A rule as it applies to one destination. */
+export interface Divert {
+  readonly targets: readonly Address[];
+  readonly selector: Selector | undefined;
+  readonly exclusive: boolean;
+}
+
+/** The configured diverts of a virtual host. */
+export class Diverts {
+  private readonly tree = new PatternTree<DivertRule>();
+
+  constructor(rules: readonly DivertRule[]) {
+    for (const rule of rules) this.tree.add(rule.from, rule);
+  }
+
+  /** The diverts of a destination. Throws BrokerError("bad-address") when a target's name would be too long. */
+  of(source: Address): readonly Divert[] {
+    const diverts: Divert[] = [];
+    this.tree.match(source, ({ to, selector, exclusive }) => {
+      const all = to.map(({ kind, name }) => named(kind, name, source.name));
+      const targets = all.filter(({ kind, name }) => kind !== source.kind || name !== source.name);
+      // Who diverts to where it comes from wants it there as well.
+      const leaves = exclusive && targets.length === all.length;
+      if (targets.length > 0) diverts.push({ targets, selector, exclusive: leaves });
+    });
+    return diverts;
+  }
+}
+
+/** The address of a canonical name in which each `*` stands for another canonical name. Throws BrokerError. */
+export function named(kind: AddressKind, name: string, source: string): Address {
+  return canonical.parse(
+    kind,
+    name.replaceAll("*", () => source),
+  );
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { coreBroker, parse, parsePattern, plainMessage } from "../support/core-broker.ts";
+
+describe("an answer to a temporary destination", () => {
+  it.each(["queue", "topic"] as const)("whose owner is gone is dropped and counted (%s)", async (kind) => {
+    const core = await coreBroker();
+    const host = core.broker.host(undefined);
+    const [owner, server] = [core.client(), core.client()];
+    const address = owner.core.temporary(kind, "reply");
+    const route = server.core.route([address]);
+    const answer = (body: string): void => server.core.publish(route, plainMessage(address, body));
+    const { got } = owner.subscribe(`${kind}:${address.name}`, { settling: false });
+    core.settle();
+    answer("1");
+    owner.core.close();
+    answer("2");
+    expect(got.bodies).toEqual(["1"]);
+    expect(host?.unroutable.lost).toEqual(new Map([["no-subscriber", 1]]));
+    expect([host?.queues.size, host?.topics.size]).toEqual([0, 0]);
+  });
+
+  it("in one transaction with others does not keep them from being sent", async () => {
+    const core = await coreBroker();
+    const [owner, server] = [core.client(), core.client()];
+    const address = owner.core.temporary("queue", "reply");
+    const transaction = server.core.begin();
+    for (const to of [address, parse("queue:done")]) {
+      server.core.publish(server.core.route([to]), plainMessage(to, "1"), transaction);
+    }
+    owner.core.close();
+    transaction.commit();
+    expect(core.broker.host(undefined)?.queues.get("done")?.count).toBe(1);
+    expect(core.broker.host(undefined)?.unroutable.received).toBe(1);
+  });
+
+  it("reaches it as soon as its owner made it, although it was sent to before", async () => {
+    const core = await coreBroker();
+    const [owner, server] = [core.client(), core.client()];
+    const address = parse(`queue:temp.${owner.core.id}.reply`);
+    const route = server.core.route([address]);
+    const answer = (body: string): void => server.core.publish(route, plainMessage(address, body));
+    answer("early");
+    owner.core.temporary("queue", "reply");
+    answer("in time");
+    expect(core.broker.host(undefined)?.queues.get(address.name)?.count).toBe(1);
+  });
+});
+
+describe("a temporary destination", () => {
+  it("goes with what it holds when its owner goes", async () => {
+    const core = await coreBroker();
+    const host = core.broker.host(undefined);
+    const [owner, server] = [core.client(), core.client()];
+    const address = owner.core.temporary("queue", "reply");
+    for (const body of ["1", "2"]) server.send(`queue:${address.name}`, body, { durable: true });
+    const queue = host?.queues.get(address.name);
+    owner.core.close();
+    expect(queue?.ledger.lost).toEqual(new Map([["deleted", 2]]));
+    expect(host?.queues.size).toBe(0);
+    expect(core.broker.engine.memoryBytes).toBe(0);
+  });
+
+  it("takes the retained message of a topic along, and gets none afterwards", async () => {
+    const core = await coreBroker();
+    const [owner, server] = [core.client(), core.client()];
+    const address = owner.core.temporary("topic", "state");
+    const retained = core.broker.host(undefined)?.retained;
+    const route = server.core.route([address]);
+    server.core.retain(route, plainMessage(address, "1"));
+    expect(retained?.count).toBe(1);
+    owner.core.close();
+    expect(retained?.count).toBe(0);
+    server.core.retain(route, plainMessage(address, "2"));
+    expect(retained?.count).toBe(0);
+  });
+
+  it("is subject to the policies of its name", async () => {
+    const policies = [{ pattern: parsePattern("queue:temp.**"), maxMessageBytes: 5 }];
+    const core = await coreBroker({ host: { policies } });
+    const { name } = core.client().core.temporary("queue", "reply");
+    expect(() => core.client().send(`queue:${name}`, "too much")).toThrow("max_message_size");
+  });
+
+  it("is made by a session only, whatever somebody else calls a destination", async () => {
+    const core = await coreBroker();
+    expect(() => core.client().send("queue:temp.mine", "1")).toThrow("does not exist: its owner is gone");
+  });
+});
