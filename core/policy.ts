@@ -10,7 +10,7 @@ type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
  * What happens when a queue holds as much as it may: publishers wait, the oldest message that nobody holds makes room, the
  * new message is dropped, or its sender is refused.
  */
-export type FullPolicy = "block" | "drop-head" | "drop-tail" | "reject";
+type FullPolicy = "block" | "drop-head" | "drop-tail" | "reject";
 
 /** How a destination behaves. Limits of 0 are none. */
 export interface Policy {

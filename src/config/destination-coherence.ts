@@ -4,7 +4,6 @@ import { type ExplainedValue, Policies, type Policy, type PolicyRule } from "../
 import { canonical } from "../../core/spelling.ts";
 import type { Tell } from "./coherence.ts";
 import {
-  consumersPrefix,
   durableRules,
   kindAndName,
   nameWithStar,
@@ -37,7 +36,7 @@ export function checkDestinations(config: Config, refuse: Tell, warn: Tell): voi
   checkDiverts(config, attempt, refuse);
   for (const [index, { topics, consumers }] of config.virtual_topics.entries()) {
     attempt(["virtual_topics", index, "topics"], () => canonical.parsePattern("topic", topics));
-    attempt(["virtual_topics", index, "consumers"], () => consumersPrefix(consumers));
+    attempt(["virtual_topics", index, "consumers"], () => nameWithStar("queue", consumers));
   }
 }
 
@@ -68,16 +67,14 @@ function checkDiverts({ diverts }: Config, attempt: Attempt, refuse: Tell): void
     const source =
       given === undefined ? undefined : attempt([...path, "from", given[0]], () => canonical.parsePattern(...given));
     attempt([...path, "selector"], () => selectorOf(selector));
-    if (to.length === 0) refuse([...path, "to"], `diverts[${index}].to: must name at least one queue or topic`);
-    for (const [place, target] of to.entries()) {
+    const back = to.map((target, place) => {
       const named = attempt([...path, "to", place], () => kindAndName(target));
-      if (named === undefined) continue;
-      const [kind] = named;
-      const name = attempt([...path, "to", place, kind], () => nameWithStar(...named));
-      const same = name !== undefined && kind === source?.kind && (name === "*" || name === source.address?.name);
-      if (same)
-        refuse([...path, "to", place], `diverts[${index}].to[${place}]: leads back to where messages come from`);
-    }
+      const name = named && attempt([...path, "to", place, named[0]], () => nameWithStar(...named));
+      return name !== undefined && named?.[0] === source?.kind && (name === "*" || name === source?.address?.name);
+    });
+    if (to.length === 0) refuse([...path, "to"], `diverts[${index}].to: must name at least one queue or topic`);
+    else if (source !== undefined && back.every(Boolean))
+      refuse([...path, "to"], `diverts[${index}].to: leads nowhere but back to where messages come from`);
   }
 }
 

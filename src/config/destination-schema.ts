@@ -206,7 +206,7 @@ export const diverts = Type.Array(
       from: source,
       to: Type.Array(target, { description: "Where the messages go; each of these gets every one of them." }),
       selector: Type.String({ default: "", description: 'Which messages, as a selector. "" is all of them.' }),
-      exclusive: flag(false, "Whether what is diverted no longer goes to where it was sent."),
+      exclusive: flag(false, "Whether what is diverted no longer goes to where it was sent, unless to names that too."),
     },
     { ...CLOSED, description: "Messages that go elsewhere too, or instead." },
   ),

@@ -3,11 +3,13 @@
  * throws BrokerError for text that `checkDestinations` refuses.
  */
 import type { AddressKind } from "../../core/address.ts";
+import type { DivertRule } from "../../core/divert.ts";
 import { BrokerError } from "../../core/errors.ts";
-import type { Pattern, PatternLevel } from "../../core/pattern.ts";
+import type { PatternLevel } from "../../core/pattern.ts";
 import type { DurablePolicyRule, Policy, PolicyRule } from "../../core/policy.ts";
 import { compileSelector, type Selector } from "../../core/selector/selector.ts";
 import { canonical } from "../../core/spelling.ts";
+import type { VirtualTopicRule } from "../../core/virtual-topic.ts";
 import type { Config } from "./schema.ts";
 
 /** A list of the configuration whose entries are policies. */
@@ -43,7 +45,7 @@ export function durableRules(config: Config): DurablePolicyRule[] {
 }
 
 /** What a policy's fields have as their origin: `queues[2] (orders.**)`. */
-export function ruleOrigin(section: PolicySection, index: number, match: string): string {
+function ruleOrigin(section: PolicySection, index: number, match: string): string {
   return `${section}[${index}] (${match})`;
 }
 
@@ -100,22 +102,10 @@ function isSet<V>(value: V): value is Exclude<V, undefined> {
   return value !== undefined;
 }
 
-/** A canonical name in which `*` stands for another name. */
+/** A canonical name in which `*` stands for others. Throws BrokerError("bad-address") for any other wildcard. */
 export function nameWithStar(kind: AddressKind, text: string): string {
-  return onlyStars(canonical.parsePattern(kind, text), text).text;
-}
-
-/** What the names of the queues of a virtual topic begin with: levels, of which `*` is any. */
-export function consumersPrefix(text: string): string {
-  return onlyStars(canonical.parsePattern("queue", text), text, (level) => "any" in level).text;
-}
-
-function onlyStars(
-  pattern: Pattern,
-  text: string,
-  allowed: (level: Exclude<PatternLevel, string>) => boolean = isStarred,
-): Pattern {
-  if (pattern.levels.every((level) => typeof level === "string" || allowed(level))) return pattern;
+  const pattern = canonical.parsePattern(kind, text);
+  if (pattern.levels.every((level) => typeof level === "string" || isStarred(level))) return pattern.text;
   throw new BrokerError(
     "bad-address",
     `expected a name in which only "*" has a meaning, found ${JSON.stringify(text)}`,
@@ -128,7 +118,7 @@ function isStarred(level: Exclude<PatternLevel, string>): boolean {
 }
 
 /** The diverts. */
-export function divertRules({ diverts }: Config) {
+export function divertRules({ diverts }: Config): DivertRule[] {
   return diverts.map(({ from, to, selector, exclusive }) => ({
     from: canonical.parsePattern(...kindAndName(from)),
     to: to.map((target) => {
@@ -154,9 +144,9 @@ export function selectorOf(text: string): Selector | undefined {
 }
 
 /** The virtual topics. */
-export function virtualTopicRules({ virtual_topics: rules }: Config) {
+export function virtualTopicRules({ virtual_topics: rules }: Config): VirtualTopicRule[] {
   return rules.map(({ topics, consumers }) => ({
     topics: canonical.parsePattern("topic", topics),
-    consumers: consumersPrefix(consumers),
+    consumers: nameWithStar("queue", consumers),
   }));
 }

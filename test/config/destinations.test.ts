@@ -156,6 +156,10 @@ describe("settings that make no sense together", () => {
       "queues[1].min_ttl: 2m is more than max_ttl, which is 1m (queues[0] (**))",
     ],
     [
+      "queues=[{max_ttl: 1m}, {match: 'a.**', min_ttl: 2m}, {match: a.b, memory: 1m}]",
+      "queues[1].min_ttl: 2m is more than max_ttl, which is 1m (queues[0] (**))",
+    ],
+    [
       "queues=[{redelivery: {delay: 2h}}]",
       "queues[0].redelivery.delay: 2h is more than redelivery.max_delay, which is 1h (default)",
     ],
@@ -176,19 +180,22 @@ describe("settings that make no sense together", () => {
       "diverts[0].to[1]: expected either queue or topic, found both",
     ],
     ["diverts=[{from: {queue: 'a{'}, to: [{queue: b}]}]", /^diverts\[0\]\.from\.queue: /],
-    ["diverts=[{from: {queue: a}, to: [{topic: '**'}]}]", /^diverts\[0\]\.to\[0\]\.topic: expected a name in which/],
+    [
+      "diverts=[{from: {topic: 'a.*'}, to: [{topic: '**'}]}]",
+      /^diverts\[0\]\.to\[0\]\.topic: expected a name in which/,
+    ],
     ["diverts=[{from: {queue: a}, to: [{topic: b}], selector: 'a >'}]", /^diverts\[0\]\.selector: /],
     [
-      "diverts=[{from: {queue: a}, to: [{topic: a}, {queue: a}]}]",
-      "diverts[0].to[1]: leads back to where messages come from",
+      "diverts=[{from: {queue: a}, to: [{queue: '*'}, {queue: a}]}]",
+      "diverts[0].to: leads nowhere but back to where messages come from",
     ],
     [
       "diverts=[{from: {topic: 'a.*'}, to: [{topic: '*'}]}]",
-      "diverts[0].to[0]: leads back to where messages come from",
+      "diverts[0].to: leads nowhere but back to where messages come from",
     ],
     ["virtual_topics[0].topics=a{", /^virtual_topics\[0\]\.topics: /],
     ["virtual_topics[0].consumers=Consumer.**", /^virtual_topics\[0\]\.consumers: expected a name in which/],
-    ["virtual_topics[0].consumers=Consumer*", /^virtual_topics\[0\]\.consumers: expected a name in which/],
+    ["virtual_topics[0].consumers=Consumer.{a}", /^virtual_topics\[0\]\.consumers: expected a name in which/],
     ["queues[0].redelivery.jitter=1.5", "queues[0].redelivery.jitter: expected a number from 0 to 1, found 1.5"],
     ["queues[0].full=drop", 'queues[0].full: expected one of block, drop-head, drop-tail, reject, found "drop"'],
     ["queues[0].max_groups=0", "queues[0].max_groups: expected a whole number of at least 1, found 0"],
@@ -206,6 +213,7 @@ describe("settings that make no sense together", () => {
     "queues=[{match: '{a}', redelivery: {delay: 2h}}, {redelivery: {max_delay: 1d}}]",
     "queues[0].dead_letter_queue=dlq",
     "diverts=[{from: {queue: a}, to: [{topic: '*'}]}]",
+    "diverts=[{from: {queue: a}, to: [{queue: a}, {queue: b}], exclusive: true}]",
   ])("are told from those that do: %s", (set) => {
     expect(load(set)).toMatchObject({ ok: true, warnings: [] });
   });
