@@ -92,7 +92,7 @@ const bury = fc
       for (let i = 0; i < count; i++) {
         const message = plainMessage(parse("queue:x"), String(run.sent++), { durable, properties: { parity: "odd" } });
         const annotations = new Map([["dead_letter_origin", origin]]);
-        queueOf(run.core, "dead").publish(message.with({ annotations }));
+        queueOf(run.core.broker, "dead").publish(message.with({ annotations }));
       }
     }),
   );
@@ -113,19 +113,20 @@ function describeChoice({ selector, max, perSecond, sequences }: Choice): string
 
 const move = fc.record({ from: queueName, to: queueName, choice }).map(({ from, to, choice: chosen }) =>
   step(`move ${from} to ${to} ${describeChoice(chosen)}`, (run) => {
-    if (from !== to) run.running.push(run.operations.move(queueOf(run.core, from), parse(`queue:${to}`), chosen));
+    if (from !== to)
+      run.running.push(run.operations.move(queueOf(run.core.broker, from), parse(`queue:${to}`), chosen));
   }),
 );
 
 const redrive = choice.map((chosen) =>
   step(`redrive ${describeChoice(chosen)}`, (run) => {
-    run.running.push(run.operations.redrive(queueOf(run.core, "dead"), chosen));
+    run.running.push(run.operations.redrive(queueOf(run.core.broker, "dead"), chosen));
   }),
 );
 
 const purge = fc.record({ from: queueName, choice }).map(({ from, choice: chosen }) =>
   step(`purge ${from} ${describeChoice(chosen)}`, (run) => {
-    run.running.push(run.operations.purge(queueOf(run.core, from), { ...chosen, max: 3 }));
+    run.running.push(run.operations.purge(queueOf(run.core.broker, from), { ...chosen, max: 3 }));
   }),
 );
 
@@ -180,7 +181,7 @@ const steps = fc.array(
 function check(run: Run): void {
   run.core.settle();
   expectEvenAccounts(run.core.broker);
-  const host = hostOf(run.core);
+  const host = hostOf(run.core.broker);
   const all = [...host.queues.values(), ...[...host.durables.values()].map(({ queue }) => queue)];
   let here = 0;
   let gone = 0;
@@ -191,7 +192,7 @@ function check(run: Run): void {
   }
   expect(here + gone, "messages that are somewhere, or consumed, or purged").toBe(run.sent);
   // A move may overfill by no message, what consumers give back by as many as they held.
-  expect(queueOf(run.core, "few").count).toBeLessThanOrEqual(5);
+  expect(queueOf(run.core.broker, "few").count).toBeLessThanOrEqual(5);
 }
 
 /** Ends everything and consumes what is left. */
@@ -205,7 +206,7 @@ async function finish(run: Run): Promise<void> {
   }
   check(run);
   const last = run.core.client();
-  const queues = [...hostOf(run.core).queues.keys()].map((name) =>
+  const queues = [...hostOf(run.core.broker).queues.keys()].map((name) =>
     last.subscribe(`queue:${name}`, { settling: false }),
   );
   const durable = last.subscribe("", { attachDurable: "billing", settling: false });
@@ -215,8 +216,8 @@ async function finish(run: Run): Promise<void> {
   let purged = 0;
   let moved = 0;
   for (const { ledger } of [
-    ...hostOf(run.core).queues.values(),
-    hostOf(run.core).durables.get("billing")?.queue ?? [],
+    ...hostOf(run.core.broker).queues.values(),
+    hostOf(run.core.broker).durables.get("billing")?.queue ?? [],
   ].flat()) {
     purged += ledger.lost.get("purged") ?? 0;
     moved += ledger.lost.get("moved") ?? 0;
@@ -242,7 +243,7 @@ describe("operations on queues that are in use", () => {
         const producer = core.client();
         producer.subscribe("topic:t", { durable: "billing" }).subscription.close();
         core.settle();
-        const operations = operationsOf(core);
+        const operations = operationsOf(core.broker);
         const run: Run = { core, operations, producer, running: [], workers: [], accepted: [], sent: 0 };
         for (const item of script) {
           await item.run(run);

@@ -46,7 +46,7 @@ function sendNumbers(core: CoreBroker, destination: string, count: number, optio
 function bury(core: CoreBroker, name: string, body: string, annotations: Readonly<Record<string, Annotation>>): void {
   const all = new Map(Object.entries({ dead_letter_reason: "rejected", dead_letter_count: 1, ...annotations }));
   const message = plainMessage(parse("queue:orders"), body, { durable: true });
-  queueOf(core, name).publish(message.with({ annotations: all }));
+  queueOf(core.broker, name).publish(message.with({ annotations: all }));
   core.settle();
 }
 
@@ -64,10 +64,10 @@ describe("moving messages", () => {
   it("takes what a selector chooses to the other queue, in order, and leaves the rest", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 6);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"), odd());
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"), odd());
     expect(await endOf(core, move)).toEqual({ ended: "finished", moved: 3, skipped: new Map() });
-    expect(queueOf(core, "a").ledger.lost).toEqual(new Map([["moved", 3]]));
-    expect(queueOf(core, "b").ledger.received).toBe(3);
+    expect(queueOf(core.broker, "a").ledger.lost).toEqual(new Map([["moved", 3]]));
+    expect(queueOf(core.broker, "b").ledger.received).toBe(3);
     expect(drain(core, "queue:a")).toEqual(["2", "4", "6"]);
     expect(drain(core, "queue:b")).toEqual(["1", "3", "5"]);
   });
@@ -75,7 +75,9 @@ describe("moving messages", () => {
   it("takes those at the given positions", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 5);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"), { sequences: new Set([2, 4]) });
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"), {
+      sequences: new Set([2, 4]),
+    });
     expect(await endOf(core, move)).toMatchObject({ ended: "finished", moved: 2 });
     expect(drain(core, "queue:b")).toEqual(["2", "4"]);
   });
@@ -83,21 +85,21 @@ describe("moving messages", () => {
   it("takes no more than it was told to", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 5);
-    const operations = operationsOf(core);
-    const move = operations.move(queueOf(core, "a"), parse("queue:b"), { max: 2 });
+    const operations = operationsOf(core.broker);
+    const move = operations.move(queueOf(core.broker, "a"), parse("queue:b"), { max: 2 });
     expect(await endOf(core, move)).toMatchObject({ ended: "finished", moved: 2 });
     expect(drain(core, "queue:b")).toEqual(["1", "2"]);
-    const none = operations.move(queueOf(core, "a"), parse("queue:b"), { max: 0 });
+    const none = operations.move(queueOf(core.broker, "a"), parse("queue:b"), { max: 0 });
     expect(await endOf(core, none)).toMatchObject({ ended: "finished", moved: 0 });
-    const nothing = operations.move(queueOf(core, "a"), parse("queue:b"), { sequences: new Set() });
+    const nothing = operations.move(queueOf(core.broker, "a"), parse("queue:b"), { sequences: new Set() });
     expect(await endOf(core, nothing)).toMatchObject({ ended: "finished", moved: 0 });
-    expect(queueOf(core, "a").count).toBe(3);
+    expect(queueOf(core.broker, "a").count).toBe(3);
   });
 
   it("keeps to the given rate", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 50);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"), { perSecond: 10 });
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"), { perSecond: 10 });
     await pass(core, 1000);
     expect(move.moved).toBeGreaterThan(8);
     expect(move.moved).toBeLessThan(13);
@@ -109,22 +111,22 @@ describe("moving messages", () => {
     sendNumbers(core, "queue:a", 3);
     const { got } = core.client().subscribe("queue:a", { credit: { messages: 1, bytes: 0 } });
     core.settle();
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"));
     core.client().send("queue:a", "later");
     expect(await endOf(core, move)).toMatchObject({ ended: "finished", moved: 2 });
     expect(got.bodies).toEqual(["1"]);
-    expect(queueOf(core, "a").count).toBe(2);
+    expect(queueOf(core.broker, "a").count).toBe(2);
     expect(drain(core, "queue:b")).toEqual(["2", "3"]);
   });
 
   it("waits for room while the target is full, and never overfills it", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 10);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:few"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:few"));
     const got: string[] = [];
     for (let rounds = 0; rounds < 4; rounds++) {
       await pass(core, 200);
-      expect(queueOf(core, "few").count).toBe(Math.min(3, 10 - got.length));
+      expect(queueOf(core.broker, "few").count).toBe(Math.min(3, 10 - got.length));
       expect(move.waitingOn).toBe(rounds < 3 ? "queue few" : undefined);
       got.push(...drain(core, "queue:few"));
     }
@@ -135,7 +137,7 @@ describe("moving messages", () => {
   it("leaves what a full target refuses, and says how many", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 5);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:strict"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:strict"));
     expect(await endOf(core, move)).toEqual({ ended: "finished", moved: 3, skipped: new Map([["refused", 2]]) });
     expect(move.skipped).toBe(2);
     expect(drain(core, "queue:a")).toEqual(["4", "5"]);
@@ -145,7 +147,7 @@ describe("moving messages", () => {
     const core = await broker();
     const { got } = core.client().subscribe("topic:t", { settling: false });
     sendNumbers(core, "queue:a", 3);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("topic:t"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("topic:t"));
     expect(await endOf(core, move)).toMatchObject({ moved: 3 });
     expect(got.bodies).toEqual(["1", "2", "3"]);
   });
@@ -155,7 +157,7 @@ describe("moving messages", () => {
     const core = await broker({ policies });
     const { subscription, got } = core.client().subscribe("topic:t", { credit: { messages: 1, bytes: 0 } });
     sendNumbers(core, "queue:a", 5);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("topic:t"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("topic:t"));
     await pass(core, 200);
     expect(move.moved).toBeLessThan(5);
     expect(move.waitingOn).toContain("subscriber");
@@ -166,9 +168,9 @@ describe("moving messages", () => {
 
   it("is refused to where it comes from, and to what may not be made", async () => {
     const core = await broker({ autoCreate: false, policies: [{ pattern: parsePattern("queue:a") }] });
-    const operations = operationsOf(core);
-    expect(() => operations.move(queueOf(core, "a"), parse("queue:a"))).toThrow(BrokerError);
-    expect(() => operations.copy(queueOf(core, "a"), parse("queue:b"))).toThrow(/queue b/);
+    const operations = operationsOf(core.broker);
+    expect(() => operations.move(queueOf(core.broker, "a"), parse("queue:a"))).toThrow(BrokerError);
+    expect(() => operations.copy(queueOf(core.broker, "a"), parse("queue:b"))).toThrow(/queue b/);
   });
 
   it("goes through what is only in the store", async () => {
@@ -177,10 +179,10 @@ describe("moving messages", () => {
     const core = await coreBroker({ clock, store: lateStore(testStore(clock), clock), host: { policies } });
     sendNumbers(core, "queue:a", 200);
     await pass(core, 2000);
-    expect(queueOf(core, "a").memoryBytes).toBeLessThan(queueOf(core, "a").bytes / 2);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"), odd());
+    expect(queueOf(core.broker, "a").memoryBytes).toBeLessThan(queueOf(core.broker, "a").bytes / 2);
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"), odd());
     expect(await endOf(core, move)).toMatchObject({ ended: "finished", moved: 100 });
-    expect([queueOf(core, "a").count, queueOf(core, "b").count]).toEqual([100, 100]);
+    expect([queueOf(core.broker, "a").count, queueOf(core.broker, "b").count]).toEqual([100, 100]);
   });
 });
 
@@ -188,7 +190,7 @@ describe("copying messages", () => {
   it("has them in both queues", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 5);
-    const copy = operationsOf(core).copy(queueOf(core, "a"), parse("queue:b"), { ...odd(), max: 2 });
+    const copy = operationsOf(core.broker).copy(queueOf(core.broker, "a"), parse("queue:b"), { ...odd(), max: 2 });
     expect(await endOf(core, copy)).toMatchObject({ ended: "finished", moved: 2 });
     expect(drain(core, "queue:a")).toEqual(["1", "2", "3", "4", "5"]);
     expect(drain(core, "queue:b")).toEqual(["1", "3"]);
@@ -197,7 +199,7 @@ describe("copying messages", () => {
   it("copies each once, however often it had to wait", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 7);
-    const copy = operationsOf(core).copy(queueOf(core, "a"), parse("queue:few"));
+    const copy = operationsOf(core.broker).copy(queueOf(core.broker, "a"), parse("queue:few"));
     const got: string[] = [];
     for (let rounds = 0; rounds < 3; rounds++) {
       await pass(core, 200);
@@ -212,8 +214,10 @@ describe("purging", () => {
   it("throws away what a selector chooses", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 5);
-    expect(await endOf(core, operationsOf(core).purge(queueOf(core, "a"), odd()))).toMatchObject({ moved: 3 });
-    expect(queueOf(core, "a").ledger.lost).toEqual(new Map([["purged", 3]]));
+    expect(await endOf(core, operationsOf(core.broker).purge(queueOf(core.broker, "a"), odd()))).toMatchObject({
+      moved: 3,
+    });
+    expect(queueOf(core.broker, "a").ledger.lost).toEqual(new Map([["purged", 3]]));
     expect(drain(core, "queue:a")).toEqual(["2", "4"]);
   });
 
@@ -222,10 +226,10 @@ describe("purging", () => {
     sendNumbers(core, "queue:a", 5);
     core.client().subscribe("queue:a", { credit: { messages: 2, bytes: 0 } });
     core.settle();
-    const purge = operationsOf(core).purge(queueOf(core, "a"));
+    const purge = operationsOf(core.broker).purge(queueOf(core.broker, "a"));
     expect(purge.moved).toBe(3);
     expect(await endOf(core, purge)).toMatchObject({ ended: "finished", moved: 3 });
-    expect(queueOf(core, "a").count).toBe(2);
+    expect(queueOf(core.broker, "a").count).toBe(2);
   });
 });
 
@@ -236,7 +240,7 @@ describe("redriving dead letters", () => {
     durable.subscribe("topic:t", { durable: "billing", patterns: [parsePattern("topic:t")] }).subscription.close();
     bury(core, "dead", "1", { dead_letter_origin: "queue:orders.eu" });
     bury(core, "dead", "2", { dead_letter_origin: "dsub:billing", redriven_count: 2 });
-    const redrive = operationsOf(core).redrive(queueOf(core, "dead"));
+    const redrive = operationsOf(core.broker).redrive(queueOf(core.broker, "dead"));
     expect(await endOf(core, redrive)).toEqual({ ended: "finished", moved: 2, skipped: new Map() });
     const { got } = core.client().subscribe("queue:orders.eu");
     const { got: billed } = core.client().subscribe("", { attachDurable: "billing" });
@@ -260,7 +264,7 @@ describe("redriving dead letters", () => {
     bury(core, "dead", "5", { dead_letter_origin: "nonsense" });
     bury(core, "dead", "6", { dead_letter_origin: "queue:" + "x".repeat(2000) });
     bury(core, "dead", "7", { dead_letter_origin: "queue:orders" });
-    expect(await endOf(core, operationsOf(core).redrive(queueOf(core, "dead")))).toEqual({
+    expect(await endOf(core, operationsOf(core.broker).redrive(queueOf(core.broker, "dead")))).toEqual({
       ended: "finished",
       moved: 1,
       skipped: new Map([
@@ -269,14 +273,14 @@ describe("redriving dead letters", () => {
         ["already-there", 1],
       ]),
     });
-    expect(queueOf(core, "dead").count).toBe(6);
-    expect(queueOf(core, "orders").count).toBe(1);
+    expect(queueOf(core.broker, "dead").count).toBe(6);
+    expect(queueOf(core.broker, "orders").count).toBe(1);
   });
 
   it("takes back a single one by its position", async () => {
     const core = await broker();
     for (const body of ["1", "2", "3"]) bury(core, "dead", body, { dead_letter_origin: "queue:orders" });
-    const redrive = operationsOf(core).redrive(queueOf(core, "dead"), { sequences: new Set([2]) });
+    const redrive = operationsOf(core.broker).redrive(queueOf(core.broker, "dead"), { sequences: new Set([2]) });
     expect(await endOf(core, redrive)).toMatchObject({ moved: 1 });
     expect(drain(core, "queue:orders")).toEqual(["2"]);
     expect(drain(core, "queue:dead")).toEqual(["1", "3"]);
@@ -287,7 +291,9 @@ describe("redriving dead letters", () => {
     bury(core, "dead", "1", { dead_letter_origin: "queue:orders" });
     bury(core, "dead", "2", { dead_letter_origin: "queue:orders", dead_letter_reason: "expired" });
     const selector = compileSelector("dead_letter_reason = 'expired'");
-    expect(await endOf(core, operationsOf(core).redrive(queueOf(core, "dead"), { selector }))).toMatchObject({
+    expect(
+      await endOf(core, operationsOf(core.broker).redrive(queueOf(core.broker, "dead"), { selector })),
+    ).toMatchObject({
       moved: 1,
     });
     expect(drain(core, "queue:orders")).toEqual(["2"]);
@@ -298,7 +304,7 @@ describe("redriving dead letters", () => {
     const now = core.clock.now();
     bury(core, "dead", "1", { dead_letter_origin: "queue:orders", dead_letter_expires_at: now + 60_000 });
     bury(core, "dead", "2", { dead_letter_origin: "queue:orders", dead_letter_expires_at: now - 60_000 });
-    await endOf(core, operationsOf(core).redrive(queueOf(core, "dead")));
+    await endOf(core, operationsOf(core.broker).redrive(queueOf(core.broker, "dead")));
     const { got } = core.client().subscribe("queue:orders");
     core.settle();
     expect(got.taken.map(({ message }) => message.expiresAt)).toEqual([now + 60_000, 0]);
@@ -309,24 +315,24 @@ describe("an operation", () => {
   it("that is cancelled stops, and what is done stays done", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 8);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:few"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:few"));
     await pass(core, 200);
     move.cancel();
     move.cancel();
     expect(await endOf(core, move)).toMatchObject({ ended: "cancelled", moved: 3 });
     expect(drain(core, "queue:few")).toHaveLength(3);
     await pass(core, 500);
-    expect([queueOf(core, "a").count, queueOf(core, "few").count]).toEqual([5, 0]);
+    expect([queueOf(core.broker, "a").count, queueOf(core.broker, "few").count]).toEqual([5, 0]);
     expect(drain(core, "queue:a")).toHaveLength(5);
   });
 
   it("ends when its queue is deleted, even while it waits", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 8);
-    const source = queueOf(core, "a");
-    const move = operationsOf(core).move(source, parse("queue:few"));
+    const source = queueOf(core.broker, "a");
+    const move = operationsOf(core.broker).move(source, parse("queue:few"));
     await pass(core, 200);
-    hostOf(core).deleteQueue(new Address("queue", ["a"]));
+    hostOf(core.broker).deleteQueue(new Address("queue", ["a"]));
     expect(await endOf(core, move)).toMatchObject({ ended: "source-deleted", moved: 3 });
     expect(source.ledger.lost).toEqual(
       new Map([
@@ -339,19 +345,19 @@ describe("an operation", () => {
   it("ends when its target is deleted, and does not make it again", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 8);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:few"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:few"));
     await pass(core, 200);
-    hostOf(core).deleteQueue(new Address("queue", ["few"]));
+    hostOf(core.broker).deleteQueue(new Address("queue", ["few"]));
     expect(await endOf(core, move)).toMatchObject({ ended: "target-deleted", moved: 3 });
-    expect(queueOf(core, "a").count).toBe(5);
-    expect(hostOf(core).queues.has("few")).toBe(false);
+    expect(queueOf(core.broker, "a").count).toBe(5);
+    expect(hostOf(core.broker).queues.has("few")).toBe(false);
   });
 
   it("does not get in the way of others on the same queue", async () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 3000);
-    const operations = operationsOf(core);
-    const a = queueOf(core, "a");
+    const operations = operationsOf(core.broker);
+    const a = queueOf(core.broker, "a");
     const all: Operation[] = [
       operations.move(a, parse("queue:b"), odd()),
       operations.move(a, parse("queue:c")),
@@ -371,7 +377,7 @@ describe("an operation", () => {
     const core = await coreBroker({ host: { policies: POLICIES }, broker: { memoryBytes: 20_000 } });
     sendNumbers(core, "queue:a", 2);
     core.broker.engine.account(30_000);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"));
     await pass(core, 200);
     expect([move.moved, move.waitingOn]).toEqual([0, "the broker's memory (memory.messages)"]);
     core.broker.engine.account(-30_000);
@@ -382,7 +388,7 @@ describe("an operation", () => {
     const core = await broker();
     sendNumbers(core, "queue:a", 2);
     core.broker.engine.storeGate.close();
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"));
     await pass(core, 200);
     expect([move.moved, move.waitingOn]).toEqual([0, "the store"]);
     core.broker.engine.storeGate.open();
@@ -398,7 +404,9 @@ describe("an operation", () => {
       return TRUE;
     });
     const choice = { selector, sequences: new Set([3, 5]) };
-    expect(await endOf(core, operationsOf(core).move(queueOf(core, "a"), parse("queue:b"), choice))).toMatchObject({
+    expect(
+      await endOf(core, operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"), choice)),
+    ).toMatchObject({
       moved: 2,
     });
     expect(asked).toBeLessThan(10);
@@ -416,11 +424,11 @@ describe("an operation", () => {
     core.client().subscribe("queue:b", { consumer });
     core.settle();
     sendNumbers(core, "queue:a", 2);
-    const move = operationsOf(core).move(queueOf(core, "a"), parse("queue:b"));
+    const move = operationsOf(core.broker).move(queueOf(core.broker, "a"), parse("queue:b"));
     const refused = expect(move.finished).rejects.toBe(failure);
     await pass(core, 200);
     await refused;
-    expect(queueOf(core, "a").count).toBe(2);
+    expect(queueOf(core.broker, "a").count).toBe(2);
   });
 });
 
@@ -429,9 +437,9 @@ describe("a message on its way", () => {
     "is in one queue or in the other whenever the process dies (%s)",
     async (what) => {
       const core = await broker();
-      const from: Queue = queueOf(core, "a");
+      const from: Queue = queueOf(core.broker, "a");
       for (let i = 0; i < 50; i++) bury(core, "a", String(i), { dead_letter_origin: "queue:b" });
-      const operations = operationsOf(core);
+      const operations = operationsOf(core.broker);
       const { engine } = core.broker;
       const batches = new Map<number, number>();
       const publish = engine.enqueue.bind(engine);

@@ -1,45 +1,46 @@
 import type { Address } from "../../core/address.ts";
+import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Operation, OperationResult } from "../../core/operation.ts";
 import { Operations } from "../../core/operations.ts";
 import { Queue } from "../../core/queue.ts";
 import type { Destination } from "../../core/route.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
-import { type CoreBroker, parse } from "./core-broker.ts";
+import { type CoreBroker, parse, TestClient } from "./core-broker.ts";
 
-/** The virtual host of a core under test. */
-export function hostOf(core: CoreBroker): VirtualHost {
-  const host = core.broker.host(undefined);
+/** The virtual host of a broker under test. */
+export function hostOf(broker: Broker): VirtualHost {
+  const host = broker.host(undefined);
   if (host === undefined) throw new Error("There is no default host");
   return host;
 }
 
 /** A queue of it, made if need be. */
-export function queueOf(core: CoreBroker, name: string): Queue {
-  const found = create(core, parse(`queue:${name}`));
+export function queueOf(broker: Broker, name: string): Queue {
+  const found = create(broker, parse(`queue:${name}`));
   if (!(found instanceof Queue)) throw new Error(`${name} is no queue`);
   return found;
 }
 
 /** The operations on its queues. */
-export function operationsOf(core: CoreBroker): Operations {
+export function operationsOf(broker: Broker): Operations {
   return new Operations({
-    engine: core.broker.engine,
-    durables: hostOf(core).durables,
-    find: (address) => find(core, address),
-    create: (address) => create(core, address),
+    engine: broker.engine,
+    durables: hostOf(broker).durables,
+    find: (address) => find(broker, address),
+    create: (address) => create(broker, address),
   });
 }
 
-function find(core: CoreBroker, address: Address): Destination | undefined {
-  const { queues, topics } = hostOf(core);
+function find(broker: Broker, address: Address): Destination | undefined {
+  const { queues, topics } = hostOf(broker);
   return (address.kind === "queue" ? queues : topics).get(address.name);
 }
 
-function create(core: CoreBroker, address: Address): Destination {
+function create(broker: Broker, address: Address): Destination {
   // Whoever looks for the way there makes what may be made.
-  core.client().core.route([address]);
-  const found = find(core, address);
+  new TestClient(broker).core.route([address]);
+  const found = find(broker, address);
   if (found === undefined) throw new BrokerError("not-found", `The ${address.kind} ${address.name} is not there`);
   return found;
 }
