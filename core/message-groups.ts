@@ -5,12 +5,13 @@
  * Every consumer goes along the queue by itself and passes what is another's. So when an answer changes in favour of one
  * who may have passed the message before, everybody has to look again from the start: `moved`. That is so
  *  - when a member leaves on whom an answer depended since everybody looked last;
- *  - when a closed group goes to another member with its next message;
- *  - when a group of bond "kept" is forgotten or goes to a newcomer: what it says is not what the ring says.
+ *  - when a closed group is assigned to another member with its next message;
+ *  - when a group of bond "kept" is forgotten or goes to a newcomer: what it says is not what the ring says;
+ *  - when a group that is going to one newcomer goes to yet another one.
  * It is not so
  *  - when a member joins: answers change in its favour alone, and it looks from the start anyway;
  *  - when any other group is forgotten: without it the ring says the same;
- *  - when a draining ends: nobody could have these messages until then, and `settled` tells.
+ *  - when a draining ends: since it began nobody but the heir gained, and `settled` tells.
  *
  * A join or a leave only counts up the epoch; a group of an older one is reviewed when it is asked for. More groups than
  * may be remembered go by the ring alone, message by message, and are known only while their owner holds some.
@@ -186,10 +187,15 @@ export class MessageGroups<M extends GroupMember, K extends object> {
       return "draining";
     }
     if (bond !== "loose" && owner.member.wants(message)) return owner.member;
-    const seat = this.choose(id, message);
-    if (seat === undefined) return undefined;
-    seat.named = this.round;
-    return seat.member;
+    return this.byRing(id, message);
+  }
+
+  /** After "draining": who has the message when that ends. It alone must wait at the message, the others may go past it. */
+  heir(message: Message): M | undefined {
+    const group = this.groups.get(groupOf(message));
+    if (group?.heir === undefined) return undefined;
+    const { member } = group.heir;
+    return group.bond !== "loose" && member.wants(message) ? member : this.byRing(group.id, message);
   }
 
   /**
@@ -218,7 +224,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     return first;
   }
 
-  /** A message is no longer held. True when that ended a draining: everybody looks again from the start, as for `moved`. */
+  /** A message is no longer held. True when that ended a draining: who waits for it, or went past it, looks again. */
   settled(key: K): boolean {
     const group = this.holdings.get(key);
     if (group === undefined) return false;
@@ -237,6 +243,13 @@ export class MessageGroups<M extends GroupMember, K extends object> {
   /** Who has a message if nothing is remembered: the first on the ring that wants it. */
   private choose(id: string, message: Message): Seat<M> | undefined {
     return this.ring.find(hashText(id), (seat) => !seat.absent && seat.member.wants(message));
+  }
+
+  private byRing(id: string, message: Message): M | undefined {
+    const seat = this.choose(id, message);
+    if (seat === undefined) return undefined;
+    seat.named = this.round;
+    return seat.member;
   }
 
   private assign(id: string, message: Message): M | undefined {
@@ -266,9 +279,8 @@ export class MessageGroups<M extends GroupMember, K extends object> {
 
   /** Decides anew whose a group is, after members came or went or it was closed; false when nobody wants the message. */
   private review(group: Group<M>, message: Message): boolean {
-    if (group.heir?.absent === true) group.heir = undefined;
-    const { owner, bond, closed } = group;
-    const current = group.heir ?? owner;
+    const { owner, heir, bond, closed } = group;
+    const current = heir ?? owner;
     const next = current.absent || closed ? this.choose(group.id, message) : this.successor(group, current, message);
     if (next === undefined) return false;
     group.closed = false;
@@ -278,9 +290,9 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     else group.handTo(next);
     this.tie(group);
     group.epoch = this.epoch;
-    // A loose group goes by the ring whosoever it is, and of one who left all was told when it did.
-    const told = group.owner === owner || owner.absent || bond === "loose";
-    if (!told && (closed || bond === "kept")) this.lookAgain();
+    // A loose group goes by the ring whosoever it is, and when its next owner left that was said then.
+    const said = next === current || current.absent || bond === "loose";
+    if (!said && (closed || bond === "kept" || heir !== undefined)) this.lookAgain();
     return true;
   }
 

@@ -52,6 +52,9 @@ interface Item {
   state: "waiting" | "held" | "done";
 }
 
+/** What a member does that is told "draining": goes past it, and back when that ends; or waits there, if it must. */
+export type Patience = "nobody waits" | "everybody waits" | "the heir waits";
+
 interface Lane {
   readonly member: Member;
   readonly settles: boolean;
@@ -65,10 +68,13 @@ export class QueueOfGroups {
   private readonly lanes: Lane[] = [];
   private readonly groups: MessageGroups<Member, Held>;
   private readonly exclusive: boolean;
+  private readonly patience: Patience;
   private lookAgain = false;
+  private wentBack = false;
 
-  constructor(setting: { maxGroups: number; rebalance: boolean; exclusive: boolean }) {
+  constructor(setting: { maxGroups: number; rebalance: boolean; exclusive: boolean; patience: Patience }) {
     this.exclusive = setting.exclusive;
+    this.patience = setting.patience;
     this.groups = new MessageGroups({ ...setting, moved: () => (this.lookAgain = true) });
   }
 
@@ -107,8 +113,10 @@ export class QueueOfGroups {
         lane.position--;
         return given;
       }
-      if (item.state === "waiting" && lane.member.wants(item.message) && this.offer(item, lane)) given++;
-      this.goBack();
+      const answer = item.state === "waiting" && lane.member.wants(item.message) ? this.offer(item, lane) : "passed";
+      if (answer === "given") given++;
+      if (answer === "waits") lane.position--;
+      if (!this.goBack() && answer === "waits") return given;
     }
     return given;
   }
@@ -118,7 +126,7 @@ export class QueueOfGroups {
     const settled = lane?.held.splice(0, count) ?? [];
     for (const item of settled) {
       item.state = "done";
-      if (this.groups.settled(item.key)) this.lookAgain = true;
+      if (this.groups.settled(item.key) && this.patience === "nobody waits") this.lookAgain = true;
     }
     this.goBack();
     return settled.length;
@@ -133,12 +141,15 @@ export class QueueOfGroups {
   /** Everybody takes and settles until nobody gets anything more; returns what is left though somebody wants it. */
   finish(): string[] {
     let progress = 1;
-    while (progress > 0) {
+    for (let rounds = 0; progress > 0; rounds++) {
+      expect(rounds, "rounds until nobody gets anything more").toBeLessThan(5000);
       progress = 0;
+      this.wentBack = false;
       for (let which = 0; which < this.lanes.length; which++) {
         progress += this.look(which, 3);
         progress += this.settle(which, 2);
       }
+      if (this.wentBack) progress++;
     }
     const left = this.items.filter(({ state, message }) => {
       return state !== "done" && this.lanes.some(({ member }) => member.wants(message));
@@ -150,9 +161,13 @@ export class QueueOfGroups {
     return this.lanes[which % Math.max(this.lanes.length, 1)];
   }
 
-  private offer(item: Item, lane: Lane): boolean {
+  private offer(item: Item, lane: Lane): "given" | "passed" | "waits" {
     const { message, key } = item;
-    if (this.groups.owner(message) !== lane.member) return false;
+    const owner = this.groups.owner(message);
+    if (owner === "draining" && this.patience !== "nobody waits") {
+      return this.patience === "everybody waits" || this.groups.heir(message) === lane.member ? "waits" : "passed";
+    }
+    if (owner !== lane.member) return "passed";
     const group = message.content.groupId;
     if (this.exclusive) {
       const others = this.lanes.filter((other) => other !== lane);
@@ -162,20 +177,22 @@ export class QueueOfGroups {
     this.groups.given(message, lane.member, lane.settles ? key : undefined);
     item.state = lane.settles ? "held" : "done";
     if (lane.settles) lane.held.push(item);
-    return true;
+    return "given";
   }
 
   private return(lane: Lane): void {
     for (const item of lane.held.splice(0)) {
       item.state = "waiting";
-      if (this.groups.settled(item.key)) this.lookAgain = true;
+      if (this.groups.settled(item.key) && this.patience === "nobody waits") this.lookAgain = true;
       for (const other of this.lanes) other.position = Math.min(other.position, item.key.index ?? 0);
     }
   }
 
-  private goBack(): void {
-    if (!this.lookAgain) return;
+  private goBack(): boolean {
+    if (!this.lookAgain) return false;
     this.lookAgain = false;
+    this.wentBack = true;
     for (const lane of this.lanes) lane.position = 0;
+    return true;
   }
 }
