@@ -47,9 +47,14 @@ export class SmallRecords {
     const to = Buffer.from(prefix);
     to[to.length - 1] = 1;
     const range: KeyRange = { from: wholeKey(kind, start), to };
-    const written = overlaid(this.writing, this.disk().range("records", range), range);
-    for (const { key, value } of overlaid(this.gathering, written, range)) {
-      yield { key: key.toString("utf8", prefix.length), bytes: value.length - CHECKSUM_BYTES };
+    try {
+      const written = overlaid(this.writing, this.disk().range("records", range), range);
+      for (const { key, value } of overlaid(this.gathering, written, range)) {
+        yield { key: key.toString("utf8", prefix.length), bytes: value.length - CHECKSUM_BYTES };
+      }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.damaged(`not all keys of kind "${kind}" could be read: ${why}`);
     }
   }
 
