@@ -65,7 +65,7 @@ export class Walk {
   /** Goes on, unless it has a reason to wait. */
   goOn(): void {
     if (this.waiting || this.over) return;
-    for (let steps = 0; steps < STEPS; steps++) {
+    for (let steps = 0; steps < STEPS && !this.over; steps++) {
       const cursor = this.next();
       if (cursor === undefined || this.queue.deleted || this.removed >= (this.options.max ?? Infinity)) {
         this.cancel();
@@ -76,7 +76,7 @@ export class Walk {
       if (waitMs > 0) this.goOnLater(waitMs);
       return;
     }
-    this.goOnLater(0);
+    if (!this.over) this.goOnLater(0);
   }
 
   private next(): Cursor | undefined {
@@ -121,7 +121,8 @@ export class Walk {
     const reason = this.options.visit(message, entry.sequence);
     if (reason === "wait") return WAIT_MS;
     this.seen++;
-    cursor.moveTo(entry.next);
+    // Whoever was called may have cancelled the walk.
+    if (!this.over) cursor.moveTo(entry.next);
     if (reason === undefined) return undefined;
     this.removed++;
     this.queue.take(entry, reason);
