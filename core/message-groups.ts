@@ -127,7 +127,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
   private epoch = 0;
   /** Counts the times everybody looked again. */
   private round = 0;
-  /** Whether in this round a group was answered for that is not remembered: it cannot be told from a new one. */
+  /** Whether a group was forgotten in this round: it cannot be told from a new one, nor can one there was no room for. */
   private forgot = false;
   /** Messages given since kept groups were last forgotten. */
   private givenSince = 0;
@@ -260,8 +260,6 @@ export class MessageGroups<M extends GroupMember, K extends object> {
       const group = new Group(id, seat, this.forgot ? "loose" : "kept", this.epoch);
       if (this.ring.first(hashText(id)) === seat) group.bond = "first";
       this.groups.set(id, group);
-    } else {
-      this.forgot = true;
     }
     seat.named = this.round;
     return seat.member;
@@ -271,7 +269,6 @@ export class MessageGroups<M extends GroupMember, K extends object> {
   private rememberHolder(id: string, member: M, key: K | undefined): Group<M> | undefined {
     const seat = this.seats.get(member);
     if (seat === undefined || key === undefined) return undefined;
-    this.forgot = true;
     const group = new Group(id, seat, "loose", this.epoch);
     this.groups.set(id, group);
     return group;
