@@ -34,7 +34,7 @@ export const plainFormat: WireFormat = {
       contentEncoding: undefined,
       userId: undefined,
       groupId: textOf(properties.get("group")),
-      groupSequence: undefined,
+      groupSequence: properties.has("group-sequence") ? Number(properties.get("group-sequence")) : undefined,
       duplicateId: textOf(properties.get("duplicate-id")),
       timing: timingOf(textOf(properties.get("timing"))),
       bodyKind: "text",
@@ -100,15 +100,24 @@ export function plainMessage(address: Address, body: string, options: MessageOpt
   return new Message(plainFormat, envelope, data, 0, data.length, bodyStart, data.length);
 }
 
+/** One message as a consumer was given it. */
+export interface Taken {
+  readonly body: string;
+  readonly message: Message;
+  readonly delivery: Delivery | undefined;
+  readonly deliveries: number;
+  readonly firstOfGroup: boolean;
+}
+
 /** A consumer that keeps what it is given, until told to be full. */
 export class Collector implements Consumer {
-  readonly taken: { body: string; message: Message; delivery: Delivery | undefined; deliveries: number }[] = [];
+  readonly taken: Taken[] = [];
   cancelReason: string | undefined = undefined;
   /** Messages it takes before it says that it is full. */
   room = Number.POSITIVE_INFINITY;
 
-  deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean {
-    this.taken.push({ body: message.body.toString(), message, delivery, deliveries });
+  deliver(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): boolean {
+    this.taken.push({ body: message.body.toString(), message, delivery, deliveries, firstOfGroup });
     return --this.room > 0;
   }
 
