@@ -1,100 +1,121 @@
-/** Where a block is cut in two. */
+/** Blocks are cut down to so many names where somebody reads. */
 const BLOCK_NAMES = 512;
 
+/** Names at or above `low`, and below the one of the next block. */
+interface Block {
+  readonly low: string;
+  names: string[];
+  sorted: boolean;
+}
+
 /**
- * Names in ascending order of their characters, in blocks. What is added is put in its place only when somebody reads, and
- * once: adding costs next to nothing as long as nobody does, and reading a few names costs as much as those few.
+ * Names in ascending order of their characters. They are sorted only where somebody reads, by halving the blocks that are
+ * met there: adding costs next to nothing as long as nobody does, and reading a few names does not sort the others.
  */
 export class SortedNames {
-  private readonly blocks: string[][] = [];
-  private fresh: string[] = [];
+  private readonly blocks: Block[] = [{ low: "", names: [], sorted: true }];
 
   /** Adds a name that is not among them. */
   add(name: string): void {
-    this.fresh.push(name);
+    const block = this.blocks[this.blockOf(name)];
+    if (block === undefined) return;
+    block.sorted &&= block.names.length === 0 || name > (block.names.at(-1) ?? "");
+    block.names.push(name);
   }
 
   delete(name: string): void {
-    this.absorb();
     const number = this.blockOf(name);
-    const block = this.blocks[number];
-    if (block === undefined) return;
-    const index = countBelow(block, name);
-    if (block[index] !== name) return;
-    block.splice(index, 1);
-    if (block.length === 0) this.blocks.splice(number, 1);
+    const names = this.opened(number, name);
+    const index = countBelow(names, name);
+    if (names[index] !== name) return;
+    names.splice(index, 1);
+    const found = this.blockOf(name);
+    if (names.length === 0 && found > 0) this.blocks.splice(found, 1);
   }
 
   /** The names from one, included, to another, excluded. What changes meanwhile may be among them or not. */
   *upwards(from: string, to: string): Generator<string> {
-    let last: string | undefined;
+    let at = from;
+    let beyond = false;
     for (;;) {
-      this.absorb();
-      const block = this.blocks[this.blockOf(last ?? from, last !== undefined)];
-      if (block === undefined) return;
-      // A copy, because the block may be cut before the next one is asked for.
-      for (const name of block.slice(countBelow(block, last ?? from, last !== undefined))) {
+      const names = this.opened(this.blockOf(at), at);
+      const start = countBelow(names, at, beyond);
+      // A copy, because the block may be cut before the next name is asked for.
+      const piece = names.slice(start, start + BLOCK_NAMES);
+      for (const name of piece) {
         if (name >= to) return;
         yield name;
-        last = name;
+        at = name;
+        beyond = true;
       }
+      if (piece.length > 0) continue;
+      const next = this.blocks[this.blockOf(at) + 1];
+      if (next === undefined || next.low >= to) return;
+      at = next.low;
+      beyond = false;
     }
   }
 
   /** The names from one, included, down to another, excluded. */
   *downwards(from: string, to: string): Generator<string> {
-    let last: string | undefined;
+    let at = from;
+    let beyond = false;
     for (;;) {
-      this.absorb();
-      const upTo = last ?? from;
-      // The block that holds the first name too high may begin with it: then the one before has the next.
-      let number = Math.min(this.blockOf(upTo, last === undefined), this.blocks.length - 1);
-      let block = this.blocks[number];
-      if (block === undefined) return;
-      let count = countBelow(block, upTo, last === undefined);
-      if (count === 0) {
-        block = this.blocks[--number];
-        if (block === undefined) return;
-        count = block.length;
-      }
-      for (const name of block.slice(0, count).reverse()) {
+      const number = this.blockOf(at, beyond);
+      if (number < 0) return;
+      const names = this.opened(number, at);
+      const end = countBelow(names, at, !beyond);
+      const piece = names.slice(Math.max(end - BLOCK_NAMES, 0), end).reverse();
+      for (const name of piece) {
         if (name <= to) return;
         yield name;
-        last = name;
+        at = name;
+        beyond = true;
       }
+      if (piece.length > 0) continue;
+      const { low = "" } = this.blocks[this.blockOf(at, beyond)] ?? {};
+      if (low <= to) return;
+      at = low;
+      beyond = true;
     }
   }
 
-  private absorb(): void {
-    if (this.fresh.length === 0) return;
-    const names = this.fresh.sort();
-    this.fresh = [];
-    for (const name of names) this.insert(name);
-  }
-
-  private insert(name: string): void {
-    const number = Math.min(this.blockOf(name), Math.max(this.blocks.length - 1, 0));
-    const block = this.blocks[number];
-    if (block === undefined) {
-      this.blocks.push([name]);
-      return;
-    }
-    block.splice(countBelow(block, name), 0, name);
-    if (block.length > BLOCK_NAMES) this.blocks.splice(number + 1, 0, block.splice(BLOCK_NAMES / 2));
-  }
-
-  /** The first block with a name at or above a bound, or only above it; the number of blocks if there is none. */
-  private blockOf(bound: string, above = false): number {
+  /** The last block that begins at or below a name, or only below it; -1 if there is none. */
+  private blockOf(name: string, below = false): number {
     let low = 0;
     let high = this.blocks.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      const last = this.blocks[middle]?.at(-1) ?? "";
-      if (last < bound || (above && last === bound)) low = middle + 1;
+      const start = this.blocks[middle]?.low ?? "";
+      if (start < name || (!below && start === name)) low = middle + 1;
       else high = middle;
     }
-    return low;
+    return low - 1;
   }
+
+  /** The names of a block, in order, after it was cut so that little is to be sorted about a name. */
+  private opened(number: number, name: string): string[] {
+    let at = number;
+    let block = this.blocks[at];
+    while (block !== undefined && !block.sorted && block.names.length > BLOCK_NAMES) {
+      const upper = halve(block);
+      this.blocks.splice(at + 1, 0, upper);
+      if (name >= upper.low) at++;
+      block = this.blocks[at];
+    }
+    if (block === undefined) return [];
+    if (!block.sorted) block.names.sort();
+    block.sorted = true;
+    return block.names;
+  }
+}
+
+/** Takes about the upper half out of a block of many names. */
+function halve(block: Block): Block {
+  const { names } = block;
+  const [, pivot = ""] = [names[0], names[names.length >> 1], names.at(-1)].map((name) => name ?? "").sort();
+  block.names = names.filter((name) => name < pivot);
+  return { low: pivot, names: names.filter((name) => name >= pivot), sorted: false };
 }
 
 /** How many names are below a bound, or are it. */
