@@ -10,6 +10,7 @@
  * One may lead to the next in a circle, by configuration: a chain ends after MAX_HOPS.
  */
 import { Address } from "./address.ts";
+import { Bounds } from "./bounds.ts";
 import type { Divert } from "./divert.ts";
 import { checkDuplicateId, DuplicateWindow } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
@@ -56,7 +57,8 @@ export class Admission {
   private readonly diverts: readonly Divert[];
   /** The topic that is one with this queue. */
   private readonly mirror: Address | undefined;
-  private readonly bounded: boolean;
+  private readonly bounds: Bounds | undefined;
+  private readonly refuses: boolean;
   private window: DuplicateWindow | undefined = undefined;
 
   constructor({ context, address, destination, policy, diverts }: AdmissionOptions) {
@@ -67,45 +69,58 @@ export class Admission {
     this.diverts = diverts;
     const mirrored = policy.mirrored && address.kind === "queue" && !isTemporary(address);
     this.mirror = mirrored ? new Address("topic", address.levels) : undefined;
-    this.bounded = isBounded(policy);
-    this.ordinary = diverts.length === 0 && !mirrored && !this.bounded;
+    this.bounds = Bounds.of(policy);
+    this.refuses = policy.full === "reject" && (policy.maxMessages > 0 || policy.maxBytes > 0);
+    this.ordinary = diverts.length === 0 && !mirrored && this.bounds === undefined && !this.refuses;
   }
 
   /** Refuses, before anybody has it, a message that may not be sent here: throws BrokerError. */
   check(message: Message): void {
-    const refusal = tooLarge(this.policy, message, this.destination);
-    if (refusal !== undefined) throw new BrokerError("too-large", refusal);
-    if ((message.traits & SPECIAL_TRAITS) === 0) return;
-    const { duplicateId } = message.content;
-    if (duplicateId !== undefined) checkDuplicateId(duplicateId);
+    const { destination } = this;
+    const excess = this.bounds?.excess(message);
+    if (excess !== undefined) throw new BrokerError("too-large", `The ${destination.subject} ${excess}`);
+    if ((message.traits & SPECIAL_TRAITS) !== 0) {
+      const { duplicateId } = message.content;
+      if (duplicateId !== undefined) checkDuplicateId(duplicateId);
+    }
+    if (!this.refuses || !(destination instanceof Queue) || this.leaves(message)) return;
+    const refusal = destination.refusal(message);
+    if (refusal !== undefined) throw new BrokerError("full", refusal);
   }
 
-  /** Takes what a client sends; `alone` if it goes nowhere else. Returns a closed gate to wait at, if any. */
+  /** Takes what a client sends and was checked; `alone` if it goes nowhere else. Returns a closed gate to wait at, if any. */
   publish(message: Message, sender: unknown, alone: boolean): Gate | undefined {
     if ((message.traits & SPECIAL_TRAITS) !== 0) {
       const fate = this.special(message);
       if (fate !== undefined) {
-        turnAway(this.destination, message, fate);
+        this.destination.ledger.turnAway(message.size, fate);
         return undefined;
       }
     }
     if (this.mirror !== undefined) return this.forward(this.mirror, message, sender);
-    return this.pass(this.fit(message, alone), sender);
+    const { bounds } = this;
+    if (bounds === undefined) return this.pass(message, sender, true);
+    const now = this.context.engine.clock.now();
+    if (!alone) return this.pass(bounds.fitted(message, now), sender, true);
+    message.expiresAt = bounds.expiry(message, now);
+    return this.pass(message, sender, true);
   }
 
-  /** Takes what the broker itself sends here; `anyway` even if there is no room. */
-  enter(message: Message, sender: unknown, anyway = false): Gate | undefined {
+  /** Takes what the broker itself sends here; `regardless` even if there is no room. */
+  enter(message: Message, sender: unknown, regardless = false): Gate | undefined {
     if (this.mirror !== undefined) return this.forward(this.mirror, message, sender);
-    return this.take(message, sender, anyway);
+    return this.take(message, sender, regardless);
   }
 
   /** Takes what comes from elsewhere, a topic or the broker itself: what does not fit is dropped and counted. */
-  take(message: Message, sender: unknown, anyway = false): Gate | undefined {
-    if (!anyway && this.bounded && tooLarge(this.policy, message, this.destination) !== undefined) {
-      turnAway(this.destination, message, "refused");
+  take(message: Message, sender: unknown, regardless = false): Gate | undefined {
+    const { bounds } = this;
+    if (bounds === undefined) return this.pass(message, sender, regardless);
+    if (!regardless && bounds.excess(message) !== undefined) {
+      this.destination.ledger.turnAway(message.size, "refused");
       return undefined;
     }
-    return this.pass(this.fit(message, false), sender);
+    return this.pass(bounds.fitted(message, this.context.engine.clock.now()), sender, regardless);
   }
 
   /** The destination is gone for good: forgets what was remembered for it. */
@@ -130,30 +145,24 @@ export class Admission {
     return this.duplicates.seen(duplicateId, durable) ? "duplicate" : undefined;
   }
 
-  /** The message with the expiry that the policy gives it: itself, if nobody else has it. */
-  private fit(message: Message, alone: boolean): Message {
-    if (!this.bounded) return message;
-    const expiresAt = expiry(this.policy, message.expiresAt, this.context.engine.clock.now());
-    if (expiresAt === message.expiresAt) return message;
-    if (!alone) return message.with({ expiresAt });
-    message.expiresAt = expiresAt;
-    return message;
+  /** Whether a divert takes a message for itself. */
+  private leaves(message: Message): boolean {
+    return this.diverts.some(({ exclusive, selector }) => exclusive && selector?.matches(message) !== false);
   }
 
-  private pass(message: Message, sender: unknown): Gate | undefined {
+  private pass(message: Message, sender: unknown, regardless: boolean): Gate | undefined {
+    const { destination, diverts } = this;
     let closed: Gate | undefined;
-    let leaves = false;
-    for (const { targets, selector, exclusive } of this.diverts) {
+    for (const { targets, selector } of diverts) {
       if (selector?.matches(message) === false) continue;
-      if (exclusive) leaves = true;
       for (const target of targets) closed = this.forward(target, message, sender) ?? closed;
     }
-    const { destination } = this;
-    if (leaves) {
-      turnAway(destination, message, "diverted");
+    if (diverts.length > 0 && this.leaves(message)) {
+      destination.ledger.turnAway(message.size, "diverted");
       return closed;
     }
-    const gate = destination instanceof Queue ? destination.publish(message) : destination.publish(message, sender);
+    const gate =
+      destination instanceof Queue ? destination.publish(message, regardless) : destination.publish(message, sender);
     return gate ?? closed;
   }
 
@@ -161,7 +170,7 @@ export class Admission {
     const { context } = this;
     const admission = context.find(target);
     if (context.hops >= MAX_HOPS) {
-      turnAway(admission.destination, message, "loop");
+      admission.destination.ledger.turnAway(message.size, "loop");
       return undefined;
     }
     context.hops++;
@@ -176,30 +185,4 @@ export class Admission {
 /** Whether an address is of a kind that lives with a session. */
 export function isTemporary(address: Address): boolean {
   return address.levels[0] === "temp" && address.levels.length > 1;
-}
-
-/** When a message expires, given what its sender said (0: never) and what the policy of its destination wants. */
-export function expiry({ defaultTtlMs, minTtlMs, maxTtlMs }: Policy, said: number, now: number): number {
-  let expiresAt = said;
-  if (expiresAt === 0 && defaultTtlMs > 0) expiresAt = now + defaultTtlMs;
-  // What has expired stays expired.
-  if (minTtlMs > 0 && expiresAt > now && expiresAt < now + minTtlMs) expiresAt = now + minTtlMs;
-  if (maxTtlMs > 0 && (expiresAt === 0 || expiresAt > now + maxTtlMs)) expiresAt = now + maxTtlMs;
-  return expiresAt;
-}
-
-function isBounded({ maxMessageBytes, full, defaultTtlMs, minTtlMs, maxTtlMs }: Policy): boolean {
-  return maxMessageBytes > 0 || full === "reject" || defaultTtlMs > 0 || minTtlMs > 0 || maxTtlMs > 0;
-}
-
-function tooLarge({ maxMessageBytes }: Policy, message: Message, destination: Destination): string | undefined {
-  if (maxMessageBytes === 0 || message.size <= maxMessageBytes) return undefined;
-  return `The message has ${message.size} bytes; ${destination.subject} takes at most ${maxMessageBytes} (max_message_size)`;
-}
-
-/** Counts a message that came to a destination and does not go in. */
-function turnAway({ ledger }: Destination, message: Message, reason: LossReason): void {
-  ledger.received++;
-  ledger.receivedBytes += message.size;
-  ledger.lose(reason);
 }

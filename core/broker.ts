@@ -3,7 +3,7 @@ import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./clock.ts";
 import { Engine } from "./engine.ts";
 import type { Peer } from "./protocol.ts";
-import { type QueueDescription, readQueueDescription } from "./queue-description.ts";
+import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue-description.ts";
 import type { RecoveredQueue, Store } from "./store.ts";
 import { canonical } from "./spelling.ts";
 import { type HostSettings, VirtualHost } from "./virtual-host.ts";
@@ -172,7 +172,7 @@ export class Broker {
       );
       return;
     }
-    const kept = host.recover(description, (queue) => queue.recover(recovered));
+    const kept = host.recover(description, (queue) => queue.recover(recovered, priorityOf(description)));
     if (!kept) this.store.deleteQueue(recovered.key);
   }
 
@@ -182,7 +182,7 @@ export class Broker {
       const host = this.hosts.get(key.slice(0, cut));
       if (host === undefined) continue;
       try {
-        host.retained.recover(canonical.parse("topic", key.slice(cut + 1)), bytes);
+        host.recoverRetained(canonical.parse("topic", key.slice(cut + 1)), bytes);
       } catch (cause) {
         const why = cause instanceof Error ? cause.message : String(cause);
         this.options.report(
@@ -191,4 +191,8 @@ export class Broker {
       }
     }
   }
+}
+
+function priorityOf(description: QueueDescription): number {
+  return description.kind === "temporary" ? ORDINARY : description.priority;
 }

@@ -62,9 +62,9 @@ class View {
 export class Browser {
   /** True once everything was seen that was to be seen. */
   finished = false;
-  private readonly queue: Queue;
+  readonly queue: Queue;
+  readonly subscription: Subscription;
   private readonly engine: Engine;
-  private readonly subscription: Subscription;
   private readonly selector: Selector | undefined;
   /** The last sequence to show. */
   private readonly until: number;

@@ -87,16 +87,7 @@ export class Client implements GateWaiter, TransactionOwner {
       this.include(transaction, { do: "publish", route, message });
       return;
     }
-    this.published++;
-    const engine = this.engine;
-    const writes = engine.writes;
-    let gate = route.publish(message, this);
-    if (engine.writes !== writes) {
-      this.touched = engine.store.gathering;
-      if (engine.storeGate.closed) gate = engine.storeGate;
-    }
-    if (engine.memoryGate.closed) gate = engine.memoryGate;
-    if (gate !== undefined) this.waitAt(gate);
+    this.send(route, message, false);
   }
 
   /** Sets the retained message of the topics of a route, or with undefined removes it. Publishes nothing. */
@@ -232,7 +223,7 @@ export class Client implements GateWaiter, TransactionOwner {
   carryOut(work: readonly Work[]): void {
     for (const item of work) {
       // The first gate that closes is waited at; a commit is never cut in two by it.
-      if (item.do === "publish") this.publish(item.route, item.message);
+      if (item.do === "publish") this.send(item.route, item.message, true);
       else if (item.do === "retain") this.retain(item.route, item.message);
       else {
         const writes = this.engine.writes;
@@ -259,6 +250,19 @@ export class Client implements GateWaiter, TransactionOwner {
 
   keep(message: Message): void {
     this.engine.slab.keep(message);
+  }
+
+  private send(route: Route, message: Message, checked: boolean): void {
+    this.published++;
+    const engine = this.engine;
+    const writes = engine.writes;
+    let gate = route.publish(message, this, checked);
+    if (engine.writes !== writes) {
+      this.touched = engine.store.gathering;
+      if (engine.storeGate.closed) gate = engine.storeGate;
+    }
+    if (engine.memoryGate.closed) gate = engine.memoryGate;
+    if (gate !== undefined) this.waitAt(gate);
   }
 
   private include(transaction: Transaction, work: Work): void {

@@ -8,9 +8,11 @@
 import { Admission, type AdmissionContext } from "./admission.ts";
 import { Address } from "./address.ts";
 import type { Client } from "./client.ts";
+import type { DeadLetterOffice } from "./dead-letters.ts";
 import { type DivertRule, Diverts } from "./divert.ts";
 import type { Engine } from "./engine.ts";
 import { Ledger } from "./ledger.ts";
+import type { PausedQueues } from "./paused.ts";
 import { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY, type Policies, type Policy } from "./policy.ts";
 import { Queue } from "./queue.ts";
@@ -32,6 +34,8 @@ export interface DestinationsOptions {
   readonly policies: Policies;
   readonly diverts: readonly DivertRule[];
   readonly virtualTopics: readonly VirtualTopicRule[];
+  readonly deadLetters: DeadLetterOffice;
+  readonly paused: PausedQueues;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** A queue came that somebody watches for. */
@@ -138,9 +142,10 @@ export class Destinations {
     return this.virtualTopics.topicOf(queue);
   }
 
-  /** Makes a queue that the store has, to be filled by the caller. */
+  /** A queue that the store has, to be filled by the caller. */
   recover(levels: readonly string[]): Queue {
-    return this.createQueue(new Address("queue", levels));
+    const address = new Address("queue", levels);
+    return this.queues.get(address.name) ?? this.createQueue(address);
   }
 
   /** Whose a temporary destination is; undefined for all others. */
@@ -178,16 +183,22 @@ export class Destinations {
     this.queueTree.delete(address);
     this.unbindQueue(queue);
     this.dropAdmission(queue);
+    this.options.paused.forget("queue", address.name, queue);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
     queue.delete();
     // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
     this.idle.delete(queue);
   }
 
+  /** Shows the queues there are that match. */
+  matching(pattern: Pattern, each: (queue: Queue) => void): void {
+    this.queueTree.matching(pattern, each);
+  }
+
   /** Shows a watcher the queues there are that match, and from now on each that comes. */
   watch(pattern: Pattern, watcher: Subscription): void {
     this.queueWatchers.add(pattern, watcher);
-    this.queueTree.matching(pattern, (queue) => this.options.appeared(queue, watcher));
+    this.matching(pattern, (queue) => this.options.appeared(queue, watcher));
   }
 
   unwatch(pattern: Pattern, watcher: Subscription): void {
@@ -250,7 +261,8 @@ export class Destinations {
     const description: QueueDescription = temporary
       ? { kind: "temporary", host }
       : { kind: "queue", host, priority: ORDINARY, levels: address.levels };
-    const queue = new Queue({ engine, subject, description, policy, address, temporary });
+    const deadLetters = options.deadLetters.ofQueue(address);
+    const queue = new Queue({ engine, subject, description, policy, address, temporary, deadLetters });
     const admission = this.admit(address, queue);
     this.queues.set(address.name, queue);
     this.queueTree.set(address, queue);
@@ -321,7 +333,7 @@ export class Destinations {
       this.idle.delete(queue);
       return;
     }
-    if (queue.count > 0) queue.lastUsed = now;
+    if (queue.count > 0 || queue.browserCount > 0 || queue.paused) queue.lastUsed = now;
     else if (now - queue.lastUsed >= queue.policy.autoDeleteAfterMs) this.deleteQueue(address);
   }
 
@@ -339,16 +351,26 @@ export class Destinations {
   }
 }
 
-/** Takes a queue that goes from those who consume from it, and tells them why. */
+/** Takes a queue that goes from those who consume or browse it, and tells them why. */
 export function cancelConsumers(queue: Queue, reason: string): void {
   for (const link of Array.from(queue.links())) {
-    // A consumer of several queues only loses this one.
-    const others = link.subscription.links.filter((candidate) => candidate !== link);
-    if (others.length === 0 && link.subscription.feed === undefined) {
-      link.subscription.cancel(reason);
-    } else {
-      queue.detach(link, "released");
-      link.subscription.links.splice(link.subscription.links.indexOf(link), 1);
-    }
+    if (cancelled(link.subscription, reason)) continue;
+    queue.detach(link, "released");
+    link.subscription.links.splice(link.subscription.links.indexOf(link), 1);
   }
+  for (const browser of Array.from(queue.allBrowsers())) {
+    const { subscription } = browser;
+    if (cancelled(subscription, reason)) continue;
+    browser.close();
+    subscription.browsers.splice(subscription.browsers.indexOf(browser), 1);
+    subscription.browsed();
+  }
+}
+
+/** Cancels a subscription to one thing; of several it only loses one. */
+function cancelled(subscription: Subscription, reason: string): boolean {
+  const { links, browsers, feed } = subscription;
+  if (links.length + browsers.length > 1 || feed !== undefined) return false;
+  subscription.cancel(reason);
+  return true;
 }

@@ -1,12 +1,13 @@
+import type { DeadLetterOffice } from "./dead-letters.ts";
 import { cancelConsumers, type Destinations } from "./destinations.ts";
-import { DurableSubscription } from "./durable-subscription.ts";
+import { DurableSubscription, type TopicFilter } from "./durable-subscription.ts";
 import type { Engine } from "./engine.ts";
 import type { Pattern } from "./pattern.ts";
+import type { PausedQueues } from "./paused.ts";
 import { DEFAULT_POLICY, type Policies } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { RetainedMessages } from "./retained.ts";
-import type { Selector } from "./selector/selector.ts";
 import type { SubscribeOptions } from "./subscription.ts";
 
 /** What the durable subscriptions of a virtual host are made with. */
@@ -15,6 +16,8 @@ export interface DurableSubscriptionsOptions {
   readonly hostName: string;
   readonly destinations: Destinations;
   readonly policies: Policies;
+  readonly deadLetters: DeadLetterOffice;
+  readonly paused: PausedQueues;
   readonly retained: RetainedMessages;
 }
 
@@ -29,9 +32,10 @@ export class DurableSubscriptions {
 
   /** Makes one, on disk from now on, with the retained messages of its topics. */
   create(id: string, options: SubscribeOptions): DurableSubscription {
-    const queue = this.queue(id, options.patterns, options.selector);
+    const { patterns, selector } = options;
+    const queue = this.queue(id, { patterns, selector });
     queue.persist();
-    const durable = this.add(id, queue, options.patterns, options.selector);
+    const durable = this.add(id, queue, { patterns, selector });
     this.offerRetained(durable, options, []);
     return durable;
   }
@@ -49,31 +53,33 @@ export class DurableSubscriptions {
     this.offerRetained(durable, options, before);
   }
 
-  /** Builds a stored one again; `make` fills its queue. */
-  recover(description: QueueDescription & { kind: "durable" }, make: (queue: Queue) => void): void {
-    const { id, patterns, selector } = description;
-    const queue = this.queue(id, patterns, selector);
+  /** Builds a part of a stored one again; `make` fills its queue. */
+  recover({ id, patterns, selector }: QueueDescription & { kind: "durable" }, make: (queue: Queue) => void): void {
+    const there = this.byId.get(id);
+    if (there !== undefined) {
+      make(there.queue);
+      return;
+    }
+    const filter = { patterns, selector };
+    const queue = this.queue(id, filter);
     make(queue);
-    this.add(id, queue, patterns, selector);
+    this.add(id, queue, filter);
   }
 
   /** Deletes one with what it holds; its consumers are told. */
   delete(durable: DurableSubscription): void {
     this.options.destinations.unbind(durable, durable.patterns);
     this.byId.delete(durable.id);
+    this.options.paused.forget("dsub", durable.id, durable.queue);
     cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);
     durable.queue.delete();
   }
 
-  private add(
-    id: string,
-    queue: Queue,
-    patterns: readonly Pattern[],
-    selector: Selector | undefined,
-  ): DurableSubscription {
-    const durable = new DurableSubscription(id, queue, patterns, selector);
+  private add(id: string, queue: Queue, filter: TopicFilter): DurableSubscription {
+    const { destinations, engine } = this.options;
+    const durable = new DurableSubscription(engine.clock, id, queue, filter);
     this.byId.set(id, durable);
-    this.options.destinations.bind(durable, patterns);
+    destinations.bind(durable, filter.patterns);
     return durable;
   }
 
@@ -86,9 +92,14 @@ export class DurableSubscriptions {
     }
   }
 
-  private queue(id: string, patterns: readonly Pattern[], selector: Selector | undefined): Queue {
-    const { engine, hostName: host, policies } = this.options;
-    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
-    return new Queue({ engine, subject: `durable subscription ${id}`, description, policy: policies.ofDurable(id) });
+  private queue(id: string, { patterns, selector }: TopicFilter): Queue {
+    const { engine, hostName: host, policies, deadLetters } = this.options;
+    return new Queue({
+      engine,
+      subject: `durable subscription ${id}`,
+      description: { kind: "durable", host, priority: ORDINARY, id, patterns, selector },
+      policy: policies.ofDurable(id),
+      deadLetters: deadLetters.ofDurable(id),
+    });
   }
 }

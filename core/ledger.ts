@@ -47,6 +47,13 @@ export class Ledger {
     this.lost.set(reason, (this.lost.get(reason) ?? 0) + count);
   }
 
+  /** Counts a message that came and does not go in. */
+  turnAway(bytes: number, reason: LossReason): void {
+    this.received++;
+    this.receivedBytes += bytes;
+    this.lose(reason);
+  }
+
   /** The sum over all reasons. */
   get lostTotal(): number {
     let total = 0;

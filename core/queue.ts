@@ -191,6 +191,11 @@ export class Queue {
     return this.seating.links();
   }
 
+  /** Everything that browses it. */
+  *allBrowsers(): Iterable<Browser> {
+    yield* this.browsers;
+  }
+
   /** Takes over what the store says it holds with a priority. Before anything else happens to the queue. */
   recover({ key, firstSequence, lastSequence, count, bytes }: RecoveredQueue, priority: number = ORDINARY): void {
     const band = this.bandOf(priority);

@@ -30,14 +30,15 @@ export class Route {
 
   /**
    * Hands a message to every destination; returns a closed gate at which the sender has to wait, if any. Throws
-   * BrokerError when one of them does not take it: then none has it.
+   * BrokerError when one of them does not take it: then none has it. `checked`: all that is carried out with this one
+   * was let pass by `check` in the same turn, and nothing is refused any more.
    */
-  publish(message: Message, sender: unknown): Gate | undefined {
+  publish(message: Message, sender: unknown, checked = false): Gate | undefined {
     const destinations = this.destinations;
     // Before anybody has the message, so that a composite is refused as a whole.
     if (destinations.length > 1 || destinations[0]?.deleted === true) this.renewAll();
     if (!this.ordinary || (message.traits & SPECIAL_TRAITS) !== 0) {
-      this.check(message);
+      if (!checked) this.check(message);
       return this.carryOut(message, sender);
     }
     let closed: Gate | undefined;

@@ -47,6 +47,7 @@ export class Subscription {
   readonly patterns: readonly Pattern[];
   readonly selector: Selector | undefined;
   /** See `SubscribeOptions`. */
+  readonly browse: SubscribeOptions["browse"];
   readonly exclusive: boolean;
   readonly priority: number;
   readonly details: boolean;
@@ -83,6 +84,7 @@ export class Subscription {
     this.creditMessages = options.credit.messages;
     this.creditBytes = options.credit.bytes;
     this.counted = options.settling;
+    this.browse = options.browse;
     this.exclusive = options.exclusive ?? false;
     this.priority = options.priority ?? 0;
     this.details = options.details ?? false;

@@ -12,6 +12,7 @@ import { type Admission, isTemporary } from "./admission.ts";
 import type { Address } from "./address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
 import { Destinations } from "./destinations.ts";
+import { DeadLetterOffice } from "./dead-letters.ts";
 import type { DivertRule } from "./divert.ts";
 import type { DurableSubscription } from "./durable-subscription.ts";
 import { DurableSubscriptions } from "./durable-subscriptions.ts";
@@ -19,6 +20,7 @@ import type { Engine } from "./engine.ts";
 import type { Message } from "./message.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
+import { PausedQueues } from "./paused.ts";
 import type { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue.ts";
@@ -49,6 +51,9 @@ export interface HostSettings {
   readonly transactionBytes: number;
 }
 
+/** How the consumers of a queue that gives nothing away see it. */
+const ENDLESS = { end: false, fromSequence: 0 } as const;
+
 /** What virtual hosts need of the broker that has them. */
 export interface HostContext {
   readonly engine: Engine;
@@ -67,7 +72,7 @@ export class VirtualHost {
   readonly retained: RetainedMessages;
   private readonly context: HostContext;
   private readonly engine: Engine;
-  private readonly policies: Policies;
+  private readonly paused: PausedQueues;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
   private clientCounter = 0;
@@ -80,18 +85,35 @@ export class VirtualHost {
     this.settings = settings;
     this.name = name;
     this.retained = new RetainedMessages(engine, name);
-    this.policies = new Policies(settings.policies, settings.durablePolicies);
+    const policies = new Policies(settings.policies, settings.durablePolicies);
+    const deadLetters = new DeadLetterOffice({
+      clock: engine.clock,
+      policies,
+      admission: (address) => this.destinations.admission(address),
+    });
+    this.paused = new PausedQueues(engine, name);
+    const { paused } = this;
     this.destinations = new Destinations({
       engine,
       hostName: name,
-      policies: this.policies,
+      policies,
+      deadLetters,
+      paused,
       diverts: settings.diverts ?? [],
       virtualTopics: settings.virtualTopics ?? DEFAULT_VIRTUAL_TOPICS,
       checkRoom: () => this.checkRoom(),
       appeared: (queue, watcher) => this.linkWatched(watcher, queue),
     });
-    const { destinations, policies, retained } = this;
-    this.durableSubscriptions = new DurableSubscriptions({ engine, hostName: name, destinations, policies, retained });
+    const { destinations, retained } = this;
+    this.durableSubscriptions = new DurableSubscriptions({
+      engine,
+      hostName: name,
+      policies,
+      deadLetters,
+      paused,
+      destinations,
+      retained,
+    });
   }
 
   /** The queues there are, by name; temporary ones included. */
@@ -117,6 +139,7 @@ export class VirtualHost {
   /** Makes the destinations that the configuration names. After recovery. */
   createConfigured(): void {
     this.destinations.createConfigured();
+    this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
   }
 
   /** Lets a session in. Throws BrokerError when it may not. */
@@ -144,14 +167,11 @@ export class VirtualHost {
   /** Attaches a consumer; see `Client.subscribe`. Throws BrokerError. */
   subscribe(client: Client, id: number, options: SubscribeOptions): Subscription {
     const subscription = new Subscription(id, client, options);
-    if (options.attachDurable !== undefined) {
-      this.check(client, "consume", "dsub", options.attachDurable);
-      const durable = this.durables.get(options.attachDurable);
-      if (durable === undefined)
-        throw new BrokerError("not-found", `There is no durable subscription ${options.attachDurable}`);
-      this.link(subscription, durable.queue, options.selector);
-    } else if (options.durable !== undefined) {
-      this.link(subscription, this.durable(options.durable, client, options).queue, undefined);
+    const { attachDurable, durable, browse } = options;
+    if (attachDurable !== undefined || (durable !== undefined && browse !== undefined)) {
+      this.link(subscription, this.durableQueue(attachDurable ?? durable ?? "", subscription), options.selector);
+    } else if (durable !== undefined) {
+      this.link(subscription, this.durable(durable, client, options).queue, undefined);
     } else {
       this.subscribePatterns(subscription, options);
     }
@@ -168,6 +188,8 @@ export class VirtualHost {
       this.destinations.noteIdle(link.queue);
     }
     subscription.links.length = 0;
+    for (const browser of subscription.browsers) browser.close();
+    subscription.browsers.length = 0;
     for (const pattern of subscription.patterns) {
       if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
     }
@@ -181,14 +203,32 @@ export class VirtualHost {
   /** Deletes a durable subscription with what it holds. Throws BrokerError. */
   deleteDurable(id: string, client: Client): void {
     this.check(client, "destroy", "dsub", id);
-    const durable = this.durables.get(id);
-    if (durable === undefined) throw new BrokerError("not-found", `There is no durable subscription ${id}`);
-    this.durableSubscriptions.delete(durable);
+    this.durableSubscriptions.delete(this.durableOf(id));
   }
 
   /** Deletes a queue with what it holds; its consumers are told. */
   deleteQueue(address: Address): void {
     this.destinations.deleteQueue(address);
+  }
+
+  /** Has a queue deliver nothing until it is resumed, over restarts too. Throws BrokerError when there is none. */
+  pauseQueue(address: Address): void {
+    this.paused.pause("queue", address.name, this.queueOf(address));
+  }
+
+  /** Throws BrokerError when there is no such queue. */
+  resumeQueue(address: Address): void {
+    this.paused.resume("queue", address.name, this.queueOf(address));
+  }
+
+  /** Has a durable subscription deliver nothing until it is resumed. Throws BrokerError when there is none. */
+  pauseDurable(id: string): void {
+    this.paused.pause("dsub", id, this.durableOf(id).queue);
+  }
+
+  /** Throws BrokerError when there is no such durable subscription. */
+  resumeDurable(id: string): void {
+    this.paused.resume("dsub", id, this.durableOf(id).queue);
   }
 
   /** Calls `client.durable` for every batch until it returns false. */
@@ -223,6 +263,13 @@ export class VirtualHost {
     return true;
   }
 
+  /** Takes over a retained message that the store has. */
+  recoverRetained(address: Address, bytes: number): void {
+    this.retained.recover(address, bytes);
+    // The broker ended before its owner could.
+    if (this.destinations.isAbandoned(address)) this.retained.set(address, undefined);
+  }
+
   /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
   sweep(): void {
     this.destinations.sweep();
@@ -239,7 +286,7 @@ export class VirtualHost {
 
   /** All of them or, when one is refused, none. */
   private subscribePatterns(subscription: Subscription, options: SubscribeOptions): void {
-    for (const pattern of options.patterns) this.checkPattern(pattern, subscription.client);
+    for (const pattern of options.patterns) this.checkPattern(pattern, subscription);
     try {
       for (const pattern of options.patterns) {
         if (pattern.kind === "queue") this.subscribeQueue(subscription, pattern);
@@ -251,8 +298,33 @@ export class VirtualHost {
     }
   }
 
-  private checkPattern(pattern: Pattern, client: Client): void {
-    this.check(client, pattern.kind === "queue" ? "consume" : "receive", pattern.kind, pattern.text);
+  private queueOf({ name }: Address): Queue {
+    const queue = this.queues.get(name);
+    if (queue === undefined) throw new BrokerError("not-found", `There is no queue ${name}`);
+    return queue;
+  }
+
+  private durableOf(id: string): DurableSubscription {
+    const durable = this.durables.get(id);
+    if (durable === undefined) throw new BrokerError("not-found", `There is no durable subscription ${id}`);
+    return durable;
+  }
+
+  /** The queue of a durable subscription that is there, for a subscription that changes nothing of it. */
+  private durableQueue(id: string, { client, browse }: Subscription): Queue {
+    this.check(client, browse === undefined ? "consume" : "receive", "dsub", id);
+    return this.durableOf(id).queue;
+  }
+
+  private checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">): void {
+    const { kind, text } = pattern;
+    if (browse !== undefined && kind === "topic") {
+      throw new BrokerError(
+        "bad-request",
+        `Only queues and durable subscriptions can be browsed; ${text} is a topic, which holds nothing`,
+      );
+    }
+    this.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
     if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
     throw new BrokerError(
       "not-authorized",
@@ -289,7 +361,9 @@ export class VirtualHost {
 
   private subscribeQueue(subscription: Subscription, pattern: Pattern): void {
     if (pattern.address === undefined) {
-      this.destinations.watch(pattern, subscription);
+      // Who browses to the end has no use for what comes later.
+      if (subscription.browse?.end !== true) this.destinations.watch(pattern, subscription);
+      else this.destinations.matching(pattern, (queue) => this.linkWatched(subscription, queue));
       return;
     }
     const queue = this.destination(pattern.address, subscription.client);
@@ -313,16 +387,20 @@ export class VirtualHost {
   }
 
   private link(subscription: Subscription, queue: Queue, selector: Selector | undefined): void {
-    subscription.links.push(queue.attach(subscription, selector));
+    const browse = subscription.browse ?? (queue.policy.nonDestructive ? ENDLESS : undefined);
+    if (browse === undefined) subscription.links.push(queue.attach(subscription, selector));
+    else subscription.browsers.push(queue.browse(subscription, selector, browse));
   }
 
   private linkWatched(subscription: Subscription, queue: Queue): void {
     if (queue.deleted) return;
+    const { client, patterns, links, browsers } = subscription;
     // A single pattern meets each queue once; looking would take long when it matches very many.
-    if (subscription.patterns.length > 1 && subscription.links.some((link) => link.queue === queue)) return;
-    if (queue.address !== undefined && !this.destinations.mayConsume(subscription.client, queue.address)) return;
+    if (patterns.length > 1 && [...links, ...browsers].some((there) => there.queue === queue)) return;
+    if (queue.address !== undefined && !this.destinations.mayConsume(client, queue.address)) return;
     this.link(subscription, queue, subscription.selector);
     queue.dispatch();
+    browsers.at(-1)?.pump();
   }
 
   private durable(id: string, client: Client, options: SubscribeOptions): DurableSubscription {
@@ -333,7 +411,7 @@ export class VirtualHost {
           `A durable subscription is over topics; ${pattern.text} is a queue, which is durable by itself`,
         );
       }
-      this.checkPattern(pattern, client);
+      this.checkPattern(pattern, { client, browse: undefined });
     }
     this.check(client, "consume", "dsub", id);
     const found = this.durables.get(id);

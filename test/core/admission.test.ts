@@ -17,7 +17,9 @@ describe("a message that is too large", () => {
     const route = client.core.route([parse("queue:any"), parse("queue:small")]);
     const send = (body: string): void => client.core.publish(route, plainMessage(parse("queue:any"), body));
     send("123456789");
-    expect(() => send("1234567890")).toThrow("has 11 bytes; queue small takes at most 10 (max_message_size)");
+    expect(() => send("1234567890")).toThrow(
+      "The queue small takes at most 10 bytes (max_message_size), the message has 11",
+    );
     const host = core.broker.host(undefined);
     expect([host?.queues.get("any")?.count, host?.queues.get("small")?.count]).toEqual([1, 1]);
   });
@@ -75,6 +77,56 @@ describe("the time to live", () => {
     const core = await coreBroker(policies(["queue:a", { minTtlMs: minute }]));
     core.client().send("queue:a", "late", { expiresAt: core.clock.now() - 1 });
     expect(core.broker.host(undefined)?.queues.get("a")?.ledger.lost.get("expired")).toBe(1);
+  });
+});
+
+describe("a queue that refuses what it has no room for", () => {
+  const full = { maxMessages: 1, full: "reject" } as const;
+
+  it("tells the sender, and no destination of a composite has the message", async () => {
+    const core = await coreBroker(policies(["queue:full", full]));
+    const client = core.client();
+    const route = client.core.route([parse("queue:any"), parse("queue:full")]);
+    const send = (): void => client.core.publish(route, plainMessage(parse("queue:any"), "1"));
+    send();
+    expect(send).toThrow("at most 1 messages (max_messages) are allowed");
+    const host = core.broker.host(undefined);
+    expect([host?.queues.get("any")?.count, host?.queues.get("full")?.count]).toEqual([1, 1]);
+  });
+
+  it("has a transaction refused before anything is carried out, and takes one whole that it let in", async () => {
+    const core = await coreBroker(policies(["queue:full", full]));
+    const client = core.client();
+    const host = core.broker.host(undefined);
+    const commit = (): void => {
+      const transaction = client.core.begin();
+      for (const to of ["queue:any", "queue:full", "queue:full"].map(parse)) {
+        client.core.publish(client.core.route([to]), plainMessage(to, "1"), transaction);
+      }
+      transaction.commit();
+    };
+    commit();
+    expect(commit).toThrow("max_messages");
+    expect([host?.queues.get("any")?.count, host?.queues.get("full")?.count]).toEqual([1, 2]);
+  });
+});
+
+describe("a durable subscription", () => {
+  it("has a policy of its own for what it takes, other than its topics'", async () => {
+    const durablePolicies = [
+      { match: parsePattern("queue:small.*"), maxMessageBytes: 5, defaultTtlMs: 1000 },
+      { match: parsePattern("queue:full"), maxMessages: 1, full: "reject" },
+    ] as const;
+    const core = await coreBroker({ host: { durablePolicies } });
+    const client = core.client();
+    const patterns = [parsePattern("topic:t")];
+    for (const durable of ["small.1", "full", "any"]) client.subscribe("", { patterns, durable }).subscription.close();
+    for (const body of ["1", "more than five bytes"]) client.send("topic:t", body);
+    const durables = core.broker.host(undefined)?.durables;
+    const lost = ["small.1", "full", "any"].map((id) => [...(durables?.get(id)?.queue.ledger.lost ?? [])]);
+    expect(lost).toEqual([[["refused", 1]], [["dropped-newest", 1]], []]);
+    core.clock.advance(5000);
+    expect(durables?.get("small.1")?.queue.ledger.lost.get("expired")).toBe(1);
   });
 });
 

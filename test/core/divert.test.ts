@@ -121,4 +121,24 @@ describe("a divert", () => {
     expect(counts(core)).toEqual({ a: 1, b: 0 });
     expect(core.broker.host(undefined)?.queues.get("b")?.ledger.lost.get("refused")).toBe(1);
   });
+
+  it("drops at its target what that would refuse, and the sender is not told", async () => {
+    const policies = [{ pattern: parsePattern("queue:b"), maxMessages: 1, full: "reject" as const }];
+    const core = await diverting([{ from: "queue:a", to: "queue:b" }], { policies });
+    const client = core.client();
+    for (const body of ["1", "2"]) client.send("queue:a", body);
+    expect(counts(core)).toEqual({ a: 2, b: 1 });
+    expect(core.broker.host(undefined)?.queues.get("b")?.ledger.lost.get("dropped-newest")).toBe(1);
+  });
+
+  it("that is exclusive leads past a source that is full", async () => {
+    const policies = [{ pattern: parsePattern("queue:a"), maxMessages: 1, full: "reject" as const }];
+    const rule = { from: "queue:a", to: "queue:b", selector: "urgent = 'yes'", exclusive: true };
+    const core = await diverting([rule], { policies });
+    const client = core.client();
+    client.send("queue:a", "1");
+    client.send("queue:a", "2", { properties: { urgent: "yes" } });
+    expect(() => client.send("queue:a", "3")).toThrow("max_messages");
+    expect(counts(core)).toEqual({ a: 1, b: 1 });
+  });
 });

@@ -119,3 +119,27 @@ describe("a broker whose store holds what it does not know", () => {
     expect([...(core.broker.host(undefined)?.queues.keys() ?? [])]).toEqual(["a", "b", "fixed"]);
   });
 });
+
+describe("messages of several priorities", () => {
+  it("are in one queue after a restart, and in one durable subscription", async () => {
+    const clock = new VirtualClock();
+    const store = testStore(clock);
+    const first = await coreBroker({ clock, store });
+    const client = first.client();
+    client.subscribe("topic:t", { durable: "d" }).subscription.close();
+    for (const to of ["queue:a", "topic:t"]) {
+      for (const priority of [9, 0, 4]) client.send(to, `${priority}`, { priority, durable: true });
+    }
+    first.settle();
+    await first.broker.close();
+    const second = await coreBroker({ clock, store });
+    const consumer = second.client();
+    const queue = consumer.subscribe("queue:a", { settling: false });
+    const durable = consumer.subscribe("", { attachDurable: "d", settling: false });
+    second.settle();
+    expect([queue.got.bodies, durable.got.bodies]).toEqual([
+      ["9", "4", "0"],
+      ["9", "4", "0"],
+    ]);
+  });
+});
