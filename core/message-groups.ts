@@ -178,7 +178,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     const group = this.groups.get(id);
     if (group === undefined) return this.assign(id, message);
     group.recent = true;
-    const stale = group.epoch !== this.epoch || group.closed || group.owner.absent || group.heir?.absent === true;
+    const stale = group.epoch !== this.epoch || group.closed || group.owner.absent;
     if (stale && !this.review(group, message)) return undefined;
     const { owner, heir, bond } = group;
     owner.named = this.round;

@@ -208,6 +208,31 @@ describe("a member that joins", () => {
   });
 });
 
+describe("a draining group that goes to a later newcomer than it was to", () => {
+  it("makes everybody look again: what the later one does not want may be another's", () => {
+    const { groups, members, counts } = groupsOf(letters(1));
+    const [old] = members;
+    if (old === undefined) throw new Error("unreachable");
+    const ids = Array.from({ length: 300 }, (_, i) => `group-${i}`);
+    for (const [index, id] of ids.entries()) {
+      groups.owner(groupMessage(id));
+      groups.given(groupMessage(id), old, { index });
+    }
+    const blue = new Member("blue", "blue");
+    groups.join(blue);
+    groups.join(new Member("all"));
+    for (const id of ids) groups.owner(groupMessage(id, "red"));
+    const before = ids.map((id) => groups.heir(groupMessage(id, "blue")));
+    expect(before).not.toContain(blue);
+    expect(counts.moved).toBe(0);
+    groups.join(new Member("red", "red"));
+    for (const id of ids) groups.owner(groupMessage(id, "red"));
+    const after = ids.map((id, i) => (before[i] === undefined ? undefined : groups.heir(groupMessage(id, "blue"))));
+    expect(after).toContain(blue);
+    expect(counts.moved).toBeGreaterThan(0);
+  });
+});
+
 describe("a member that leaves", () => {
   it("leaves its groups to the others, and no other group moves", () => {
     const { groups, members } = groupsOf(letters(10));
