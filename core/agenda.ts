@@ -81,12 +81,16 @@ export class Agenda<T> {
     this.timer = undefined;
     this.timerAt = Number.POSITIVE_INFINITY;
     const now = this.clock.now();
-    for (let i = 0; i < MOST_AT_ONCE && timeOf(this.heap, 0) <= now; i++) {
-      const item = this.takeFirst();
-      if (item !== undefined) this.due(item);
+    try {
+      for (let i = 0; i < MOST_AT_ONCE && timeOf(this.heap, 0) <= now; i++) {
+        const item = this.takeFirst();
+        if (item !== undefined) this.due(item);
+      }
+    } finally {
+      // Also after something failed: the others must not wait for ever.
+      this.wait();
+      this.worked();
     }
-    this.worked();
-    if (this.heap.length > 0) this.wait();
   }
 }
 
