@@ -7,6 +7,8 @@ export interface RingNode {
   readonly ordinal: number;
   /** The ring's own: the last walk that came by. */
   visit: number;
+  /** True once it was taken away; it cannot be added again. */
+  left: boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export class HashRing<N extends RingNode> {
   private nodes: N[] = [];
   /** Changes that the points do not show yet: many at once cost as much as one. */
   private readonly joining = new Set<N>();
-  private readonly leaving = new Set<N>();
+  private leaving = 0;
   private visit = 0;
 
   /** Adds a node that is not there. */
@@ -29,7 +31,8 @@ export class HashRing<N extends RingNode> {
 
   /** Takes a node away that is there. */
   remove(node: N): void {
-    if (!this.joining.delete(node)) this.leaving.add(node);
+    node.left = true;
+    if (!this.joining.delete(node)) this.leaving++;
   }
 
   /** Whose a key with this hash is; undefined while nobody is there. */
@@ -70,29 +73,29 @@ export class HashRing<N extends RingNode> {
   /** Merges what joined into the points and leaves out what left, in one pass. */
   private refresh(): void {
     const { joining, leaving } = this;
-    if (joining.size === 0 && leaving.size === 0) return;
+    if (joining.size === 0 && leaving === 0) return;
     const added = [...joining].flatMap(pointsOf).sort((a, b) => a.hash - b.hash);
     const { hashes: oldHashes, nodes: oldNodes } = this;
-    const length = oldNodes.length + (joining.size - leaving.size) * POINTS;
+    const length = oldNodes.length + (joining.size - leaving) * POINTS;
     const hashes = new Uint32Array(length);
     const nodes: N[] = [];
-    let next = 0;
-    const add = (hash: number, node: N): void => {
-      hashes[nodes.length] = hash;
-      nodes.push(node);
-    };
-    for (const [i, node] of oldNodes.entries()) {
-      const hash = oldHashes[i] ?? 0;
-      for (let point = added[next]; point !== undefined && point.hash < hash; point = added[++next]) {
-        add(point.hash, point.node);
+    let old = 0;
+    for (let next = 0; next <= added.length; next++) {
+      const point = added[next];
+      const before = point?.hash ?? Number.POSITIVE_INFINITY;
+      for (let node = oldNodes[old]; node !== undefined && (oldHashes[old] ?? 0) <= before; node = oldNodes[++old]) {
+        if (node.left) continue;
+        hashes[nodes.length] = oldHashes[old] ?? 0;
+        nodes.push(node);
       }
-      if (!leaving.has(node)) add(hash, node);
+      if (point === undefined) break;
+      hashes[nodes.length] = point.hash;
+      nodes.push(point.node);
     }
-    for (const { hash, node } of added.slice(next)) add(hash, node);
     this.hashes = hashes;
     this.nodes = nodes;
     joining.clear();
-    leaving.clear();
+    this.leaving = 0;
   }
 }
 

@@ -163,7 +163,6 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     if (seat === undefined) return;
     this.seats.delete(member);
     this.ring.remove(seat);
-    seat.left = true;
     this.epoch++;
     if (this.seats.size === 0) this.beginAgain();
     else if (seat.named === this.round) this.lookAgain();
@@ -174,7 +173,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
    * some. undefined: nobody wants it.
    */
   owner(message: Message): M | "draining" | undefined {
-    const id = groupOf(message);
+    const id = message.groupId;
     const group = this.groups.get(id);
     if (group === undefined) return this.assign(id, message);
     group.recent = true;
@@ -192,7 +191,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
 
   /** After "draining": who has the message when that ends. It alone must wait at the message, the others may go past it. */
   heir(message: Message): M | undefined {
-    const group = this.groups.get(groupOf(message));
+    const group = this.groups.get(message.groupId);
     if (group?.heir === undefined) return undefined;
     const { member } = group.heir;
     return group.bond !== "loose" && member.wants(message) ? member : this.byRing(group.id, message);
@@ -205,7 +204,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
    */
   given(message: Message, member: M, key: K | undefined): boolean {
     this.givenSince++;
-    const id = groupOf(message);
+    const id = message.groupId;
     const group = this.groups.get(id) ?? this.rememberHolder(id, member, key);
     if (group === undefined) return true;
     const owns = group.owner.member === member;
@@ -217,7 +216,7 @@ export class MessageGroups<M extends GroupMember, K extends object> {
         this.holdings.set(key, group);
       }
     }
-    if (message.content.groupSequence === -1) {
+    if (message.closesGroup) {
       group.closed = true;
       if (group.forgettable) this.forget(group);
     }
@@ -366,8 +365,4 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     this.forgot = false;
     for (const group of this.groups.values()) if (group.idle) this.groups.delete(group.id);
   }
-}
-
-function groupOf(message: Message): string {
-  return message.content.groupId ?? "";
 }
