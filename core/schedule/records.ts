@@ -4,6 +4,7 @@ import type { Message } from "../message.ts";
 import { canonical } from "../spelling.ts";
 import type { KeysRead } from "./pass.ts";
 import {
+  dueOf,
   numberOf,
   readScheduled,
   type ScheduledHeader,
@@ -141,7 +142,9 @@ export class ScheduledRecords {
     const header = value && readScheduled(value);
     if (value === undefined || header === undefined) return undefined;
     const address = this.addressOf(header.kind, header.name);
-    return address && { id: scheduledKey(header.firstDue, numberOf(key)), key, header, value, address };
+    if (address === undefined) return undefined;
+    const id = header.firstDue === dueOf(key) ? key : scheduledKey(header.firstDue, numberOf(key));
+    return { id, key, header, value, address };
   }
 
   /** The message of a record; undefined if it cannot be read. */
