@@ -41,6 +41,7 @@ declare module "stompit" {
     host: string;
     port: number;
     connectHeaders?: Headers;
+    noDelay?: boolean;
   }
 
   const stompit: {
