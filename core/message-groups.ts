@@ -30,7 +30,7 @@ export interface GroupMember {
 }
 
 /** How a queue deals with its message groups. */
-export interface MessageGroupsOptions {
+interface MessageGroupsOptions {
   /** Groups remembered, beside those that hold something; 0 for no limit. */
   readonly maxGroups: number;
   /** Whether who joins gets its share of the groups that others have. */
