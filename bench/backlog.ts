@@ -7,12 +7,11 @@
  * acknowledgements of 500. Prints the rate of every tenth, the most anonymous memory seen (RssAnon), and the time from the
  * start of the process to the first delivery, after SIGTERM and after SIGKILL.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { countNul, DelosProcess, sendConfirmed } from "./delos-process.ts";
 
 const { values } = parseArgs({
   options: {
@@ -24,57 +23,8 @@ const { values } = parseArgs({
 const MESSAGES = Number(values.messages);
 const PORT = 21614;
 const BATCH = 500;
-const OUTSTANDING = 2000;
 const BODY = "0123456789".repeat(10);
 const directory = mkdtempSync(join(resolve(values.data), "delos-backlog-"));
-
-let mostAnonymous = 0;
-
-function rssAnon(child: ChildProcess): number {
-  const found = /RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"));
-  return Number(found?.[1] ?? 0) * 1024;
-}
-
-async function start(): Promise<ChildProcess> {
-  const settings = [`store.directory=${directory}`, `listeners.stomp.port=${PORT}`];
-  for (const name of ["mqtt", "amqp", "openwire"]) settings.push(`listeners.${name}.enabled=false`);
-  const child = spawn(
-    process.execPath,
-    ["--max-semi-space-size=8", "src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
-    { cwd: join(import.meta.dirname, ".."), stdio: ["ignore", "pipe", "inherit"] },
-  );
-  const timer = setInterval(() => {
-    if (child.exitCode !== null || child.signalCode !== null) clearInterval(timer);
-    else mostAnonymous = Math.max(mostAnonymous, rssAnon(child));
-  }, 100);
-  await new Promise<void>((done, fail) => {
-    child.once("exit", (code) => fail(new Error(`Delos ended with ${code}`)));
-    child.stdout.on("data", (chunk: Buffer) => {
-      if (chunk.includes(String(PORT))) done();
-    });
-  });
-  return child;
-}
-
-async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  const gone = new Promise((done) => child.once("exit", done));
-  child.kill(signal);
-  await gone;
-}
-
-/** Connects and logs in; what comes from then on is for the listeners that the caller adds. */
-async function session(): Promise<Socket> {
-  const socket = connect(PORT, "127.0.0.1");
-  socket.write("CONNECT\naccept-version:1.2\nhost:/\n\n\0");
-  await new Promise((done) => socket.once("data", done));
-  return socket;
-}
-
-function countNul(chunk: Buffer): number {
-  let count = 0;
-  for (let at = chunk.indexOf(0); at >= 0; at = chunk.indexOf(0, at + 1)) count++;
-  return count;
-}
 
 /** Prints the rate of every tenth. */
 class Progress {
@@ -92,36 +42,22 @@ class Progress {
   }
 }
 
-async function load(): Promise<number[]> {
+async function load(delos: DelosProcess): Promise<number[]> {
   const frame = `SEND\ndestination:/queue/backlog\npersistent:true\nreceipt:r\ncontent-length:${BODY.length}\n\n${BODY}\0`;
-  const batch = Buffer.from(frame.repeat(BATCH));
   const progress = new Progress();
-  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
-  let sent = 0;
-  let confirmed = 0;
-  const socket = await session();
-  const sendMore = (): void => {
-    for (; sent < MESSAGES && sent - confirmed <= OUTSTANDING - BATCH; sent += BATCH) socket.write(batch);
-    if (confirmed === MESSAGES) finish();
-  };
-  socket.on("data", (chunk: Buffer) => {
-    confirmed += countNul(chunk);
-    progress.reached(confirmed);
-    sendMore();
-  });
-  sendMore();
-  await done;
+  const socket = await delos.session();
+  await sendConfirmed(socket, MESSAGES, () => frame, { confirmed: (count) => progress.reached(count) });
   socket.destroy();
   return progress.rates;
 }
 
-async function unload(): Promise<number[]> {
+async function unload(delos: DelosProcess): Promise<number[]> {
   const progress = new Progress();
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let received = 0;
   let acknowledged = 0;
   let rest = "";
-  const socket = await session();
+  const socket = await delos.session();
   socket.on("data", (chunk: Buffer) => {
     received += countNul(chunk);
     const text = rest + chunk.toString("latin1");
@@ -142,17 +78,17 @@ async function unload(): Promise<number[]> {
 }
 
 /** Milliseconds from the start of the process to the first message. */
-async function firstDelivery(): Promise<{ child: ChildProcess; ms: number }> {
+async function firstDelivery(): Promise<{ delos: DelosProcess; ms: number }> {
   const began = process.hrtime.bigint();
-  const child = await start();
+  const delos = await DelosProcess.start(directory, PORT);
   const { promise: delivered, resolve: finish } = Promise.withResolvers<void>();
-  const socket = await session();
+  const socket = await delos.session();
   socket.on("data", (chunk: Buffer) => {
     if (chunk.includes("MESSAGE")) finish();
   });
   socket.write("SUBSCRIBE\nid:1\ndestination:/queue/backlog\nack:client\ncredit:1,0\n\n\0");
   await delivered;
-  return { child, ms: Math.round(Number(process.hrtime.bigint() - began) / 1e6) };
+  return { delos, ms: Math.round(Number(process.hrtime.bigint() - began) / 1e6) };
 }
 
 function spread(rates: readonly number[]): string {
@@ -161,22 +97,20 @@ function spread(rates: readonly number[]): string {
 }
 
 try {
-  let child = await start();
-  console.log(`load:   ${spread(await load())}`);
-  console.log(`        at most ${(mostAnonymous / 1e6).toFixed(0)} MB anonymous`);
-  await stop(child, "SIGTERM");
+  let delos = await DelosProcess.start(directory, PORT);
+  console.log(`load:   ${spread(await load(delos))}`);
+  console.log(`        at most ${(delos.mostAnonymous / 1e6).toFixed(0)} MB anonymous`);
+  await delos.stop();
   for (const signal of ["SIGKILL", "SIGTERM"] as const) {
     const first = await firstDelivery();
-    console.log(
-      `first delivery ${first.ms} ms after the start; ${(rssAnon(first.child) / 1e6).toFixed(0)} MB anonymous`,
-    );
-    await stop(first.child, signal);
+    const anonymous = (first.delos.anonymous / 1e6).toFixed(0);
+    console.log(`first delivery ${first.ms} ms after the start; ${anonymous} MB anonymous`);
+    await first.delos.stop(signal);
   }
-  child = await start();
-  mostAnonymous = 0;
-  console.log(`unload: ${spread(await unload())}`);
-  console.log(`        at most ${(mostAnonymous / 1e6).toFixed(0)} MB anonymous`);
-  await stop(child, "SIGTERM");
+  delos = await DelosProcess.start(directory, PORT);
+  console.log(`unload: ${spread(await unload(delos))}`);
+  console.log(`        at most ${(delos.mostAnonymous / 1e6).toFixed(0)} MB anonymous`);
+  await delos.stop();
 } finally {
   if (!values.keep) rmSync(directory, { recursive: true, force: true });
 }

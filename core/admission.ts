@@ -80,7 +80,7 @@ export class Admission {
     const excess = this.bounds?.excess(message);
     if (excess !== undefined) throw new BrokerError("too-large", `The ${destination.subject} ${excess}`);
     if ((message.traits & SPECIAL_TRAITS) !== 0) {
-      const { duplicateId } = message.content;
+      const { duplicateId } = message;
       if (duplicateId !== undefined) checkDuplicateId(duplicateId);
     }
     if (!this.refuses || !(destination instanceof Queue) || this.leaves(message)) return;
@@ -139,7 +139,7 @@ export class Admission {
 
   /** What becomes of a message with special traits, unless it goes on like any other. */
   private special(message: Message): LossReason | undefined {
-    const { duplicateId } = message.content;
+    const { duplicateId } = message;
     if (duplicateId === undefined || this.policy.duplicateWindow === 0) return undefined;
     const durable = message.durable && !isTemporary(this.address);
     return this.duplicates.seen(duplicateId, durable) ? "duplicate" : undefined;

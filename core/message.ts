@@ -50,12 +50,17 @@ export interface Content {
   readonly aliases?: ReadonlyMap<string, PropertyValue>;
 }
 
+/** What the core asks of many messages while they pass. */
+export type QuickField = "groupId" | "groupSequence" | "duplicateId";
+
 /** One protocol's encoding of a message; the same object for all messages of that protocol. */
 export interface WireFormat {
   /** Stored with each message, so it must never change: `stomp`, `mqtt`, `amqp091` ... */
   readonly name: string;
   /** Takes the original frame apart; called at most once per message, and only if somebody asks. */
   open(message: Message): Content;
+  /** Reads one field of the content from the frame, as a text; so that these messages need not be taken apart. */
+  quick?(message: Message, field: QuickField): string | undefined;
 }
 
 /** What the core must know of a message without taking it apart. */
@@ -105,6 +110,7 @@ export class Message {
   wireStart = 0;
   wireEnd = 0;
   #content: Content | undefined = undefined;
+  #groupId: string | undefined = undefined;
 
   constructor(
     format: WireFormat,
@@ -145,6 +151,22 @@ export class Message {
     return this.#content;
   }
 
+  /** Which message group it belongs to; empty without `TRAIT.grouped`. */
+  get groupId(): string {
+    this.#groupId ??= this.quick("groupId") ?? "";
+    return this.#groupId;
+  }
+
+  /** True when the group's next message may go to another consumer. */
+  get closesGroup(): boolean {
+    return Number(this.quick("groupSequence")) === -1;
+  }
+
+  /** The id by which a repeated send is found out. */
+  get duplicateId(): string | undefined {
+    return this.quick("duplicateId");
+  }
+
   /** What the broker added; empty for most messages. */
   get annotations(): ReadonlyMap<string, Annotation> {
     return this.annotationBytes === undefined ? NO_ANNOTATIONS : decodeAnnotations(this.annotationBytes);
@@ -172,6 +194,11 @@ export class Message {
       copy.annotationBytes = encodeAnnotations(new Map([...this.annotations, ...change.annotations]));
     }
     return copy;
+  }
+
+  private quick(field: QuickField): string | undefined {
+    if (this.#content === undefined && this.format.quick !== undefined) return this.format.quick(this, field);
+    return this.content[field]?.toString();
   }
 
   /** Moves the message to a copy of its frame that begins at `start` of `data`. */

@@ -366,6 +366,7 @@ export class Queue {
       this.append(this.bandOf(message.priority), entry, message);
       this.hold(entry, holder);
     }
+    for (const browser of this.browsers) browser.rewind();
     const dropped = before - kept.length;
     this.ledger.lose(reason, dropped);
     this.reopen();
@@ -678,7 +679,9 @@ export class Queue {
     // The first grouped message sets everybody apart: this lane may be gone.
     if (this.seating.stirred) return;
     if (owner === "draining") {
-      lane.blocked = true;
+      // Only who gets the group next must not go past it.
+      if (this.seating.grouping().heir(message)?.audience === lane.audience) lane.blocked = true;
+      else lane.moveTo(entry.next);
       return;
     }
     if (owner?.audience !== lane.audience) {

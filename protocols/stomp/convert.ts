@@ -27,7 +27,7 @@
  * Annotations go to STOMP as headers before these, and take the place of those that have their names.
  */
 import type { Address } from "../../core/address.ts";
-import type { BodyKind, Content, Message, PropertyValue, Timing, WireFormat } from "../../core/message.ts";
+import type { BodyKind, Content, Message, PropertyValue, QuickField, Timing, WireFormat } from "../../core/message.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
 import { escape, unescape, type Version } from "./escape.ts";
 import { parseGroupSequence, readTiming, TIMING_HEADERS } from "./traits.ts";
@@ -121,6 +121,31 @@ function open(message: Message): Content {
   };
 }
 
+/** The stored names of a field, by which it is found without taking the frame apart; the first one counts. */
+const QUICK_NAMES: Readonly<Record<QuickField, readonly Buffer[]>> = {
+  groupId: [Buffer.from("JMSXGroupID:"), Buffer.from("message_group:")],
+  groupSequence: [Buffer.from("JMSXGroupSeq:")],
+  duplicateId: [Buffer.from("duplicate-id:"), Buffer.from("_AMQ_DUPL_ID:")],
+};
+
+function quick(message: Message, field: QuickField): string | undefined {
+  const { data, start, bodyStart } = message;
+  for (const name of QUICK_NAMES[field]) {
+    for (let line = start; line < bodyStart - 1; ) {
+      const end = data.indexOf(LF, line);
+      if (end < 0) break;
+      if (startsWith(data, line, name)) return unescape(data, line + name.length, end);
+      line = end + 1;
+    }
+  }
+  return undefined;
+}
+
+function startsWith(data: Buffer, at: number, name: Buffer): boolean {
+  for (let i = 0; i < name.length; i++) if (data[at + i] !== name[i]) return false;
+  return true;
+}
+
 function readReplyTo(text: string | undefined): Address | undefined {
   if (text === undefined) return undefined;
   try {
@@ -165,7 +190,7 @@ function isText(body: Uint8Array): boolean {
 }
 
 /** How messages that came by STOMP are kept. */
-export const stompFormat: WireFormat = { name: "stomp", open };
+export const stompFormat: WireFormat = { name: "stomp", open, quick };
 
 /**
  * The header lines and the empty line for a message that cannot be copied as it is: one that came by another protocol,

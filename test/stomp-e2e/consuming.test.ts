@@ -481,23 +481,19 @@ describe("a STOMP transaction", () => {
     expect(error.headers.get("receipt-id")).toBe("send");
   });
 
-  it("is all or nothing also when a queue it sent to is gone by its COMMIT", async () => {
-    const { port, server } = await startBroker();
-    using owner = await StompWire.connect(port);
+  it("is all or nothing also when a queue it sends to refuses by its COMMIT", async () => {
+    const { port, server } = await startBroker(["queues=[{match: narrow, max_messages: 1, full: reject}]"]);
+    using other = await StompWire.connect(port);
     using client = await StompWire.connect(port);
-    await client.request("SUBSCRIBE", { id: "1", destination: "/queue/work" });
-    await owner.request("SEND", { destination: "/queue/work", "reply-to": "/temp-queue/answer" }, "?");
-    const replyTo = (await client.message()).headers.get("reply-to") ?? "";
     await client.request("BEGIN", { transaction: "tx" });
-    await client.request("SEND", { destination: "/queue/before", transaction: "tx" }, "x");
-    await client.request("SEND", { destination: replyTo, transaction: "tx" }, "x");
-    await client.request("SEND", { destination: "/queue/after", transaction: "tx" }, "x");
-    await owner.request("DISCONNECT");
-    await eventually(() => server.broker.host(undefined)?.queues.has(replyTo.slice("/queue/".length)) === false);
+    for (const name of ["before", "narrow", "after"]) {
+      await client.request("SEND", { destination: `/queue/${name}`, transaction: "tx" }, "x");
+    }
+    await other.request("SEND", { destination: "/queue/narrow" }, "there before");
     await client.send("COMMIT", { transaction: "tx" });
-    expect(await client.refused()).toContain("temporary");
+    expect(await client.refused()).toContain("max_messages");
     const count = (name: string): number | undefined => server.broker.host(undefined)?.queues.get(name)?.count;
-    expect([count("before"), count("after")]).toEqual([0, 0]);
+    expect(["before", "narrow", "after"].map(count)).toEqual([0, 1, 0]);
   });
 
   it("that grows over the limit is ended with the setting's name", async () => {

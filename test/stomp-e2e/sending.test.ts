@@ -189,7 +189,7 @@ describe("a STOMP message", () => {
     expect(answer.headers.get("subscription")).toBe("answers");
   });
 
-  it("to a temporary queue whose owner has gone is refused by name", async () => {
+  it("to a temporary queue whose owner has gone is dropped, and its sender goes on", async () => {
     const { port, server } = await startBroker();
     using worker = await StompWire.connect(port);
     await worker.request("SUBSCRIBE", { id: "w", destination: "/queue/work" });
@@ -201,8 +201,11 @@ describe("a STOMP message", () => {
     await asker.request("DISCONNECT");
     asker[Symbol.dispose]();
     await eventually(() => expect(server.broker.host(undefined)?.queues.has(name)).toBe(false));
-    await worker.send("SEND", { destination: replyTo }, "too late");
-    expect(await worker.refused()).toContain(name);
+    await worker.request("SEND", { destination: replyTo }, "too late");
+    const host = server.broker.host(undefined);
+    expect([host?.queues.has(name), host?.unroutable.lost.get("no-subscriber")]).toEqual([false, 1]);
+    await worker.request("SEND", { destination: "/queue/work" }, "next");
+    expect((await worker.message()).body.toString()).toBe("next");
   });
 
   it("to a temporary queue can be consumed by its owner only, and two clients may use the same name", async () => {

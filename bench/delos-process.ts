@@ -1,0 +1,102 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+
+/** A Delos of its own process, its data in a given folder, that listens on one loopback port. */
+export class DelosProcess {
+  /** The most anonymous memory seen since the start or since `forget`, in bytes (RssAnon). */
+  mostAnonymous = 0;
+  private readonly child: ChildProcess;
+  private readonly port: number;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.child = child;
+    this.port = port;
+    const timer = setInterval(() => {
+      if (child.exitCode !== null || child.signalCode !== null) clearInterval(timer);
+      else this.mostAnonymous = Math.max(this.mostAnonymous, this.anonymous);
+    }, 100);
+  }
+
+  /** Starts one with the flags of `npm start`; `settings` are as after `--set`. */
+  static async start(directory: string, port: number, more: readonly string[] = []): Promise<DelosProcess> {
+    const settings = [`store.directory=${directory}`, `listeners.stomp.port=${port}`, "log.level=error", ...more];
+    for (const name of ["mqtt", "amqp", "openwire"]) settings.push(`listeners.${name}.enabled=false`);
+    const child = spawn(
+      process.execPath,
+      ["--max-semi-space-size=8", "src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
+      { cwd: join(import.meta.dirname, ".."), stdio: ["ignore", "pipe", "inherit"] },
+    );
+    const started = new DelosProcess(child, port);
+    await new Promise<void>((done, fail) => {
+      child.once("exit", (code) => fail(new Error(`Delos ended with ${code}`)));
+      child.stdout.on("data", (chunk: Buffer) => {
+        if (chunk.includes(String(port))) done();
+      });
+    });
+    return started;
+  }
+
+  /** Its anonymous memory now, in bytes. */
+  get anonymous(): number {
+    const found = /RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.child.pid}/status`, "utf8"));
+    return Number(found?.[1] ?? 0) * 1024;
+  }
+
+  /** Seconds of CPU it has used, its children's included. */
+  get cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** Connects and logs in; what comes from then on is for the listeners that the caller adds. */
+  async session(): Promise<Socket> {
+    const socket = connect(this.port, "127.0.0.1");
+    socket.write("CONNECT\naccept-version:1.2\nhost:/\n\n\0");
+    await new Promise((done) => socket.once("data", done));
+    return socket;
+  }
+
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const gone = new Promise((done) => this.child.once("exit", done));
+    this.child.kill(signal);
+    await gone;
+  }
+}
+
+/** Frames that end in a chunk of STOMP whose bodies hold no NUL. */
+export function countNul(chunk: Buffer): number {
+  let count = 0;
+  for (let at = chunk.indexOf(0); at >= 0; at = chunk.indexOf(0, at + 1)) count++;
+  return count;
+}
+
+/** Sends frames with a receipt each, at most `outstanding` of them unconfirmed; settles when all are confirmed. */
+export async function sendConfirmed(
+  socket: Socket,
+  count: number,
+  frame: (number: number) => string,
+  { outstanding = 2000, batch = 500, confirmed: reached = (_: number): void => {} } = {},
+): Promise<void> {
+  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
+  let sent = 0;
+  let confirmed = 0;
+  const sendMore = (): void => {
+    while (sent < count && sent - confirmed <= outstanding - batch) {
+      let frames = "";
+      for (const end = Math.min(count, sent + batch); sent < end; sent++) frames += frame(sent);
+      socket.write(frames);
+    }
+    if (confirmed >= count) finish();
+  };
+  const onData = (chunk: Buffer): void => {
+    confirmed += countNul(chunk);
+    reached(confirmed);
+    sendMore();
+  };
+  socket.on("data", onData);
+  sendMore();
+  await done;
+  socket.off("data", onData);
+}
