@@ -43,7 +43,7 @@ export interface BacklogListener {
   damaged(count: number): void;
   /** An entry is in memory again. */
   readBack(entry: Entry, message: Message): void;
-  /** A piece of a range was read back. */
+  /** Something was read back, or is known not to be there any more. */
   loaded(): void;
   /** It has young messages again: `detachFresh` is to be called within a second or so. */
   grewFresh(): void;
@@ -215,11 +215,15 @@ export class Backlog {
     }
     const generation = this.generation;
     this.loadOne(entry, (message) => {
-      if (generation !== this.generation || entry.next === NOWHERE) return;
-      if (message === undefined) {
-        // It was set aside: the account must say so.
-        this.remove(entry);
-        this.listener.damaged(1);
+      const left = generation !== this.generation || entry.next === NOWHERE;
+      if (left || message === undefined) {
+        if (!left) {
+          // It was set aside: the account must say so.
+          this.remove(entry);
+          this.listener.damaged(1);
+        }
+        // Whoever waited for it has to go on without.
+        this.listener.loaded();
         return;
       }
       if (entry.message === undefined) {
@@ -392,7 +396,10 @@ export class Backlog {
     range.loading = true;
     const generation = this.generation;
     this.engine.store.load(this.storeKey, range.sequence, to, maxBytes, (loaded) => {
-      if (generation !== this.generation) return;
+      if (generation !== this.generation) {
+        this.listener.loaded();
+        return;
+      }
       range.loading = false;
       this.splice(range, to, loaded);
       for (const overdue of this.overdue.splice(0)) this.expireStored(overdue.from, overdue.to);

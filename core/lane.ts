@@ -174,6 +174,7 @@ export class Lane {
     this.position.parked--;
     node.parked++;
     this.position = node;
+    this.blocked = false;
   }
 
   /** Goes back to a node that lies before the position. */

@@ -1,6 +1,6 @@
 import { type Band, Cursor } from "./band.ts";
 import type { Engine } from "./engine.ts";
-import type { Entry } from "./entry.ts";
+import { type Entry, NOWHERE } from "./entry.ts";
 import type { LossReason } from "./ledger.ts";
 import type { Message } from "./message.ts";
 import type { Queue } from "./queue.ts";
@@ -41,6 +41,7 @@ export class Walk {
   private readonly cursors: Cursor[];
   private over = false;
   private waiting = false;
+  private going = false;
 
   constructor(queue: Queue, engine: Engine, options: WalkOptions, bands: readonly Band[]) {
     this.queue = queue;
@@ -64,7 +65,17 @@ export class Walk {
 
   /** Goes on, unless it has a reason to wait. */
   goOn(): void {
-    if (this.waiting || this.over) return;
+    // What is read back at once says so while it is being asked for.
+    if (this.waiting || this.going || this.over) return;
+    this.going = true;
+    try {
+      this.advance();
+    } finally {
+      this.going = false;
+    }
+  }
+
+  private advance(): void {
     for (let steps = 0; steps < STEPS && !this.over; steps++) {
       const cursor = this.next();
       if (cursor === undefined || this.queue.deleted || this.removed >= (this.options.max ?? Infinity)) {
@@ -121,9 +132,11 @@ export class Walk {
     const reason = this.options.visit(message, entry.sequence);
     if (reason === "wait") return WAIT_MS;
     this.seen++;
+    // What was sent meanwhile may have pushed it out of the queue.
+    if (entry.next === NOWHERE) return undefined;
     // Whoever was called may have cancelled the walk.
     if (!this.over) cursor.moveTo(entry.next);
-    if (reason === undefined) return undefined;
+    if (reason === undefined || entry.holder !== undefined) return undefined;
     this.removed++;
     this.queue.take(entry, reason);
     return undefined;

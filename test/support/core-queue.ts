@@ -24,6 +24,13 @@ export function coreWith(policy: Partial<Policy>, { late = false } = {}): Promis
   return coreBroker({ clock, host, store: late ? lateStore(store, clock) : store });
 }
 
+/** A queue that is there. */
+export function queueOf({ broker }: CoreBroker, name: string): Queue {
+  const queue = broker.host(undefined)?.queues.get(name);
+  if (queue === undefined) throw new Error(`There is no queue ${name}`);
+  return queue;
+}
+
 /** A consumer that is started. */
 export function consume(
   core: CoreBroker,
