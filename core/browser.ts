@@ -97,6 +97,11 @@ export class Browser {
     this.views.splice(at < 0 ? this.views.length : at, 0, new View(band, this.fromSequence));
   }
 
+  /** Looks from the front of what is left, which was put there anew; what was shown is not shown again. */
+  rewind(): void {
+    for (const { band, cursor } of this.views) cursor.moveTo(band.backlog.first);
+  }
+
   /** A message came: shown at once, or waited at. */
   offer(band: Band, entry: Entry): void {
     if (entry.sequence > this.until) return;
@@ -140,7 +145,9 @@ export class Browser {
     return this.views.find((view) => {
       const { position } = view.cursor;
       return (
-        view.shown < view.pieces.length || view.loading || (position.kind !== "end" && position.sequence <= this.until)
+        view.shown < view.pieces.length ||
+        view.loading ||
+        (position.kind !== "end" && Math.max(position.sequence, view.from) <= this.until)
       );
     });
   }

@@ -1,0 +1,57 @@
+import { describe, expect, it } from "vitest";
+import type { Browser } from "../../core/browser.ts";
+import type { Policy } from "../../core/policy.ts";
+import type { Queue } from "../../core/queue.ts";
+import { Subscription } from "../../core/subscription.ts";
+import { Collector, type CoreBroker, coreBroker, parsePattern, type TestClient } from "../support/core-broker.ts";
+import { queueOf } from "../support/core-operations.ts";
+
+async function withQueue(policy: Partial<Policy>): Promise<{ core: CoreBroker; client: TestClient; queue: Queue }> {
+  const core = await coreBroker({ host: { policies: [{ pattern: parsePattern("queue:q"), ...policy }] } });
+  return { core, client: core.client(), queue: queueOf(core.broker, "q") };
+}
+
+function send(client: TestClient, ...bodies: string[]): void {
+  for (const body of bodies) client.send("queue:q", body, { durable: true });
+}
+
+/** A browser that may see one message until it is given more credit. */
+function browseOne(
+  { core }: TestClient,
+  queue: Queue,
+  end: boolean,
+): { subscription: Subscription; browser: Browser; got: Collector } {
+  const got = new Collector();
+  const browse = { end, fromSequence: 0 };
+  const credit = { messages: 1, bytes: 0 };
+  const subscription = new Subscription(1, core, { patterns: [], settling: true, credit, browse, consumer: got });
+  const browser = queue.browse(subscription, undefined, browse);
+  subscription.browsers.push(browser);
+  subscription.start();
+  return { subscription, browser, got };
+}
+
+describe("a browser", () => {
+  it("comes to its end within a piece of the store that has grown beyond it", async () => {
+    const { core, client, queue } = await withQueue({ memoryBytes: 1 });
+    send(client, "1", "2", "3");
+    core.settle();
+    const { subscription, browser, got } = browseOne(client, queue, true);
+    send(client, "4");
+    core.settle();
+    subscription.setCredit(10, 0);
+    expect(got.bodies).toEqual(["1", "2", "3"]);
+    expect(browser.finished).toBe(true);
+  });
+
+  it("sees what consumers hold also when the queue was purged in between", async () => {
+    const { core, client, queue } = await withQueue({});
+    client.subscribe("queue:q", { credit: { messages: 2, bytes: 0 } });
+    core.settle();
+    send(client, "1", "2", "3");
+    const { subscription, got } = browseOne(client, queue, false);
+    queue.purge();
+    subscription.setCredit(10, 0);
+    expect(got.bodies).toEqual(["1", "2"]);
+  });
+});
