@@ -17,15 +17,16 @@ import type { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
 import type { Gate } from "./gate.ts";
 import type { LossReason } from "./ledger.ts";
-import { type Message, TRAIT } from "./message.ts";
+import { type Message, type Timing, TRAIT } from "./message.ts";
 import type { Policy } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import type { Destination } from "./route.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** Destinations a message may be passed on through, one after the other. */
 const MAX_HOPS = 8;
 /** What makes a message one that has to be looked at wherever it goes. */
-export const SPECIAL_TRAITS: number = TRAIT.identified;
+export const SPECIAL_TRAITS: number = TRAIT.timed | TRAIT.identified;
 
 /** What the admissions of one virtual host share. */
 export interface AdmissionContext {
@@ -33,7 +34,8 @@ export interface AdmissionContext {
   readonly hostName: string;
   /** How many destinations the message that is just passed on has gone through. */
   hops: number;
-  /** The admission of any address; makes the destination if it is not there and asks nobody. Throws BrokerError. */
+  readonly schedule: Schedule;
+  /** The admission of any address; makes the destination if it is not there and asks nobody. */
   find(address: Address): Admission;
 }
 
@@ -81,11 +83,22 @@ export class Admission {
     if (excess !== undefined) throw new BrokerError("too-large", `The ${destination.subject} ${excess}`);
     if ((message.traits & SPECIAL_TRAITS) !== 0) {
       const { duplicateId } = message;
+      const timing = timingOf(message);
       if (duplicateId !== undefined) checkDuplicateId(duplicateId);
+      if (timing !== undefined) {
+        // It needs no room before its time.
+        this.context.schedule.check(message, timing);
+        return;
+      }
     }
-    if (!this.refuses || !(destination instanceof Queue) || this.leaves(message)) return;
-    const refusal = destination.refusal(message);
+    const refusal = this.refusal(message);
     if (refusal !== undefined) throw new BrokerError("full", refusal);
+  }
+
+  /** Whether a message that comes due may go in now, or has to wait for room. */
+  hasRoom(message: Message): boolean {
+    if (this.refusal(message) !== undefined) return false;
+    return !(this.destination instanceof Queue) || !this.destination.gate.closed || this.leaves(message);
   }
 
   /** Takes what a client sends and was checked; `alone` if it goes nowhere else. Returns a closed gate to wait at, if any. */
@@ -139,10 +152,23 @@ export class Admission {
 
   /** What becomes of a message with special traits, unless it goes on like any other. */
   private special(message: Message): LossReason | undefined {
+    const { address, context } = this;
     const { duplicateId } = message;
-    if (duplicateId === undefined || this.policy.duplicateWindow === 0) return undefined;
-    const durable = message.durable && !isTemporary(this.address);
-    return this.duplicates.seen(duplicateId, durable) ? "duplicate" : undefined;
+    if (duplicateId !== undefined && this.policy.duplicateWindow > 0) {
+      const durable = message.durable && !isTemporary(address);
+      if (this.duplicates.seen(duplicateId, durable)) return "duplicate";
+    }
+    const timing = timingOf(message);
+    if (timing === undefined) return undefined;
+    context.schedule.add(address, message, timing, true);
+    return "scheduled";
+  }
+
+  /** Why a full queue refuses a message that would stay in it, where the policy is to refuse. */
+  private refusal(message: Message): string | undefined {
+    const { destination } = this;
+    if (!this.refuses || !(destination instanceof Queue) || this.leaves(message)) return undefined;
+    return destination.refusal(message);
   }
 
   /** Whether a divert takes a message for itself. */
@@ -180,6 +206,11 @@ export class Admission {
       context.hops--;
     }
   }
+}
+
+/** Taken apart only for what is to be delivered later. */
+function timingOf(message: Message): Timing | undefined {
+  return (message.traits & TRAIT.timed) === 0 ? undefined : message.content.timing;
 }
 
 /** Whether an address is of a kind that lives with a session. */

@@ -1,6 +1,7 @@
 import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
 import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./clock.ts";
+import type { CronParser } from "./cron.ts";
 import { Engine } from "./engine.ts";
 import type { Peer } from "./protocol.ts";
 import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue-description.ts";
@@ -27,6 +28,8 @@ export interface BrokerOptions {
   readonly store: Store;
   readonly authenticator: Authenticator;
   readonly access?: Access;
+  /** Without it, messages that are to be delivered at cron times are refused. */
+  readonly cron?: CronParser;
   /** What clients are told about who serves them, as in STOMP's `server` header. */
   readonly name: string;
   readonly version: string;
@@ -97,6 +100,7 @@ export class Broker {
           engine: this.engine,
           access: this.options.access ?? EVERYTHING_ALLOWED,
           startNumber,
+          cron: this.options.cron,
           awaitDurable: (client) => this.awaiting.add(client),
         },
         settings,
@@ -107,7 +111,7 @@ export class Broker {
     }
     for (const queue of recovered.queues) this.recoverQueue(queue);
     this.recoverRetained();
-    for (const host of this.hosts.values()) host.createConfigured();
+    for (const host of this.hosts.values()) host.open();
     this.tick = this.clock.after(TICK_MS, () => this.look());
   }
 
@@ -128,6 +132,7 @@ export class Broker {
     if (this.closed) return;
     this.closed = true;
     this.tick?.cancel();
+    for (const host of this.hosts.values()) host.close();
     await this.store.close();
   }
 

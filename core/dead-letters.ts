@@ -2,7 +2,6 @@ import type { Admission } from "./admission.ts";
 import type { Address } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import { named } from "./divert.ts";
-import { BrokerError } from "./errors.ts";
 import { escapeCanonical } from "./escape.ts";
 import type { Annotation, Message } from "./message.ts";
 import type { Policies, Policy } from "./policy.ts";
@@ -94,13 +93,7 @@ export class DeadLetterOffice {
   }
 }
 
-/** The queue that a policy names for an origin; none when its name would not be one, such as one that is too long. */
+/** The queue that a policy names for an origin; none when its name would be none, such as one that is too long. */
 function graveOf(template: string | undefined, { name }: Origin): Address | undefined {
-  if (template === undefined) return undefined;
-  try {
-    return named("queue", template, name);
-  } catch (refusal) {
-    if (refusal instanceof BrokerError) return undefined;
-    throw refusal;
-  }
+  return template === undefined ? undefined : named("queue", template, name);
 }

@@ -19,6 +19,7 @@ import { Queue } from "./queue.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { Destination } from "./route.ts";
 import { AddressTree, PatternTree } from "./routing-tree.ts";
+import type { Schedule } from "./schedule.ts";
 import type { Subscription } from "./subscription.ts";
 import { Topic, type TopicTarget } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
@@ -36,6 +37,7 @@ export interface DestinationsOptions {
   readonly virtualTopics: readonly VirtualTopicRule[];
   readonly deadLetters: DeadLetterOffice;
   readonly paused: PausedQueues;
+  readonly schedule: Schedule;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** A queue came that somebody watches for. */
@@ -82,6 +84,7 @@ export class Destinations {
     this.context = {
       engine: options.engine,
       hostName: options.hostName,
+      schedule: options.schedule,
       hops: 0,
       find: (address) => this.admission(address),
     };

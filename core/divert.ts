@@ -1,4 +1,5 @@
 import { Address, type AddressKind } from "./address.ts";
+import { BrokerError } from "./errors.ts";
 import type { Pattern } from "./pattern.ts";
 import { PatternTree } from "./routing-tree.ts";
 import type { Selector } from "./selector/selector.ts";
@@ -34,11 +35,11 @@ export class Diverts {
     for (const rule of rules) this.tree.add(rule.from, rule);
   }
 
-  /** The diverts of a destination. Throws BrokerError("bad-address") when a target's name would be too long. */
+  /** The diverts of a destination, but for targets whose name would be none, such as one that is too long. */
   of(source: Address): readonly Divert[] {
     const diverts: Divert[] = [];
     this.tree.match(source, ({ to, selector, exclusive }) => {
-      const all = to.map(({ kind, name }) => named(kind, name, source.name));
+      const all = to.map(({ kind, name }) => named(kind, name, source.name)).filter((target) => target !== undefined);
       const targets = all.filter(({ kind, name }) => kind !== source.kind || name !== source.name);
       // Who diverts to where it comes from wants it there as well.
       const leaves = exclusive && targets.length === all.length;
@@ -48,10 +49,15 @@ export class Diverts {
   }
 }
 
-/** The address of a canonical name in which each `*` stands for another canonical name. Throws BrokerError. */
-export function named(kind: AddressKind, name: string, source: string): Address {
-  return canonical.parse(
-    kind,
-    name.replaceAll("*", () => source),
-  );
+/** The address of a canonical name in which each `*` stands for another one; undefined when that is no valid name. */
+export function named(kind: AddressKind, name: string, source: string): Address | undefined {
+  try {
+    return canonical.parse(
+      kind,
+      name.replaceAll("*", () => source),
+    );
+  } catch (refusal) {
+    if (refusal instanceof BrokerError) return undefined;
+    throw refusal;
+  }
 }

@@ -18,7 +18,7 @@ import { Ledger, type LossReason } from "./ledger.ts";
 import type { Message, Timing } from "./message.ts";
 import { SchedulePass } from "./schedule/pass.ts";
 import { Planner } from "./schedule/plan.ts";
-import { dueOf, isScheduledId, scheduledKey } from "./schedule/record.ts";
+import { dueOf, isScheduledId, type ScheduledPlan, scheduledKey } from "./schedule/record.ts";
 import { type Scheduled, ScheduledRecords } from "./schedule/records.ts";
 
 /** Deliveries in one turn at most. */
@@ -111,14 +111,21 @@ export class Schedule {
   }
 
   /**
-   * Keeps a message until its time and returns its id. Throws BrokerError: "bad-request" for a timing that makes no sense,
+   * Refuses a message that `add` would not keep. Throws BrokerError: "bad-request" for a timing that makes no sense,
    * "full".
    */
-  add(address: Address, message: Message, timing: Timing): string {
-    const plan = this.planner.plan(timing, message.receivedAt, this.engine.clock.now());
-    if (this.full) {
-      throw new BrokerError("full", `the schedule holds ${this.count} messages, which is its limit`);
-    }
+  check(message: Message, timing: Timing): void {
+    this.plan(message, timing);
+    if (this.full) throw new BrokerError("full", `the schedule holds ${this.count} messages, which is its limit`);
+  }
+
+  /**
+   * Keeps a message until its time and returns its id. Throws what `check` throws; `regardless` of how many there are if
+   * that was asked before.
+   */
+  add(address: Address, message: Message, timing: Timing, regardless = false): string {
+    if (!regardless) this.check(message, timing);
+    const plan = this.plan(message, timing);
     const record = this.engine.store.encode(message);
     const key = this.records.add(plan, address, { bytes: message.size, record });
     this.comes(key, message.size);
@@ -173,6 +180,10 @@ export class Schedule {
   private get full(): boolean {
     const { maxMessages } = this.options;
     return maxMessages > 0 && this.count >= maxMessages;
+  }
+
+  private plan({ receivedAt }: Message, timing: Timing): ScheduledPlan {
+    return this.planner.plan(timing, receivedAt, this.engine.clock.now());
   }
 
   private *all(from: string, address: Address | undefined): Generator<Scheduled> {

@@ -11,6 +11,7 @@ import type { Access, Action } from "./access.ts";
 import { type Admission, isTemporary } from "./admission.ts";
 import type { Address } from "./address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
+import type { CronParser } from "./cron.ts";
 import { Destinations } from "./destinations.ts";
 import { DeadLetterOffice } from "./dead-letters.ts";
 import type { DivertRule } from "./divert.ts";
@@ -20,6 +21,7 @@ import type { Engine } from "./engine.ts";
 import type { Message } from "./message.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
+import { Operations } from "./operations.ts";
 import { PausedQueues } from "./paused.ts";
 import type { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
@@ -27,6 +29,7 @@ import { Queue } from "./queue.ts";
 import type { QueueDescription } from "./queue-description.ts";
 import { RetainedMessages } from "./retained.ts";
 import type { Destination } from "./route.ts";
+import { Schedule } from "./schedule.ts";
 import type { Selector } from "./selector/selector.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Topic } from "./topic.ts";
@@ -43,6 +46,8 @@ export interface HostSettings {
   readonly diverts?: readonly DivertRule[];
   /** If absent, as in ActiveMQ: `DEFAULT_VIRTUAL_TOPICS`. */
   readonly virtualTopics?: readonly VirtualTopicRule[];
+  /** Messages a second that came due while the broker was down, and how many messages may wait for their time. */
+  readonly schedule?: { readonly catchUpPerSecond: number; readonly maxMessages: number };
   /** Whether sending or subscribing makes what is not there. */
   readonly autoCreate: boolean;
   /** Queues, topics and durable subscriptions it may have in all. */
@@ -50,6 +55,9 @@ export interface HostSettings {
   /** Bytes of messages one transaction may hold. */
   readonly transactionBytes: number;
 }
+
+/** Of hosts whose settings say nothing. */
+const DEFAULT_SCHEDULE = { catchUpPerSecond: 1000, maxMessages: 0 } as const;
 
 /** How the consumers of a queue that gives nothing away see it. */
 const ENDLESS = { end: false, fromSequence: 0 } as const;
@@ -60,6 +68,7 @@ export interface HostContext {
   readonly access: Access;
   /** The number of this start of the broker over its store, so that session names never come again. */
   readonly startNumber: number;
+  readonly cron: CronParser | undefined;
   /** Calls `client.durable` for every batch until it returns false. */
   awaitDurable(client: Client): void;
 }
@@ -70,6 +79,10 @@ export class VirtualHost {
   readonly settings: HostSettings;
   readonly clients = new Set<Client>();
   readonly retained: RetainedMessages;
+  /** What is to be delivered later. */
+  readonly schedule: Schedule;
+  /** What an operator does to many messages at once. */
+  readonly operations: Operations;
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
@@ -91,6 +104,13 @@ export class VirtualHost {
       policies,
       admission: (address) => this.destinations.admission(address),
     });
+    this.schedule = new Schedule({
+      engine,
+      hostName: name,
+      cron: context.cron,
+      ...(settings.schedule ?? DEFAULT_SCHEDULE),
+      deliver: (address, message) => this.deliver(address, message),
+    });
     this.paused = new PausedQueues(engine, name);
     const { paused } = this;
     this.destinations = new Destinations({
@@ -99,6 +119,7 @@ export class VirtualHost {
       policies,
       deadLetters,
       paused,
+      schedule: this.schedule,
       diverts: settings.diverts ?? [],
       virtualTopics: settings.virtualTopics ?? DEFAULT_VIRTUAL_TOPICS,
       checkRoom: () => this.checkRoom(),
@@ -113,6 +134,12 @@ export class VirtualHost {
       paused,
       destinations,
       retained,
+    });
+    this.operations = new Operations({
+      engine,
+      durables: this.durables,
+      find: (address) => destinations.find(address),
+      create: (address) => destinations.create(address),
     });
   }
 
@@ -136,10 +163,16 @@ export class VirtualHost {
     return this.destinations.unroutable;
   }
 
-  /** Makes the destinations that the configuration names. After recovery. */
-  createConfigured(): void {
+  /** Makes what the configuration names and begins to deliver what is due. After recovery. */
+  open(): void {
     this.destinations.createConfigured();
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
+    this.schedule.open();
+  }
+
+  /** Delivers nothing of the schedule any more. Sessions must have ended. */
+  close(): void {
+    this.schedule.close();
   }
 
   /** Lets a session in. Throws BrokerError when it may not. */
@@ -296,6 +329,14 @@ export class VirtualHost {
       this.endSubscription(subscription, "released");
       throw refusal;
     }
+  }
+
+  /** Publishes a message that is due; false when there is no room for it. */
+  private deliver(address: Address, message: Message): boolean {
+    const admission = this.destinations.admission(address);
+    if (!admission.hasRoom(message)) return false;
+    admission.enter(message, undefined, true);
+    return true;
   }
 
   private queueOf({ name }: Address): Queue {

@@ -16,6 +16,7 @@ import { createStomp } from "../protocols/stomp/protocol.ts";
 import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { systemClock, systemRandom } from "./clock.ts";
+import { parseCron } from "./cron.ts";
 import { divertRules, durableRules, policyRules, virtualTopicRules } from "./config/destinations.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
@@ -61,6 +62,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     random: parts.random ?? systemRandom,
     store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
     authenticator: login,
+    cron: parseCron,
     name: config.broker.name,
     version: packageVersion(),
     hosts: hostSettings(config),

@@ -22,6 +22,7 @@ export function expectEvenAccounts(broker: Broker): void {
       memory += queue.memoryBytes;
       if (queue.count === 0) expect([queue.bytes, queue.memoryBytes, queue.held], queue.subject).toEqual([0, 0, 0]);
     }
+    expectEven("the schedule", host.schedule.ledger, host.schedule.count);
     expectEven("what is unroutable", host.unroutable, 0);
     for (const topic of host.topics.values()) expectEven(`topic ${topic.address.name}`, topic.ledger, 0);
   }
