@@ -106,9 +106,13 @@ export class Sender {
     const replyTo = (known & REPLY_TO_BIT) === 0 ? undefined : this.#globalReplyTo(frame);
     // The frame is read once for each part, so that none may take its place.
     if (parts.length > 1) frame.headroom = 0;
-    for (const { route, address, replaced } of parts) {
+    const sends = parts.map(({ route, address, replaced }) => {
       const changes = replyTo === undefined ? replaced : { destination: replaced?.destination, replyTo };
-      const message = this.intake.message(frame, envelope.at(address), changes);
+      return { route, message: this.intake.message(frame, envelope.at(address), changes) };
+    });
+    // Before the first has it: a composite is refused as a whole. A transaction does the same when it commits.
+    if (sends.length > 1 && transaction === undefined) for (const { route, message } of sends) route.check(message);
+    for (const { route, message } of sends) {
       if (retain !== undefined) this.#client.retain(route, retain === "set" ? message : undefined, transaction);
       this.#client.publish(route, message, transaction);
     }

@@ -133,7 +133,7 @@ export class FakeClient {
     this.routes++;
     if (addresses.some((address) => address.name === "forbidden"))
       throw new BrokerError("not-authorized", "joe may not");
-    return { addresses };
+    return { addresses, check: () => {} };
   }
   publish(route: { addresses: readonly Address[] }, message: Message, transaction?: FakeTransaction): void {
     this.published.push({
