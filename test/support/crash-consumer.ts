@@ -1,11 +1,25 @@
 import { Link, type LinkFrame } from "./crash-link.ts";
-import { bodyOf, type Copy, type Found, type Holder, type Model, type Place, Unit } from "./crash-model.ts";
+import {
+  bodyOf,
+  type Copy,
+  type Found,
+  type Holder,
+  ORDINARY,
+  type Place,
+  type Sending,
+  type Traits,
+  Unit,
+} from "./crash-copy.ts";
+import { readDeath } from "./crash-dead-letters.ts";
+import type { Model } from "./crash-model.ts";
 import type { Random } from "./crash-random.ts";
 
 /** Where clients send to, and where that ends up. */
 export interface Target {
   readonly destination: string;
   readonly places: readonly Place[];
+  /** What a message that is sent there now asks for. */
+  readonly traits?: (random: Random) => Traits;
 }
 
 /** What the clients of one life of the broker share. */
@@ -14,6 +28,8 @@ export interface Scene {
   readonly random: Random;
   readonly port: number;
   readonly targets: readonly Target[];
+  /** Whether producers give their messages ids and send some of them again. */
+  readonly repeats: boolean;
 }
 
 /** A message at a consumer; without a copy it is the marker of an inspection. */
@@ -41,9 +57,14 @@ export class Consumer implements Holder {
   private readonly cumulative: boolean;
   /** How likely it is to stop settling, for now, after every step. */
   private readonly idleness: number;
+  /** How likely it is that it cannot handle a message. */
+  private readonly failing: number;
   private link: Link | undefined = undefined;
   private window: Held[] = [];
   private inspected: Read[] | undefined = undefined;
+  /** How much of that came before the marker; what came behind it came by itself. */
+  private complete = 0;
+  private draining = false;
   private foundMarker: (() => void) | undefined = undefined;
   private marker = "";
   private lastTransaction = 0;
@@ -53,6 +74,7 @@ export class Consumer implements Holder {
     this.place = place;
     this.producer = producer;
     this.cumulative = ack === undefined && scene.random.chance(0.4);
+    this.failing = place.burial === undefined ? 0.12 : 0.5;
     this.idleness = scene.random.pick([0.05, 0.3, 0.7]);
   }
 
@@ -76,9 +98,11 @@ export class Consumer implements Holder {
     const complete = new Promise<void>((resolve) => {
       this.foundMarker = resolve;
     });
-    this.link.send("SEND", { destination }, this.marker);
+    // Behind everything that waits, whatever its priority.
+    this.link.send("SEND", { destination, priority: "0" }, this.marker);
     await Promise.race([complete, this.link.closed]);
     if (this.foundMarker !== undefined) return undefined;
+    this.complete = inspected.length;
     return inspected.flatMap(({ found }) => found ?? []);
   }
 
@@ -87,24 +111,19 @@ export class Consumer implements Holder {
     const { model } = this.scene;
     const inspected = this.inspected ?? [];
     this.inspected = undefined;
-    this.window = inspected.map(({ tag, found }) => ({
-      tag,
-      copy: found === undefined ? undefined : model.hold(this.place, found.id, this),
-    }));
+    for (const [index, { tag, found }] of inspected.entries()) {
+      const late = index >= this.complete;
+      if (found === undefined) this.window.push({ tag, copy: undefined });
+      else if (late) this.window.push({ tag, copy: model.delivered(this.place, found, this) });
+      else this.window.push({ tag, copy: model.hold(this.place, found.id, this) });
+    }
     this.act();
   }
 
-  /** Settles all that the inspection found, one by one. */
-  async drain(): Promise<void> {
-    const { model } = this.scene;
-    const settled = (this.inspected ?? []).map(async ({ tag, found }) => {
-      const copy = found === undefined ? undefined : model.hold(this.place, found.id, this);
-      const copies = copy === undefined ? [] : [copy];
-      model.ackSent(copies);
-      if (await this.link?.request("ACK", { id: tag })) model.ackConfirmed(copies);
-      else model.problems.push(`${this.place.name}: the broker ended by itself`);
-    });
-    await Promise.all(settled);
+  /** The same, but settles all of it, one by one, and all that comes. */
+  drain(): void {
+    this.draining = true;
+    this.begin();
   }
 
   /** Resolves when the broker has closed the connection. */
@@ -135,7 +154,13 @@ export class Consumer implements Holder {
     if (body !== bodyOf(id))
       model.problems.push(`${this.place.name} has a body of ${body.length} bytes that is damaged`);
     const redelivered = headers.get("redelivered") === "true";
-    const found = { id, deliveries: redelivered ? Number(headers.get("redeliveries")) : 0 };
+    const found: Found = {
+      id,
+      deliveries: redelivered ? Number(headers.get("redeliveries")) : 0,
+      priority: Number(headers.get("priority") ?? ORDINARY.priority),
+      at: Date.now(),
+      death: readDeath(headers),
+    };
     if (this.inspected !== undefined) this.inspected.push({ tag, found });
     else this.window.push({ tag, copy: model.delivered(this.place, found, this) });
   }
@@ -154,8 +179,12 @@ export class Consumer implements Holder {
     const { random } = this.scene;
     if (this.inspected !== undefined || link === undefined || link.over) return;
     while (this.window.length > 0 && link.unconfirmed < PIPELINE) {
+      if (this.draining) {
+        this.settle(link, "ACK");
+        continue;
+      }
       if (random.chance(0.15)) this.transact(link);
-      else this.settle(link, random.chance(0.12) ? "NACK" : "ACK");
+      else this.settle(link, random.chance(this.failing) ? "NACK" : "ACK");
       // Some of it stays for later, and for the next life.
       if (random.chance(this.idleness)) return;
     }
@@ -169,13 +198,13 @@ export class Consumer implements Holder {
       link.ask("ACK", { id: tag }, "", () => model.ackConfirmed(copies));
     } else {
       model.nackSent(copies);
-      link.ask("NACK", { id: tag }, "", () => model.nackConfirmed(copies));
+      link.ask("NACK", { id: tag }, "", () => model.nackConfirmed(this.place, copies));
     }
   }
 
   /** Settles and sends in one transaction. */
   private transact(link: Link): void {
-    const { model, random, targets } = this.scene;
+    const { random, targets } = this.scene;
     const transaction = `t${++this.lastTransaction}`;
     const unit = new Unit();
     link.send("BEGIN", { transaction });
@@ -185,9 +214,8 @@ export class Consumer implements Holder {
       link.send("ACK", { id: tag, transaction });
     }
     for (let count = random.below(4); count > 0; count--) {
-      const { destination, places } = random.pick(targets);
-      const id = model.send(places, this.producer, unit);
-      link.send("SEND", { destination, persistent: "true", transaction }, bodyOf(id));
+      const sending = include(random.pick(targets), this.producer, unit, this.scene);
+      link.send("SEND", { ...headersOf(sending), transaction }, bodyOf(sending.id));
     }
     endTransaction(link, unit, transaction, this.scene);
   }
@@ -200,6 +228,16 @@ export class Consumer implements Holder {
     const taken = this.cumulative ? this.window.splice(0, place + 1) : this.window.splice(place, 1);
     return { tag: taken.at(-1)?.tag ?? "", copies: taken.flatMap(({ copy }) => copy ?? []) };
   }
+}
+
+/** Chooses what a message that goes to a target asks for. */
+export function include(target: Target, producer: number, unit: Unit, { model, random }: Scene): Sending {
+  return model.send(target, producer, unit, target.traits?.(random) ?? ORDINARY);
+}
+
+/** The headers of a SEND. */
+export function headersOf({ destination, traits }: Sending): Record<string, string> {
+  return { destination, persistent: "true", ...traits.headers };
 }
 
 /** Commits, aborts or leaves open. */

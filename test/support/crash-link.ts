@@ -129,7 +129,13 @@ function parse(text: string): LinkFrame {
   for (const line of lines) {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon);
-    if (!headers.has(name)) headers.set(name, line.slice(colon + 1));
+    if (!headers.has(name)) headers.set(name, unescape(line.slice(colon + 1)));
   }
   return { command, headers, body: text.slice(headersEnd + 2) };
 }
+
+function unescape(text: string): string {
+  return text.replaceAll(/\\[crn\\]/g, (escaped) => ESCAPED[escaped] ?? escaped);
+}
+
+const ESCAPED: Readonly<Record<string, string>> = { "\\c": ":", "\\r": "\r", "\\n": "\n", "\\\\": "\\" };

@@ -8,33 +8,23 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type BrokerProcess, ROOT, startBrokerProcess } from "./broker.ts";
-import { Consumer, type Scene, type Target } from "./crash-consumer.ts";
+import { Consumer, type Scene } from "./crash-consumer.ts";
+import type { Found, Place } from "./crash-copy.ts";
 import { Link } from "./crash-link.ts";
-import { type Found, Model, Place } from "./crash-model.ts";
+import { Model } from "./crash-model.ts";
 import { Producer } from "./crash-producer.ts";
 import { Random } from "./crash-random.ts";
+import { Recurring } from "./crash-recurring.ts";
 import { States } from "./crash-states.ts";
+import type { Access, World } from "./crash-world.ts";
+import { eventually } from "./eventually.ts";
 
 const LONGEST_LIFE_MS = 400;
 const PRODUCERS = 3;
 /** What a producer sends at most in one life: what is left over must not grow without end. */
 const MESSAGES = 400;
-
-const QUEUES = ["load.a", "load.b", "load.c"];
-const DURABLES = [
-  { name: "s1", topic: "/topic/load.news" },
-  { name: "s2", topic: "/topic/load.news" },
-  { name: "s3", topic: "/topic/load.**" },
-];
-
-/** Where a place is consumed, and where to send to reach it. */
-interface Access {
-  readonly place: Place;
-  readonly source: Readonly<Record<string, string>>;
-  readonly destination: string;
-}
-
-const placesOf = (accesses: readonly Access[]): Place[] => accesses.map(({ place }) => place);
+/** Until what waited for its time has come. */
+const LONGEST_WAIT_MS = 30_000;
 
 /** What came of many lives. */
 export interface Outcome {
@@ -43,16 +33,30 @@ export interface Outcome {
   readonly confirmedAcks: number;
   /** Messages found after restarts, in all. */
   readonly found: number;
+  /** Those of them among the dead letters. */
+  readonly deadLetters: number;
+  /** Messages sent again with the same id. */
+  readonly repeated: number;
+}
+
+/** How often a broker is killed, and with which choices. */
+export interface Course {
+  readonly kills: number;
+  readonly seed: number;
+  /** Looks into the directory after the last kill; told the settings. */
+  readonly afterwards?: (settings: readonly string[]) => Promise<void>;
 }
 
 /** Kills a broker again and again; throws at the first thing that must not be. */
-export async function killAgainAndAgain(directory: string, kills: number, seed: number): Promise<Outcome> {
-  const lives = new Lives(directory, new Random(seed));
+export async function killAgainAndAgain(directory: string, world: World, course: Course): Promise<Outcome> {
+  const { kills, seed, afterwards } = course;
+  const lives = new Lives(directory, world, new Random(seed));
   await lives.prepare();
   for (let life = 1; life <= kills; life++) {
     await lives.live();
     lives.complain(`seed ${seed}, life ${life}`);
   }
+  await afterwards?.(settingsOf(world));
   await lives.finish();
   lives.complain(`seed ${seed}, after ${kills} lives`);
   return lives.outcome(kills);
@@ -60,41 +64,33 @@ export async function killAgainAndAgain(directory: string, kills: number, seed: 
 
 class Lives {
   private readonly directory: string;
+  private readonly world: World;
   private readonly random: Random;
-  private readonly model = new Model();
+  private readonly model: Model;
   private readonly states = new States();
-  private readonly accesses: readonly Access[];
-  private readonly targets: readonly Target[];
+  private readonly recurring = new Recurring();
   private lastProducer = 0;
   private number = 0;
   private found = 0;
 
-  constructor(directory: string, random: Random) {
+  constructor(directory: string, world: World, random: Random) {
     this.directory = directory;
+    this.world = world;
     this.random = random;
-    const queues = QUEUES.map((name): Access => {
-      const destination = `/queue/${name}`;
-      return { place: new Place(destination), source: { destination }, destination };
-    });
-    const durables = DURABLES.map(({ name, topic }): Access => {
-      const source = { destination: `/dsub/${name}` };
-      return { place: new Place(source.destination), source, destination: topic.replace("**", "other") };
-    });
-    this.accesses = [...queues, ...durables];
-    this.targets = [
-      ...queues.map(({ place, destination }): Target => ({ destination, places: [place] })),
-      { destination: "/topic/load.news", places: placesOf(durables) },
-      { destination: "/topic/load.other", places: placesOf(durables.slice(2)) },
-      { destination: "/queue/load.a,/queue/load.b", places: placesOf(queues.slice(0, 2)) },
-    ];
+    this.model = new Model(world.accesses.map(({ place }) => place));
   }
 
-  /** Makes the durable subscriptions. */
+  /** Makes what must be there before something is sent to it. */
   async prepare(): Promise<void> {
     const broker = await this.start();
     const link = await Link.open(broker.port, { frame: () => {} });
-    for (const { name, topic } of DURABLES) {
+    for (const { name, topic } of this.world.durables) {
       await link?.request("SUBSCRIBE", { id: name, destination: topic, persistent: "true" });
+    }
+    for (const [index, { source, place }] of this.world.accesses.entries()) {
+      // A queue that a virtual topic fills must be there.
+      await link?.request("SUBSCRIBE", { id: `place ${index}`, ...source });
+      if (link?.over !== false) throw new Error(`${place.name} cannot be consumed: ${broker.output()}`);
     }
     await broker.end("SIGKILL");
   }
@@ -105,8 +101,8 @@ class Lives {
     const { random } = this;
     if (random.chance(0.1)) await this.killEarly(random.below(700));
     const broker = await this.start();
-    const scene: Scene = { model: this.model, random, port: broker.port, targets: this.targets };
-    const consumers = this.accesses.map(({ place }) => new Consumer(scene, place, ++this.lastProducer));
+    const scene = this.sceneOf(broker);
+    const consumers = this.world.accesses.map(({ place }) => new Consumer(scene, place, ++this.lastProducer));
     const looking = Promise.all([this.inspect(consumers), this.states.inspect(scene)]);
     if (random.chance(0.1)) {
       await pause(random.below(60));
@@ -121,12 +117,12 @@ class Lives {
     await this.load(scene, broker, consumers);
   }
 
-  /** Finds out what is there for the last time, settles it, and sees that then there is nothing. */
+  /** Settles what is there and what is still to come, and sees that then there is nothing. */
   async finish(): Promise<void> {
     for (const empty of [false, true]) {
       const broker = await this.start();
-      const scene: Scene = { model: this.model, random: this.random, port: broker.port, targets: this.targets };
-      const consumers = this.accesses.map(({ place }) => new Consumer(scene, place, 0, "individual"));
+      const scene = this.sceneOf(broker);
+      const consumers = this.world.accesses.map(({ place }) => new Consumer(scene, place, 0, "individual"));
       const found = await this.inspect(consumers);
       if (found === undefined) throw this.cutOff(broker);
       this.model.restarted(found);
@@ -134,9 +130,11 @@ class Lives {
         if (empty && messages.length > 0)
           this.model.problems.push(`${place.name} still has ${messages.length} messages`);
       }
-      await Promise.all(consumers.map((consumer) => consumer.drain()));
+      for (const consumer of consumers) consumer.drain();
+      await this.recurring.begin(scene, true);
+      await this.waitForTheRest();
       await this.kill(broker);
-      await Promise.all(consumers.map((consumer) => consumer.closed()));
+      await Promise.all([...consumers, this.recurring].map((client) => client.closed()));
     }
   }
 
@@ -148,8 +146,23 @@ class Lives {
   }
 
   outcome(kills: number): Outcome {
-    const { confirmed, settled } = this.model;
-    return { kills, confirmedSends: confirmed, confirmedAcks: settled, found: this.found };
+    const { confirmed, settled, deadLetters, repeated } = this.model;
+    return { kills, confirmedSends: confirmed, confirmedAcks: settled, found: this.found, deadLetters, repeated };
+  }
+
+  private sceneOf({ port }: BrokerProcess): Scene {
+    const { model, random, world } = this;
+    return { model, random, port, targets: world.targets, repeats: world.repeats };
+  }
+
+  private async waitForTheRest(): Promise<void> {
+    const { model, recurring } = this;
+    const outstanding = (): string[] => [...model.outstanding(), ...recurring.outstanding()];
+    try {
+      await eventually(() => model.allDue && outstanding().length === 0, LONGEST_WAIT_MS);
+    } catch {
+      model.problems.push(...outstanding().map((name) => `${name} never came`));
+    }
   }
 
   private cutOff(broker: BrokerProcess): Error {
@@ -159,12 +172,12 @@ class Lives {
   private async inspect(consumers: readonly Consumer[]): Promise<Map<Place, readonly Found[]> | undefined> {
     const found = new Map<Place, readonly Found[]>();
     await Promise.all(
-      this.accesses.map(async ({ place, source, destination }, index) => {
+      this.world.accesses.map(async ({ place, source, destination }, index) => {
         const messages = await consumers[index]?.inspect(source, destination, String(this.number));
         if (messages !== undefined) found.set(place, messages);
       }),
     );
-    return found.size === this.accesses.length ? found : undefined;
+    return found.size === this.world.accesses.length ? found : undefined;
   }
 
   private async load(scene: Scene, broker: BrokerProcess, inspectors: readonly Consumer[]): Promise<void> {
@@ -173,6 +186,7 @@ class Lives {
     const consumers = [...inspectors];
     const producers = Array.from({ length: PRODUCERS }, () => new Producer(scene, ++this.lastProducer, MESSAGES));
     const opening: Promise<unknown>[] = [this.states.begin(scene), ...producers.map((producer) => producer.begin())];
+    if (this.world.repeats) opening.push(this.recurring.begin(scene));
     const dying: NodeJS.Timeout[] = [];
     const join = ({ place, source }: Access): void => {
       const consumer = new Consumer(scene, place, ++this.lastProducer);
@@ -180,8 +194,8 @@ class Lives {
       opening.push(consumer.open(source));
     };
     for (const consumer of inspectors) consumer.begin();
-    for (const [index, access] of this.accesses.entries()) {
-      if (random.chance(0.4)) join(access);
+    for (const [index, access] of this.world.accesses.entries()) {
+      if (access.shared === true || random.chance(0.4)) join(access);
       const dies = (): void => {
         inspectors[index]?.die();
         join(access);
@@ -192,7 +206,7 @@ class Lives {
     for (const timer of dying) clearTimeout(timer);
     await this.kill(broker);
     await Promise.all(opening);
-    await Promise.all([...consumers, ...producers, this.states].map((client) => client.closed()));
+    await Promise.all([...consumers, ...producers, this.states, this.recurring].map((client) => client.closed()));
   }
 
   private async kill(broker: BrokerProcess): Promise<void> {
@@ -208,13 +222,13 @@ class Lives {
 
   /** Every other life keeps next to nothing in memory, so that much has to be read back. */
   private start(): Promise<BrokerProcess> {
-    const memory = this.random.chance(0.5) ? ['queues=[{match: "**", memory: 64k}]'] : [];
-    return startBrokerProcess(this.directory, memory);
+    const memory = this.random.chance(0.5) ? ['{match: "**", memory: 64k}'] : [];
+    return startBrokerProcess(this.directory, settingsOf(this.world, memory));
   }
 
   /** Starts a broker and kills it in the middle of that. */
   private async killEarly(afterMs: number): Promise<void> {
-    const sets = [`store.directory=${this.directory}`, "listeners.stomp.port=0"];
+    const sets = [`store.directory=${this.directory}`, "listeners.stomp.port=0", ...settingsOf(this.world)];
     const others = ["mqtt", "amqp", "openwire"].map((name) => `listeners.${name}.enabled=false`);
     const options = [...sets, ...others].flatMap((set) => ["--set", set]);
     const child = spawn(process.execPath, ["src/main.ts", "serve", ...options], { cwd: ROOT, stdio: "ignore" });
@@ -223,6 +237,10 @@ class Lives {
     child.kill("SIGKILL");
     await gone;
   }
+}
+
+function settingsOf({ queues, settings }: World, others: readonly string[] = []): string[] {
+  return [`queues=[${[...queues, ...others].join(", ")}]`, ...settings];
 }
 
 /** Lets a random time go by: that the broker is killed at any instant is the point. */

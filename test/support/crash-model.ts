@@ -6,96 +6,79 @@
  *
  * After a restart a copy that was confirmed and for which no ACK was sent must be there, one whose ACK was confirmed must
  * not, everything between may or may not: but a unit is there whole or not at all, in order, and nothing is there twice.
+ *
+ * A copy that waits for its time need not be there yet, so that nothing follows from its absence: it must be there in the
+ * end, as must one that has expired, among the dead letters.
  */
+import {
+  type Copy,
+  type Found,
+  type Holder,
+  isElusive,
+  mostFailures,
+  nameOf,
+  type Place,
+  type Sending,
+  startOfCount,
+  type Traits,
+  Unit,
+} from "./crash-copy.ts";
+import { checkDeath, copyIn, forgetBurial, reconcile } from "./crash-dead-letters.ts";
+import { checkGroup, checkOrder } from "./crash-order.ts";
 
-/** A queue or a durable subscription. */
-export class Place {
-  readonly name: string;
-  /** What may still be there, by message. */
-  readonly copies = new Map<number, Copy>();
-  /** Messages that must never come again. */
-  readonly gone = new Set<number>();
-  /** How many consumers went away without settling what they held, and how many transactions with ACKs were aborted. */
-  endings = 0;
-  /** The same when the broker was started: it may notice an ending later than it happened, but in the same life. */
-  endingsAtStart = 0;
-
-  constructor(name: string) {
-    this.name = name;
-  }
+/**
+ * Something to be sent again with the same ids: the broker has these and must find that out, or has not, or it has yet to
+ * show.
+ */
+export interface Repeat {
+  readonly sendings: readonly Sending[];
+  readonly had: boolean | "unknown";
 }
 
-/** What takes effect as a whole: the sends and ACKs of a transaction, or one SEND to all its places. */
-export class Unit {
-  state: "open" | "sent" | "confirmed" | "aborted" = "open";
-  readonly sends: Copy[] = [];
-  readonly settles: Copy[] = [];
-  /** What shows that it took effect, and that it did not. */
-  done: string | undefined = undefined;
-  undone: string | undefined = undefined;
-}
-
-/** A consumer's connection: what it holds goes to others when it has ended. */
-export interface Holder {
-  readonly ended: boolean;
-}
-
-/** One message in one place. */
-export interface Copy {
-  readonly id: number;
-  readonly place: Place;
-  readonly producer: number;
-  /** Grows along what one producer sent; set when its unit is. */
-  order: number;
-  unit: Unit;
-  settlement: "none" | "sent" | "confirmed";
-  settledBy: Unit | undefined;
-  holder: Holder | undefined;
-  /** Bounds of its delivery count. */
-  least: number;
-  most: number;
-  /** What `least` is when the broker forgets what it did not confirm. */
-  durableLeast: number;
-  readonly endingsBefore: number;
-}
-
-/** A message as a consumer got it. */
-export interface Found {
-  readonly id: number;
-  readonly deliveries: number;
-}
+/** Confirmed sends that may be repeated. */
+const RECENT = 50;
 
 /** Knows what was said, and finds out what must not be. */
 export class Model {
   /** One sentence each. */
   readonly problems: string[] = [];
+  /** What the clients did not see confirmed before the last kill and know how to repeat. */
+  readonly repeats: Repeat[] = [];
+  /** What was confirmed and may be repeated all the same. */
+  readonly recent: Repeat[] = [];
   confirmed = 0;
   settled = 0;
+  repeated = 0;
+  deadLetters = 0;
+  private readonly places: readonly Place[];
   private lastId = 0;
   private lastOrder = 0;
+  private lastDue = 0;
 
-  /** A SEND to some places, alone or in a transaction; returns the id of the message. */
-  send(places: readonly Place[], producer: number, unit: Unit): number {
-    const id = ++this.lastId;
-    for (const place of places) {
-      const copy: Copy = {
-        id,
-        place,
-        producer,
-        order: 0,
-        unit,
-        settlement: "none",
-        settledBy: undefined,
-        holder: undefined,
-        least: 0,
-        most: 0,
-        durableLeast: 0,
-        endingsBefore: place.endingsAtStart,
-      };
-      unit.sends.push(copy);
-      place.copies.set(id, copy);
+  constructor(places: readonly Place[]) {
+    this.places = places;
+  }
+
+  /** A message to some places that is to be sent alone or in a transaction. */
+  send(target: Pick<Sending, "destination" | "places">, producer: number, unit: Unit, traits: Traits): Sending {
+    const { destination, places } = target;
+    const sending: Sending = { id: ++this.lastId, destination, places, producer, traits };
+    this.lastDue = Math.max(this.lastDue, traits.due, traits.expiresAt);
+    this.include(sending, unit);
+    return sending;
+  }
+
+  /** Something is to be sent again: what it does now. */
+  repeat({ sendings, had }: Repeat): Unit {
+    const unit = new Unit();
+    this.repeated += sendings.length;
+    if (had === true) return unit;
+    unit.identified.push(...sendings);
+    for (const sending of sendings) {
+      if (had === false) this.include(sending, unit);
+      else for (const copy of this.copiesOf(sending)) include(copy, unit);
     }
-    return id;
+    return unit;
   }
 
   /** Its last frame was written: it may take effect from now on. */
@@ -112,6 +95,8 @@ export class Model {
     unit.state = "confirmed";
     this.confirmed += unit.sends.length;
     if (unit.undone !== undefined) this.problems.push(`a unit was confirmed although ${unit.undone}`);
+    if (unit.identified.length > 0) this.recent.push({ sendings: unit.identified, had: true });
+    if (this.recent.length > RECENT) this.recent.shift();
     for (const copy of unit.settles) {
       copy.settlement = "confirmed";
       this.settled++;
@@ -136,20 +121,24 @@ export class Model {
   nackSent(copies: readonly Copy[]): void {
     for (const copy of copies) {
       copy.holder = undefined;
-      copy.least++;
-      copy.most++;
+      copy.count.least++;
+      copy.count.most++;
     }
   }
 
-  nackConfirmed(copies: readonly Copy[]): void {
-    for (const copy of copies) copy.durableLeast++;
+  /** What failed in a place may be among the dead letters by now. */
+  nackConfirmed(place: Place, copies: readonly Copy[]): void {
+    for (const copy of copies) {
+      const count = copy.place === place ? copy.count : copy.countAtHome;
+      if (count !== undefined) count.durableLeast++;
+    }
   }
 
   /** A consumer was given a message while the broker runs. */
-  delivered(place: Place, { id, deliveries }: Found, holder: Holder): Copy | undefined {
-    const copy = place.copies.get(id);
+  delivered(place: Place, found: Found, holder: Holder): Copy | undefined {
+    const copy = copyIn(place, found, this.problems);
     if (copy === undefined) {
-      this.unknown(place, id);
+      this.unknown(place, found.id);
       return undefined;
     }
     const name = nameOf(copy);
@@ -158,25 +147,31 @@ export class Model {
       this.problems.push(`${name} came out of a transaction that is ${copy.unit.state}`);
     }
     if (copy.holder?.ended === false) this.problems.push(`${name} came while another consumer held it`);
-    this.checkCount(copy, deliveries, copy.least);
+    checkGroup(copy, holder, this.problems);
+    this.checkFound(copy, found, copy.count.least);
     if (copy.settlement === "sent") {
       copy.settlement = "none";
       if (copy.settledBy !== undefined) copy.settledBy.undone = `${name}, which it settled, came again`;
       copy.settledBy = undefined;
     }
     if (copy.unit.undone !== undefined) this.problems.push(`${name} came although ${copy.unit.undone}`);
+    // Of an earlier life, so it was safe there.
+    if (copy.unit.old && copy.unit.state === "sent") copy.unit.state = "confirmed";
     copy.holder = holder;
+    copy.seen = true;
     return copy;
   }
 
-  /** What was found in each place after a restart, in order. From then on exactly that is there. */
+  /** What was found in each place after a restart, in order. From then on exactly that is there, and what is to come. */
   restarted(found: ReadonlyMap<Place, readonly Found[]>): void {
     const units = new Set<Unit>();
+    reconcile(found, this.problems);
     for (const [place, messages] of found) {
-      this.checkOrder(place, messages);
+      if (place.origins.length > 0) this.deadLetters += messages.length;
+      checkOrder(place, messages, this.problems);
       const present = new Map(messages.map((message) => [message.id, message]));
       for (const id of present.keys()) if (!place.copies.has(id)) this.unknown(place, id);
-      for (const copy of place.copies.values()) this.judge(copy, present.get(copy.id), units);
+      for (const copy of place.copies.values()) this.judge(copy, present.get(copy.sending.id), units);
     }
     for (const { done, undone } of units) {
       if (done !== undefined && undone !== undefined) {
@@ -184,75 +179,145 @@ export class Model {
       }
     }
     for (const [place, messages] of found) this.settle(place, messages);
+    this.repeats.length = 0;
+    for (const unit of units) this.consider(unit);
   }
 
   /** After the inspection: the consumer that made it holds what it found. */
   hold(place: Place, id: number, holder: Holder): Copy | undefined {
     const copy = place.copies.get(id);
-    if (copy !== undefined) copy.holder = holder;
+    if (copy === undefined) return undefined;
+    checkGroup(copy, holder, this.problems);
+    copy.holder = holder;
+    copy.seen = true;
     return copy;
+  }
+
+  /** Everything that waits for its time is due. */
+  get allDue(): boolean {
+    return Date.now() > this.lastDue;
+  }
+
+  /** What must still come, or is held and not settled. */
+  outstanding(): string[] {
+    const copies = this.places.flatMap((place) => [...place.copies.values()]);
+    return copies.filter(({ unit, settlement }) => unit.state === "confirmed" && settlement === "none").map(nameOf);
+  }
+
+  private include(sending: Sending, unit: Unit): void {
+    for (const place of sending.places) {
+      const copy: Copy = {
+        sending,
+        home: place,
+        place,
+        order: 0,
+        unit,
+        settlement: "none",
+        settledBy: undefined,
+        holder: undefined,
+        seen: false,
+        count: startOfCount(place),
+        countAtHome: undefined,
+      };
+      include(copy, unit);
+      place.copies.set(sending.id, copy);
+      place.gone.delete(sending.id);
+    }
+  }
+
+  private *copiesOf({ id, places }: Sending): Iterable<Copy> {
+    for (const home of places) {
+      for (const place of [home, home.burial?.place]) {
+        const copy = place?.copies.get(id);
+        if (copy?.home === home) yield copy;
+      }
+    }
   }
 
   private judge(copy: Copy, message: Found | undefined, units: Set<Unit>): void {
     const { unit, settledBy } = copy;
-    const name = nameOf(copy);
     units.add(unit);
     if (settledBy !== undefined) units.add(settledBy);
-    if (message === undefined) {
-      if (copy.settlement === "none") {
-        if (unit.state === "confirmed") this.problems.push(`${name} is lost: its SEND or COMMIT was confirmed`);
-        if (unit.state === "sent") unit.undone ??= `${name} is not there`;
-      } else if (unit.state === "confirmed" && settledBy !== undefined) settledBy.done ??= `${name} was settled`;
-      return;
-    }
-    if (copy.settlement === "confirmed") this.problems.push(`${name} is back after its ACK was confirmed`);
+    if (message === undefined) this.judgeAbsent(copy);
+    else this.judgePresent(copy, message);
+  }
+
+  private judgeAbsent(copy: Copy): void {
+    const { unit, settledBy, settlement } = copy;
+    const name = nameOf(copy);
+    // Its ACK was safe, so its SEND was.
+    if (settlement === "confirmed" && unit.state === "sent") unit.done ??= `${name} was settled`;
+    if (isElusive(copy)) return;
+    if (settlement === "none") {
+      if (unit.state === "confirmed") this.problems.push(`${name} is lost: its SEND or COMMIT was confirmed`);
+      if (unit.state === "sent") unit.undone ??= `${name} is not there`;
+    } else if (unit.state === "confirmed" && settledBy !== undefined) settledBy.done ??= `${name} was settled`;
+  }
+
+  private judgePresent(copy: Copy, message: Found): void {
+    const { unit, settledBy, settlement } = copy;
+    const name = nameOf(copy);
+    if (settlement === "confirmed") this.problems.push(`${name} is back after its ACK was confirmed`);
     if (unit.state === "open" || unit.state === "aborted") {
       this.problems.push(`${name} is there, of a transaction that was ${unit.state}`);
     }
-    this.checkCount(copy, message.deliveries, copy.durableLeast);
+    this.checkFound(copy, message, copy.count.durableLeast);
     if (unit.state === "sent") unit.done ??= `${name} is there`;
     if (settledBy !== undefined) settledBy.undone ??= `${name} was not settled`;
   }
 
   private settle(place: Place, messages: readonly Found[]): void {
     place.endingsAtStart = place.endings;
+    place.groups.clear();
     const present = new Map(messages.map((message) => [message.id, message]));
     for (const copy of place.copies.values()) {
-      const message = present.get(copy.id);
+      const message = present.get(copy.sending.id);
+      if (message === undefined && !isToCome(copy)) {
+        place.copies.delete(copy.sending.id);
+        place.gone.add(copy.sending.id);
+        continue;
+      }
+      copy.holder = undefined;
+      copy.seen = false;
       if (message === undefined) {
-        place.copies.delete(copy.id);
-        place.gone.add(copy.id);
+        comeAgain(copy);
         continue;
       }
       copy.unit = RECOVERED;
       copy.settlement = "none";
       copy.settledBy = undefined;
-      copy.holder = undefined;
-      copy.least = message.deliveries;
-      copy.durableLeast = message.deliveries;
+      copy.count.least = message.deliveries;
+      copy.count.durableLeast = message.deliveries;
     }
   }
 
-  private checkCount(copy: Copy, deliveries: number, least: number): void {
-    const most = copy.most + copy.place.endings - copy.endingsBefore;
-    if (deliveries >= least && deliveries <= most) return;
-    this.problems.push(`${nameOf(copy)} has a delivery count of ${deliveries}; expected ${least} to ${most}`);
+  /** After a restart: what is to be sent again. */
+  private consider(unit: Unit): void {
+    const { state, identified: sendings, done, undone } = unit;
+    unit.old = true;
+    if (state === "confirmed" || sendings.length === 0) return;
+    if (state === "sent" && done !== undefined) this.repeats.push({ sendings, had: true });
+    else if (state !== "sent" || undone !== undefined) this.repeats.push({ sendings, had: false });
+    else if (sendings.some((sending) => [...this.copiesOf(sending)].length > 0)) {
+      this.repeats.push({ sendings, had: "unknown" });
+    }
   }
 
-  private checkOrder(place: Place, messages: readonly Found[]): void {
-    const last = new Map<number, Copy>();
-    const seen = new Set<number>();
-    for (const { id } of messages) {
-      if (seen.has(id)) this.problems.push(`message ${id} is in ${place.name} twice`);
-      seen.add(id);
-      const copy = place.copies.get(id);
-      if (copy === undefined) continue;
-      const before = last.get(copy.producer);
-      if (before !== undefined && before.order > copy.order) {
-        this.problems.push(`${nameOf(copy)} comes behind message ${before.id}, which its producer sent later`);
-      }
-      last.set(copy.producer, copy);
+  private checkFound(copy: Copy, found: Found, least: number): void {
+    const name = nameOf(copy);
+    const { deliveries, priority, at } = found;
+    const { traits } = copy.sending;
+    const most = mostFailures(copy);
+    const limit = copy.place === copy.home ? copy.home.burial?.limit : undefined;
+    if (deliveries < least || deliveries > most) {
+      this.problems.push(`${name} has a delivery count of ${deliveries}; expected ${least} to ${most}`);
     }
+    if (limit !== undefined && deliveries >= limit)
+      this.problems.push(`${name} failed ${deliveries} times and is not a dead letter`);
+    if (priority !== traits.priority)
+      this.problems.push(`${name} came with priority ${priority}, not ${traits.priority}`);
+    if (at < traits.due) this.problems.push(`${name} came ${traits.due - at} ms before its time`);
+    checkDeath(copy, found, this.problems);
   }
 
   private unknown(place: Place, id: number): void {
@@ -265,13 +330,22 @@ export class Model {
 const RECOVERED = new Unit();
 RECOVERED.state = "confirmed";
 
-function nameOf(copy: Copy): string {
-  return `message ${copy.id} of producer ${copy.producer} in ${copy.place.name}`;
+/** Not there after a restart, but to come. */
+function comeAgain(copy: Copy): void {
+  if (copy.unit.done !== undefined) copy.unit = RECOVERED;
+  if (copy.settledBy?.undone !== undefined) copy.settlement = "none";
+  forgetBurial(copy);
+  copy.count.least = copy.count.durableLeast;
 }
 
-/** The body of a message; from a few bytes to several of the store's segments. */
-export function bodyOf(id: number): string {
-  const kind = id % 97;
-  const length = kind === 0 ? 90_000 : kind < 5 ? 20_000 : (Math.imul(id, 2_654_435_761) >>> 0) % 900;
-  return `${id} ${`${id};`.repeat(length / 6)}`;
+function include(copy: Copy, unit: Unit): void {
+  copy.unit = unit;
+  unit.sends.push(copy);
+}
+
+/** Not there after a restart, and may come for all that. */
+function isToCome(copy: Copy): boolean {
+  const { unit, settlement, settledBy } = copy;
+  if (!isElusive(copy) || settlement === "confirmed" || settledBy?.done !== undefined) return false;
+  return unit.state === "confirmed" || (unit.state === "sent" && unit.undone === undefined);
 }
