@@ -48,6 +48,8 @@ export interface Content {
   readonly properties: ReadonlyMap<string, PropertyValue>;
   /** What the sender's protocol calls the fields above, for selectors only: it never travels to another protocol. */
   readonly aliases?: ReadonlyMap<string, PropertyValue>;
+  /** What `properties` or else `aliases` have for a name, where neither need be built to say so. */
+  lookup?(name: string): PropertyValue | undefined;
 }
 
 /** What the core asks of many messages while they pass. */

@@ -42,6 +42,7 @@ export function readerOf(name: string): Reader {
           if (annotation !== undefined) return annotation;
         }
         const { content } = message;
+        if (content.lookup !== undefined) return content.lookup(name);
         return content.properties.get(name) ?? content.aliases?.get(name);
       };
   }

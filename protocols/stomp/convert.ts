@@ -83,42 +83,108 @@ function* storedHeaders(message: Message): Generator<[string, string]> {
   }
 }
 
-function open(message: Message): Content {
+/** Only what means the same in every version and encoding. */
+const PLAIN = /^[^\\\x80-\xff]*$/;
+
+/** The header lines by name; the first one of a name counts. */
+function readHeaders(message: Message): ReadonlyMap<string, string> {
   const headers = new Map<string, string>();
-  for (const [key, value] of storedHeaders(message)) {
-    if (!headers.has(key)) headers.set(key, value);
+  const text = message.data.toString("latin1", message.start, message.bodyStart - 1);
+  if (!PLAIN.test(text)) {
+    for (const [key, value] of storedHeaders(message)) if (!headers.has(key)) headers.set(key, value);
+    return headers;
   }
+  // Selectors have most messages taken apart: nothing is decoded line by line.
+  for (let line = 0; line < text.length; ) {
+    const end = text.indexOf("\n", line);
+    const colon = text.indexOf(":", line);
+    if (end < 0 || colon < 0 || colon > end) break;
+    const key = text.slice(line, colon);
+    if (!headers.has(key)) headers.set(key, text.slice(colon + 1, end));
+    line = end + 1;
+  }
+  return headers;
+}
+
+/** What a stored frame says, each field read when it is asked for. */
+class StompContent implements Content {
+  readonly userId = undefined;
+  /** A STOMP client that selects by `content-type` or `priority` means the header. */
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly #message: Message;
+  #properties: ReadonlyMap<string, PropertyValue> | undefined = undefined;
+
+  constructor(message: Message) {
+    this.#message = message;
+    this.aliases = readHeaders(message);
+  }
+
+  get messageId(): string | undefined {
+    return this.aliases.get("message-id");
+  }
+
+  get correlationId(): string | undefined {
+    return this.aliases.get("correlation-id");
+  }
+
+  get replyTo(): Address | undefined {
+    return readReplyTo(this.aliases.get("reply-to"));
+  }
+
+  get subject(): string | undefined {
+    return this.aliases.get("type");
+  }
+
+  get contentType(): string | undefined {
+    return this.aliases.get("content-type");
+  }
+
+  get contentEncoding(): string | undefined {
+    return this.aliases.get("content-encoding");
+  }
+
+  get groupId(): string | undefined {
+    return this.aliases.get("JMSXGroupID") ?? this.aliases.get("message_group");
+  }
+
+  get groupSequence(): number | undefined {
+    return parseGroupSequence(this.aliases.get("JMSXGroupSeq") ?? "");
+  }
+
+  get timing(): Timing | undefined {
+    return timing(this.aliases, this.#message);
+  }
+
+  get duplicateId(): string | undefined {
+    return this.aliases.get("duplicate-id") ?? this.aliases.get("_AMQ_DUPL_ID");
+  }
+
+  get bodyKind(): BodyKind {
+    return bodyKind(this.aliases, this.#message);
+  }
+
+  get properties(): ReadonlyMap<string, PropertyValue> {
+    this.#properties ??= propertiesOf(this.aliases);
+    return this.#properties;
+  }
+
+  lookup(name: string): string | undefined {
+    return this.aliases.get(name);
+  }
+}
+
+function propertiesOf(headers: ReadonlyMap<string, string>): ReadonlyMap<string, PropertyValue> {
   const properties = new Map<string, PropertyValue>();
-  const replyTo = readReplyTo(headers.get("reply-to"));
   for (const [key, value] of headers) {
     if (FRAME_HEADERS.has(key) || CONTENT_HEADERS.has(key) || TIMING.has(key)) continue;
-    if (key === "reply-to" && replyTo !== undefined) continue;
+    if (key === "reply-to" && readReplyTo(value) !== undefined) continue;
     properties.set(key, value);
   }
-  return {
-    messageId: headers.get("message-id"),
-    correlationId: headers.get("correlation-id"),
-    replyTo,
-    subject: headers.get("type"),
-    contentType: headers.get("content-type"),
-    contentEncoding: headers.get("content-encoding"),
-    userId: undefined,
-    groupId: headers.get("JMSXGroupID") ?? headers.get("message_group"),
-    groupSequence: parseGroupSequence(headers.get("JMSXGroupSeq") ?? ""),
-    // Only when asked for: a selector has no use for these, and for the last one the whole body must be looked at.
-    get timing() {
-      return timing(headers, message);
-    },
-    get duplicateId() {
-      return headers.get("duplicate-id") ?? headers.get("_AMQ_DUPL_ID");
-    },
-    get bodyKind() {
-      return bodyKind(headers, message);
-    },
-    properties,
-    // A STOMP client that selects by `content-type` or `priority` means the header.
-    aliases: headers,
-  };
+  return properties;
+}
+
+function open(message: Message): Content {
+  return new StompContent(message);
 }
 
 /** The stored names of a field, by which it is found without taking the frame apart; the first one counts. */

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
-import { eventually } from "../support/eventually.ts";
 import { type ReceivedFrame, StompWire, type StompVersion } from "../support/stomp-wire.ts";
 
 const VERSIONS: readonly StompVersion[] = ["1.0", "1.1", "1.2"];
