@@ -361,9 +361,10 @@ export class Queue {
     const kept = this.letGoOfAll();
     this.clear();
     for (const { backlog } of this.bands) if (backlog.key !== 0) this.engine.purge(backlog.key);
-    for (const { entry, holder, message } of kept) {
+    for (const { band, entry, holder, message } of kept) {
       entry.message = message;
-      this.append(this.bandOf(message.priority), entry, message);
+      this.append(band, entry, message);
+      this.lastValues?.note(entry, message);
       this.hold(entry, holder);
     }
     for (const browser of this.browsers) browser.rewind();
@@ -732,10 +733,11 @@ export class Queue {
   }
 
   /** Takes every delivery from its holder, whose settlement then touches nothing; returns those with a message to keep. */
-  private letGoOfAll(): { entry: Entry; holder: Holder; message: Message }[] {
-    const all: { entry: Entry; holder: Holder; message: Message }[] = [];
+  private letGoOfAll(): { band: Band; entry: Entry; holder: Holder; message: Message }[] {
+    const all: { band: Band; entry: Entry; holder: Holder; message: Message }[] = [];
     this.redelivery.forget();
-    for (const { backlog } of this.bands) {
+    for (const band of this.bands) {
+      const { backlog } = band;
       for (let node = backlog.first; node.kind !== "end"; node = node.next) {
         if (node.kind !== "entry" || node.holder === undefined) continue;
         const holder = node.holder;
@@ -744,7 +746,7 @@ export class Queue {
           continue;
         }
         const message = backlog.messageOf(node);
-        if (message !== undefined) all.push({ entry: node, holder, message });
+        if (message !== undefined) all.push({ band, entry: node, holder, message });
         entryLetGo(node, holder);
         this.heldCount--;
       }

@@ -55,3 +55,26 @@ describe("a browser", () => {
     expect(got.bodies).toEqual(["1", "2"]);
   });
 });
+
+describe("a purge", () => {
+  it("leaves what consumers hold where it is, also in a queue without priorities", async () => {
+    const { core, client, queue } = await withQueue({ priorities: false });
+    const { subscription, got } = client.subscribe("queue:q", { credit: { messages: 1, bytes: 0 } });
+    core.settle();
+    client.send("queue:q", "held", { priority: 9 });
+    queue.purge();
+    client.core.settle(subscription, got.next(), "accepted");
+    expect([queue.count, queue.memoryBytes, core.broker.engine.memoryBytes]).toEqual([0, 0, 0]);
+  });
+
+  it("knows the value of what consumers hold: a newer message replaces it when it comes back", async () => {
+    const { core, client, queue } = await withQueue({ lastValueKey: "key" });
+    const { subscription, got } = client.subscribe("queue:q", { credit: { messages: 1, bytes: 0 } });
+    core.settle();
+    client.send("queue:q", "old", { properties: { key: "a" } });
+    queue.purge();
+    client.send("queue:q", "new", { properties: { key: "a" } });
+    client.core.settle(subscription, got.next(), "released");
+    expect(got.bodies).toEqual(["new"]);
+  });
+});
