@@ -370,10 +370,11 @@ export function cancelConsumers(queue: Queue, reason: string): void {
   }
 }
 
-/** Cancels a subscription to one thing; of several it only loses one. */
+/** Cancels a subscription to one thing; of several, or with a wildcard, it only loses one. */
 function cancelled(subscription: Subscription, reason: string): boolean {
-  const { links, browsers, feed } = subscription;
+  const { links, browsers, feed, patterns } = subscription;
   if (links.length + browsers.length > 1 || feed !== undefined) return false;
+  if (patterns.some(({ address }) => address === undefined)) return false;
   subscription.cancel(reason);
   return true;
 }

@@ -6,7 +6,7 @@ import type { Selector } from "./selector/selector.ts";
 import { canonical } from "./spelling.ts";
 
 /** Where a divert leads; `*` in the name, which is canonical, stands for the name of the destination it comes from. */
-export interface DivertTarget {
+interface DivertTarget {
   readonly kind: AddressKind;
   readonly name: string;
 }

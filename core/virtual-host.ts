@@ -139,7 +139,7 @@ export class VirtualHost {
       engine,
       durables: this.durables,
       find: (address) => destinations.find(address),
-      create: (address) => destinations.create(address),
+      create: (address) => this.createForOperator(address),
     });
   }
 
@@ -379,6 +379,12 @@ export class VirtualHost {
     if (found !== undefined) return found;
     if (this.destinations.ownerOf(address) === undefined) this.checkCreation(address, client);
     return this.destinations.create(address);
+  }
+
+  /** Throws BrokerError when it may not be made. */
+  private createForOperator(address: Address): Destination {
+    if (!this.destinations.isAbandoned(address)) return this.destinations.create(address);
+    throw new BrokerError("not-found", `The owner of the temporary ${address.kind} ${address.name} is gone`);
   }
 
   private checkCreation(address: Address, client: Client): void {

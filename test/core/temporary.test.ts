@@ -81,6 +81,17 @@ describe("a temporary destination", () => {
     expect(() => core.client().send(`queue:${name}`, "too much")).toThrow("max_message_size");
   });
 
+  it("that is gone is made again by no operator", async () => {
+    const core = await coreBroker();
+    const [owner, other] = [core.client(), core.client()];
+    const address = owner.core.temporary("queue", "reply");
+    other.send("queue:a", "1");
+    owner.core.close();
+    const host = core.broker.host(undefined);
+    const from = host?.queues.get("a");
+    expect(() => from && host?.operations.move(from, address)).toThrow("is gone");
+  });
+
   it("is made by a session only, whatever somebody else calls a destination", async () => {
     const core = await coreBroker();
     expect(() => core.client().send("queue:temp.mine", "1")).toThrow("does not exist: its owner is gone");

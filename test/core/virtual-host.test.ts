@@ -19,6 +19,20 @@ describe("a queue that was deleted under its consumers", () => {
   });
 });
 
+describe("a consumer of queues by wildcard", () => {
+  it("loses the only one that was there and gets those that come", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    client.send("queue:a", "1");
+    const { got } = client.subscribe("queue:*", { settling: false });
+    core.settle();
+    core.broker.host(undefined)?.deleteQueue(parse("queue:a"));
+    client.send("queue:b", "2");
+    core.settle();
+    expect([got.cancelReason, got.bodies]).toEqual([undefined, ["1", "2"]]);
+  });
+});
+
 describe("a configured queue", () => {
   it("stays after a restart, however long nobody uses it", async () => {
     const clock = new VirtualClock();
