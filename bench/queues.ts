@@ -38,7 +38,7 @@ async function withDelos(work: (delos: DelosProcess, directory: string) => Promi
   try {
     await work(delos, directory);
   } finally {
-    await delos.stop().catch(() => {});
+    await delos.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
