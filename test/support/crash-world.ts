@@ -132,7 +132,7 @@ function ofPriority(random: Random): Traits {
 /** Some wait a little, so that they come due in this life or while the broker is down; a few wait for several lives. */
 function later(random: Random, traits: Traits): Traits {
   if (random.chance(0.8)) return traits;
-  const delay = 1 + (random.chance(0.8) ? random.below(400) : 1000 + random.below(4000));
+  const delay = 1 + (random.chance(0.8) ? random.below(400) : 800 + random.below(3000));
   const due = Date.now() + delay;
   const header = random.chance(0.5) ? { delay: String(delay) } : { "deliver-at": String(due) };
   return { ...traits, due, headers: { ...traits.headers, ...header } };
