@@ -9,9 +9,9 @@ import { eventually } from "./eventually.ts";
 export interface QueueBroker extends TestBroker {
   readonly host: VirtualHost;
   /** A queue that is there. */
-  queue(name: string): Queue;
+  readonly queue: (name: string) => Queue;
   /** Waits until it has so many clients. */
-  clients(count: number): Promise<unknown>;
+  readonly clients: (count: number) => Promise<unknown>;
 }
 
 /** Starts a broker; when the test is over, all its ledgers must be even. */
