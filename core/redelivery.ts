@@ -45,7 +45,8 @@ export class Redelivery {
   rest(entry: Entry): boolean {
     const delay = this.delayOf(entry.deliveries);
     if (delay <= 0) return false;
-    while (this.holder.held >= MOST_RESTING) {
+    // Also what has left the queue meanwhile is there until its time.
+    while (this.agenda.size >= MOST_RESTING) {
       const first = this.agenda.takeFirst();
       if (first === undefined) break;
       this.wake(first);
