@@ -214,6 +214,8 @@ export class Backlog {
       return;
     }
     const generation = this.generation;
+    // Where entries are kept, only their bodies can make room for what comes.
+    if (this.keepsEntries && this.bytesInMemory > this.share) this.trimAll([], this.share / 2);
     this.loadOne(entry, (message) => {
       const left = generation !== this.generation || entry.next === NOWHERE;
       if (left || message === undefined) {
@@ -233,23 +235,6 @@ export class Backlog {
       }
       done(entry.message);
     });
-  }
-
-  /** The first entry that nobody holds, read back if it must be; undefined when there is none, or not yet. */
-  oldestFree(readers: readonly Reader[]): Entry | undefined {
-    for (let node = this.head.next; node.kind !== "end"; ) {
-      if (node.kind === "entry") {
-        if (node.holder === undefined) return node;
-        node = node.next;
-        continue;
-      }
-      if (node.loading) return undefined;
-      const before: ListNode = node.previous;
-      this.loadPiece(node, readers);
-      if (node.loading) return undefined;
-      node = before.next;
-    }
-    return undefined;
   }
 
   /** Brings every entry into memory, now or, where that takes time, later; their bodies leave it again as need be. */

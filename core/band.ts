@@ -38,6 +38,8 @@ export class Band implements BacklogListener {
   readonly lanes: Lanes;
   readonly cursors = new Set<Cursor>();
   private readonly engine: Engine;
+  /** Where the messages begin that may make room for newer ones: those before are held. From the first that did on. */
+  private front: Cursor | undefined = undefined;
 
   /** `audiences` are those that are there already: they begin at the front. */
   constructor(queue: Queue, engine: Engine, priority: number, audiences: readonly Audience[]) {
@@ -78,13 +80,37 @@ export class Band implements BacklogListener {
     this.lanes.moveAllTo(this.backlog.first);
   }
 
+  /** The first entry that nobody holds, read back if it must be; undefined when there is none, or not yet. */
+  oldestFree(): Entry | undefined {
+    this.front ??= new Cursor(this);
+    const { front } = this;
+    for (;;) {
+      const { position } = front;
+      if (position.kind === "end") return undefined;
+      if (position.kind === "range") {
+        if (!position.loading) this.backlog.loadPiece(position, this.lanes.all);
+        if (position.loading) return undefined;
+      } else {
+        if (position.holder === undefined) return position;
+        front.moveTo(position.next);
+      }
+    }
+  }
+
+  /** An entry was added that nobody holds. */
+  noteFree(entry: Entry): void {
+    if (this.front?.position === this.tail) this.front.moveTo(entry);
+  }
+
   moved(from: ListNode, to: ListNode): void {
-    this.lanes.moved(from, to);
+    if (this.lanes.moved(from, to)) this.queue.dispatchLater();
     for (const cursor of this.cursors) if (cursor.position === from) cursor.moveTo(to);
   }
 
   returned(node: ListNode): void {
     this.lanes.rewind(node);
+    const { front } = this;
+    if (front !== undefined && node.sequence < front.position.sequence) front.moveTo(node);
   }
 
   expired(entry: Entry, message: Message | undefined): void {

@@ -21,6 +21,8 @@ export class Capacity {
   private rateFrom = 0;
   /** Whether consumers kept up when it was last measured. */
   private quick = false;
+  /** Whether publishers wait for nothing but room in the quota. */
+  private quotaAlone = false;
 
   constructor(queue: Queue, engine: Engine) {
     this.queue = queue;
@@ -33,11 +35,11 @@ export class Capacity {
   admit(message: Message, regardless: boolean): boolean {
     const { queue } = this;
     const { full, maxBytes } = queue.policy;
-    if (full === "block" || !this.over(message.size)) return true;
+    if (full === "block" || !this.over(message)) return true;
     if (full === "drop-head") {
       if (maxBytes === 0 || message.size <= maxBytes) {
         // What consumers hold is not theirs to lose: the queue may hold more by as much.
-        while (this.over(message.size) && queue.dropOldest());
+        while (this.over(message) && queue.dropOldest());
         return true;
       }
     } else if (full === "reject" && regardless) {
@@ -50,7 +52,7 @@ export class Capacity {
   /** Why a message is refused, where the policy is to refuse. */
   refusal(message: Message): string | undefined {
     const { subject, policy, count, bytes } = this.queue;
-    if (policy.full !== "reject" || !this.limited || !this.over(message.size)) return undefined;
+    if (policy.full !== "reject" || !this.limited || !this.over(message)) return undefined;
     const most = [
       ...(policy.maxMessages > 0 ? [`${policy.maxMessages} messages (max_messages)`] : []),
       ...(policy.maxBytes > 0 ? [`${policy.maxBytes} bytes (max_bytes)`] : []),
@@ -60,12 +62,21 @@ export class Capacity {
 
   /** Closes the gate when the quota is used up and publishers are to wait. */
   check(): void {
-    if (this.limited && this.queue.policy.full === "block" && this.used(1)) this.queue.gate.close();
+    const { gate, policy } = this.queue;
+    if (!this.limited || policy.full !== "block" || !this.used(1)) return;
+    if (!gate.closed) this.quotaAlone = true;
+    gate.close();
+  }
+
+  /** Closes the gate until there is room in memory. */
+  closeForMemory(): void {
+    this.quotaAlone = false;
+    this.queue.gate.close();
   }
 
   /** Opens the gate if there is room in memory and in the quota again. */
   reopen(): void {
-    if (this.queue.memoryBytes <= this.queue.policy.memoryBytes / 2) this.open();
+    if (this.quotaAlone || this.queue.memoryBytes <= this.queue.policy.memoryBytes / 2) this.open();
   }
 
   /** Opens the gate if there is room in the quota. */
@@ -90,16 +101,19 @@ export class Capacity {
       this.rateFrom = ledger.deliveredBytes;
     }
     if (!this.quick) return false;
-    gate.close();
+    this.closeForMemory();
     this.engine.clock.after(LONGEST_WAIT_MS, () => this.open());
     return true;
   }
 
-  private over(more: number): boolean {
-    const { count, bytes, policy } = this.queue;
-    return (
-      (policy.maxMessages > 0 && count >= policy.maxMessages) || (policy.maxBytes > 0 && bytes + more > policy.maxBytes)
-    );
+  /** Whether a message is more than the queue may hold; what it replaces makes room for it. */
+  private over(message: Message): boolean {
+    const { queue } = this;
+    const { maxMessages, maxBytes } = queue.policy;
+    const replaced = queue.replacedBy(message);
+    const count = replaced === undefined ? queue.count : queue.count - 1;
+    if (maxMessages > 0 && count >= maxMessages) return true;
+    return maxBytes > 0 && queue.bytes - (replaced?.size ?? 0) + message.size > maxBytes;
   }
 
   private used(part: number): boolean {

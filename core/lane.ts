@@ -258,9 +258,15 @@ export class Lanes {
     return best;
   }
 
-  /** A node gives way to another: whoever is at it goes there. */
-  moved(from: ListNode, to: ListNode): void {
-    for (const lane of this.all) if (lane.position === from) lane.moveTo(to);
+  /** A node gives way to another: whoever is at it goes there. True when somebody had been waiting for it. */
+  moved(from: ListNode, to: ListNode): boolean {
+    let waited = false;
+    for (const lane of this.all) {
+      if (lane.position !== from) continue;
+      waited ||= lane.blocked;
+      lane.moveTo(to);
+    }
+    return waited;
   }
 
   moveAllTo(node: ListNode): void {

@@ -13,6 +13,13 @@ export class LastValues {
     this.read = readerOf(key);
   }
 
+  /** What a new message would replace; nothing if a consumer has that. */
+  older(message: Message): Entry | undefined {
+    const value = this.read(message) ?? undefined;
+    const older = value === undefined ? undefined : this.newest.get(value);
+    return older?.holder?.subscription === undefined ? older : undefined;
+  }
+
   /** Notes a new message; returns the one it replaces, unless a consumer has that. */
   replaced(entry: Entry, message: Message): Entry | undefined {
     const value = this.read(message) ?? undefined;

@@ -20,7 +20,7 @@ import { Capacity } from "./capacity.ts";
 import type { Engine } from "./engine.ts";
 import { Entry } from "./entry.ts";
 import { Gate } from "./gate.ts";
-import type { Holder, Lane, Link } from "./lane.ts";
+import { Hold, type Holder, type Lane, type Link } from "./lane.ts";
 import { LastValues } from "./last-values.ts";
 import { Ledger, type LossReason } from "./ledger.ts";
 import { type Message, TRAIT } from "./message.ts";
@@ -87,6 +87,8 @@ export class Queue {
   private readonly redelivery: Redelivery;
   private readonly seating: Seating;
   private readonly lastValues: LastValues | undefined;
+  /** Has what is not to be delivered any more, until its message was read. */
+  private readonly burial: Holder = new Hold(undefined, this);
   private readonly browsers = new Set<Browser>();
   private readonly walks = new Set<Walk>();
   private description: QueueDescription;
@@ -259,6 +261,11 @@ export class Queue {
     return this.capacity.refusal(message);
   }
 
+  /** The message here that a newer one would replace, for it has the same last-value key. */
+  replacedBy(message: Message): Entry | undefined {
+    return this.lastValues?.older(message);
+  }
+
   /** Adds a consumer; it is served from the first message that waits. */
   attach(subscription: Subscription, selector: Selector | undefined): Link {
     return this.seating.attach(subscription, selector);
@@ -355,6 +362,16 @@ export class Queue {
     }
   }
 
+  /** The same in a turn of its own. */
+  dispatchLater(): void {
+    if (this.dispatchesLater) return;
+    this.dispatchesLater = true;
+    this.engine.clock.after(0, () => {
+      this.dispatchesLater = false;
+      this.dispatch();
+    });
+  }
+
   /** Throws away every message that nobody holds; returns how many. */
   purge(reason: LossReason = "purged"): number {
     const before = this.count;
@@ -390,6 +407,7 @@ export class Queue {
     this.engine.overfull.delete(this);
     this.engine.fresh.delete(this);
     for (const browser of this.browsers) browser.close();
+    for (const walk of this.walks) walk.cancel();
     this.gate.open();
   }
 
@@ -416,7 +434,7 @@ export class Queue {
   dropOldest(): boolean {
     for (let i = this.bands.length - 1; i >= 0; i--) {
       const band = this.bands[i];
-      const entry = band?.backlog.oldestFree(band.lanes.all);
+      const entry = band?.oldestFree();
       if (entry === undefined) continue;
       this.take(entry, "dropped-oldest");
       return true;
@@ -516,6 +534,7 @@ export class Queue {
       this.take(replaced, "replaced");
     }
     this.append(band, entry, message);
+    band.noteFree(entry);
     if (this.browsers.size > 0) for (const browser of this.browsers) browser.offer(band, entry);
     this.offer(band, entry, message);
     this.capacity.check();
@@ -575,7 +594,7 @@ export class Queue {
     }
     if (!overfull) return;
     this.engine.overfull.add(this);
-    if (!policy.persistent) this.gate.close();
+    if (!policy.persistent) this.capacity.closeForMemory();
   }
 
   /** What a link that goes holds; with it, if its client goes, what the client's other links hold. */
@@ -599,15 +618,6 @@ export class Queue {
     this.gathering = true;
     this.engine.clock.endOfTurn(() => {
       this.gathering = false;
-      this.dispatch();
-    });
-  }
-
-  private dispatchLater(): void {
-    if (this.dispatchesLater) return;
-    this.dispatchesLater = true;
-    this.engine.clock.after(0, () => {
-      this.dispatchesLater = false;
       this.dispatch();
     });
   }
@@ -741,12 +751,13 @@ export class Queue {
       for (let node = backlog.first; node.kind !== "end"; node = node.next) {
         if (node.kind !== "entry" || node.holder === undefined) continue;
         const holder = node.holder;
-        if (holder === this.redelivery.holder) {
+        if (holder.subscription === undefined) {
           node.holder = undefined;
           continue;
         }
         const message = backlog.messageOf(node);
         if (message !== undefined) all.push({ band, entry: node, holder, message });
+        else this.seating.settled(node);
         entryLetGo(node, holder);
         this.heldCount--;
       }
@@ -786,7 +797,7 @@ export class Queue {
   /** An entry is not to be delivered any more. */
   private bury(entry: Entry, reason: Death["reason"]): void {
     // Nobody is given it while its message is read.
-    entry.holder = this.redelivery.holder;
+    entry.holder = this.burial;
     entry.backlog.fetch(entry, (message) => {
       entry.holder = undefined;
       const { sequence, deliveries } = entry;
