@@ -335,7 +335,7 @@ export class VirtualHost {
   private deliver(address: Address, message: Message): boolean {
     const admission = this.destinations.admission(address);
     if (!admission.hasRoom(message)) return false;
-    admission.enter(message, undefined, true);
+    admission.enter(message, undefined);
     return true;
   }
 
@@ -447,7 +447,6 @@ export class VirtualHost {
     if (queue.address !== undefined && !this.destinations.mayConsume(client, queue.address)) return;
     this.link(subscription, queue, subscription.selector);
     queue.dispatch();
-    browsers.at(-1)?.pump();
   }
 
   private durable(id: string, client: Client, options: SubscribeOptions): DurableSubscription {

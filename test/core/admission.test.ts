@@ -200,7 +200,7 @@ describe("a repeated send", () => {
   });
 
   it("with an id that cannot be kept is refused before any destination has it", async () => {
-    const core = await coreBroker();
+    const core = await coreBroker(policies(["queue:a", { duplicateWindow: 0 }]));
     const client = core.client();
     const route = client.core.route([parse("queue:a"), parse("queue:b")]);
     const message = plainMessage(parse("queue:a"), "1", { duplicateId: "x".repeat(300) });

@@ -25,7 +25,8 @@ describe("a browser", () => {
     core.settle();
     expect(consumer.bodies.sort()).toEqual(["a.1", "a.2"]);
     expect(consumer.ends).toBe(1);
-    expect(core.broker.host(undefined)?.queues.get("a.1")?.count).toBe(1);
+    const queues = core.broker.host(undefined)?.queues;
+    expect([queues?.get("a.1")?.count, queues?.get("a.3")?.browserCount]).toEqual([1, 0]);
   });
 
   it("without an end sees queues and messages that come later", async () => {
@@ -72,14 +73,15 @@ describe("a browser", () => {
   it("is told that its queue was deleted, and at the end of what is left of several", async () => {
     const core = await coreBroker();
     const client = core.client();
-    client.send("queue:a", "1");
+    for (const body of ["1", "2"]) client.send("queue:a", body);
     const one = client.subscribe("queue:a", { browse: onward });
     const several = new BrowsingCollector();
-    client.subscribe("queue:a queue:b", { browse: toEnd, consumer: several, credit: { messages: 0, bytes: 0 } });
+    client.subscribe("queue:b queue:a", { browse: toEnd, consumer: several, credit: { messages: 1, bytes: 0 } });
     core.settle();
+    expect([several.bodies, several.ends]).toEqual([["1"], 0]);
     core.broker.host(undefined)?.deleteQueue(parse("queue:a"));
     expect(one.got.cancelReason).toBe("the queue a was deleted");
-    expect([several.cancelReason, several.ends]).toEqual([undefined, 0]);
+    expect([several.cancelReason, several.ends]).toEqual([undefined, 1]);
   });
 
   it("keeps an empty queue from being deleted until it goes", async () => {

@@ -81,6 +81,7 @@ describe("a message that is rejected", () => {
     reject(core, client, "queue:DLQ.a");
     reject(core, client, "queue:all");
     expect([count(core, "DLQ.a"), count(core, "all"), count(core, "DLQ.DLQ.a")]).toEqual([1, 1, undefined]);
+    expect(core.broker.host(undefined)?.queues.get("all")?.ledger.lost.size).toBe(0);
   });
 
   it("keeps count of its deaths and the time of the first one", async () => {
@@ -120,14 +121,16 @@ describe("a message that is rejected", () => {
     });
   });
 
-  it("is taken by a full dead-letter queue that would refuse others", async () => {
-    const rules = { "queue:a": { deadLetterQueue: "dead" }, "queue:dead": { maxMessages: 1, full: "reject" as const } };
-    const core = await coreBroker({ host: { policies: policies(rules) } });
+  it("is taken by a full dead-letter queue that would refuse others, and what is too large for it too", async () => {
+    const dead = { maxMessages: 1, full: "reject" as const, maxMessageBytes: 1 };
+    const core = await coreBroker({
+      host: { policies: policies({ "queue:a": { deadLetterQueue: "dead" }, "queue:dead": dead }) },
+    });
     const client = core.client();
     for (const body of ["1", "2"]) client.send("queue:a", body);
     for (let i = 0; i < 2; i++) reject(core, client, "queue:a");
     expect(count(core, "dead")).toBe(2);
-    expect(() => client.send("queue:dead", "3")).toThrow("max_messages");
+    expect(() => client.send("queue:dead", "")).toThrow("max_messages");
   });
 
   it("makes room in a dead-letter queue that is a ring, and has the time to live that the queue gives", async () => {

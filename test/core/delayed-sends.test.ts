@@ -77,8 +77,8 @@ describe("a message that is to be delivered later", () => {
     expect(["now", "a", "b"].map((queue) => count(core, queue))).toEqual([1, 1, 1]);
   });
 
-  it("waits for room in a queue that refuses others", async () => {
-    const policies = [{ pattern: parsePattern("queue:a"), maxMessages: 1, full: "reject" as const }];
+  it.each(["reject", "block"] as const)("waits for room in a queue that is full (%s)", async (full) => {
+    const policies = [{ pattern: parsePattern("queue:a"), maxMessages: 1, full }];
     const core = await coreBroker({ host: { policies } });
     const client = core.client();
     client.send("queue:a", "1");

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { coreBroker, parse, parsePattern, plainMessage } from "../support/core-broker.ts";
+import { coreBroker, parse, parsePattern, plainMessage, testStore } from "../support/core-broker.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 
 describe("an answer to a temporary destination", () => {
   it.each(["queue", "topic"] as const)("whose owner is gone is dropped and counted (%s)", async (kind) => {
@@ -72,6 +73,29 @@ describe("a temporary destination", () => {
     expect(retained?.count).toBe(0);
     server.core.retain(route, plainMessage(address, "2"));
     expect(retained?.count).toBe(0);
+  });
+
+  it("has no retained message after a broker that ended before its owner could", async () => {
+    const clock = new VirtualClock();
+    const store = testStore(clock);
+    const first = await coreBroker({ clock, store });
+    const client = first.client();
+    const addresses = [client.core.temporary("topic", "state"), parse("topic:t")];
+    for (const address of addresses) client.core.retain(client.core.route([address]), plainMessage(address, "1"));
+    first.settle();
+    await first.broker.close();
+    const second = await coreBroker({ clock, store });
+    expect(second.broker.host(undefined)?.retained.count).toBe(1);
+    expect([...store.keys("retained")].length).toBe(1);
+  });
+
+  it("leaves no ids of sends in the store", async () => {
+    const core = await coreBroker();
+    const owner = core.client();
+    const { name } = owner.core.temporary("queue", "reply");
+    for (const id of ["1", "1"]) core.client().send(`queue:${name}`, id, { duplicateId: id, durable: true });
+    expect(core.broker.host(undefined)?.queues.get(name)?.count).toBe(1);
+    expect([...core.store.keys("duplicates")]).toEqual([]);
   });
 
   it("is subject to the policies of its name", async () => {
