@@ -237,18 +237,16 @@ export class Backlog {
     });
   }
 
-  /** Brings every entry into memory, now or, where that takes time, later; their bodies leave it again as need be. */
-  loadAll(): void {
-    for (let node = this.head.next; node.kind !== "end"; ) {
-      if (node.kind === "entry") {
-        node = node.next;
-        continue;
-      }
-      if (node.loading) return;
-      const before: ListNode = node.previous;
-      this.load(node, node.to, PIECE_BYTES);
-      if (node.loading) return;
-      node = before.next;
+  /**
+   * Brings every entry into memory; their bodies leave it again as need be. Returns false while that takes time: to be
+   * called again when something was read back.
+   */
+  loadAll(): boolean {
+    for (;;) {
+      const range = this.lastOfStore();
+      if (range === undefined) return true;
+      if (range.loading) return false;
+      this.load(range, range.to, PIECE_BYTES);
       if (this.bytesInMemory > this.share) this.trimAll([], this.share / 2);
     }
   }
@@ -330,6 +328,12 @@ export class Backlog {
       if (loaded !== undefined) this.engine.store.release(this.storeKey, { ...loaded, batch: LONG_DURABLE });
       done(loaded?.message);
     });
+  }
+
+  private lastOfStore(): Range | undefined {
+    let node = this.tail.previous;
+    while (node.kind === "entry") node = node.previous;
+    return node.kind === "range" ? node : undefined;
   }
 
   private rangeWithin(from: number, to: number): Range | undefined {

@@ -30,13 +30,15 @@ export class LastValues {
     return older?.holder?.subscription === undefined ? older : undefined;
   }
 
-  /** Notes a message that was read back, in whatever order. */
-  note(entry: Entry, message: Message): void {
+  /** Notes a message that was read back, in whatever order; returns the older one, if there are two of its value. */
+  note(entry: Entry, message: Message): Entry | undefined {
     const value = this.read(message) ?? undefined;
-    if (value === undefined || this.values.has(entry)) return;
+    if (value === undefined || this.values.has(entry)) return undefined;
     this.values.set(entry, value);
     const known = this.newest.get(value);
-    if (known === undefined || known.sequence < entry.sequence) this.newest.set(value, entry);
+    if (known !== undefined && known.sequence > entry.sequence) return entry;
+    this.newest.set(value, entry);
+    return known;
   }
 
   /** True when a newer message has come for its value. */

@@ -18,7 +18,7 @@ import { Band } from "./band.ts";
 import { type BrowseOptions, Browser } from "./browser.ts";
 import { Capacity } from "./capacity.ts";
 import type { Engine } from "./engine.ts";
-import { Entry } from "./entry.ts";
+import { Entry, NOWHERE } from "./entry.ts";
 import { Gate } from "./gate.ts";
 import { Hold, type Holder, type Lane, type Link } from "./lane.ts";
 import { LastValues } from "./last-values.ts";
@@ -87,6 +87,10 @@ export class Queue {
   private readonly redelivery: Redelivery;
   private readonly seating: Seating;
   private readonly lastValues: LastValues | undefined;
+  /** Read back, though a newer message of their value is there. */
+  private readonly replaced: Entry[] = [];
+  /** Bands of which not everything was read that is to be known. */
+  private readonly unread = new Set<Band>();
   /** Has what is not to be delivered any more, until its message was read. */
   private readonly burial: Holder = new Hold(undefined, this);
   private readonly browsers = new Set<Browser>();
@@ -206,7 +210,7 @@ export class Queue {
     this.ledger.received += count;
     this.ledger.receivedBytes += bytes;
     band.backlog.recover(firstSequence, lastSequence, count, bytes);
-    if (this.lastValues !== undefined) band.backlog.loadAll();
+    if (this.lastValues !== undefined) this.readAll(band);
   }
 
   /** Makes sure the store knows the queue, even while it is empty. */
@@ -473,10 +477,16 @@ export class Queue {
   }
 
   readBack(entry: Entry, message: Message): void {
-    this.lastValues?.note(entry, message);
+    const older = this.lastValues?.note(entry, message);
+    if (older !== undefined) this.replaced.push(older);
   }
 
   loaded(): void {
+    // Not while they were being read: the list was being changed then.
+    for (const older of this.replaced.splice(0)) {
+      if (older.holder?.subscription === undefined && older.next !== NOWHERE) this.replace(older);
+    }
+    if (this.unread.size > 0) for (const band of Array.from(this.unread)) this.readAll(band);
     for (const { lanes } of this.bands) lanes.unblock();
     this.dispatch();
     for (const walk of this.walks) walk.goOn();
@@ -529,16 +539,25 @@ export class Queue {
     const band = this.policy.priorities ? this.bandOf(message.priority) : this.ordinary;
     const entry = new Entry(++this.sequence, message, band.backlog);
     const replaced = this.lastValues?.replaced(entry, message);
-    if (replaced !== undefined) {
-      this.redelivery.cancel(replaced);
-      this.take(replaced, "replaced");
-    }
+    if (replaced !== undefined) this.replace(replaced);
     this.append(band, entry, message);
     band.noteFree(entry);
     if (this.browsers.size > 0) for (const browser of this.browsers) browser.offer(band, entry);
     this.offer(band, entry, message);
     this.capacity.check();
     return this.closedGate();
+  }
+
+  /** A queue of last values has to know all of them. */
+  private readAll(band: Band): void {
+    // What is read back at once says so while it is being asked for.
+    this.unread.delete(band);
+    if (!band.backlog.loadAll()) this.unread.add(band);
+  }
+
+  private replace(entry: Entry): void {
+    this.redelivery.cancel(entry);
+    this.take(entry, "replaced");
   }
 
   private closedGate(): Gate | undefined {
