@@ -106,9 +106,9 @@ class Group<M extends GroupMember> {
   }
 
   handTo(seat: Seat<M>): void {
+    this.begun &&= seat.member === this.owner.member;
     this.owner = seat;
     this.heir = undefined;
-    this.begun = false;
     this.closed = false;
   }
 }
@@ -282,7 +282,8 @@ export class MessageGroups<M extends GroupMember, K extends object> {
     group.closed = false;
     if (closed) group.begun = false;
     if (next === owner) group.heir = undefined;
-    else if (group.held > 0) group.heir = next;
+    // Who left and came back has what it held.
+    else if (group.held > 0 && next.member !== owner.member) group.heir = next;
     else group.handTo(next);
     this.tie(group);
     group.epoch = this.epoch;

@@ -87,12 +87,12 @@ export class Queue {
   private readonly redelivery: Redelivery;
   private readonly seating: Seating;
   private readonly lastValues: LastValues | undefined;
+  /** Has what is not to be delivered any more, until its message was read. */
+  private readonly burial: Holder = new Hold(undefined, this);
   /** Read back, though a newer message of their value is there. */
   private readonly replaced: Entry[] = [];
   /** Bands of which not everything was read that is to be known. */
   private readonly unread = new Set<Band>();
-  /** Has what is not to be delivered any more, until its message was read. */
-  private readonly burial: Holder = new Hold(undefined, this);
   private readonly browsers = new Set<Browser>();
   private readonly walks = new Set<Walk>();
   private description: QueueDescription;
@@ -583,15 +583,15 @@ export class Queue {
 
   /** Only its owner is asked, however many consumers there are. */
   private offerGrouped(band: Band, entry: Entry, message: Message): void {
-    const owner = this.seating.grouping().owner(message);
-    if (owner === undefined || owner === "draining") {
-      band.lanes.parkAt(entry);
-      return;
-    }
-    const lane = owner.audience?.lanes[band.priority];
-    if (lane === undefined || lane.position !== band.tail) return;
-    const straight = this.bands.length === 1 && !this.isPaused && !this.gathering;
-    if (straight && owner.subscription.receptive) this.handGrouped(entry, message, owner);
+    const groups = this.seating.grouping();
+    const owner = groups.owner(message);
+    const draining = owner === "draining";
+    // Everybody else passes it where they stand, at the tail: nobody would come to move them on.
+    const taker = draining ? groups.heir(message) : owner;
+    const lane = taker?.audience?.lanes[band.priority];
+    if (taker === undefined || lane === undefined || lane.position !== band.tail) return;
+    const straight = !draining && this.bands.length === 1 && !this.isPaused && !this.gathering;
+    if (straight && taker.subscription.receptive) this.handGrouped(entry, message, taker);
     else lane.moveTo(entry);
   }
 

@@ -1,10 +1,24 @@
 import { describe, expect, it } from "vitest";
 import type { Browser } from "../../core/browser.ts";
+import { Message, TRAIT, type WireFormat } from "../../core/message.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { Queue } from "../../core/queue.ts";
+import { compileSelector } from "../../core/selector/selector.ts";
 import { Subscription } from "../../core/subscription.ts";
-import { Collector, type CoreBroker, coreBroker, parsePattern, type TestClient } from "../support/core-broker.ts";
+import {
+  Collector,
+  type CoreBroker,
+  coreBroker,
+  parse,
+  parsePattern,
+  plainFormat,
+  plainMessage,
+  type TestClient,
+  testStore,
+} from "../support/core-broker.ts";
 import { queueOf } from "../support/core-operations.ts";
+import { lateStore } from "../support/store-late.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 
 async function withQueue(policy: Partial<Policy>): Promise<{ core: CoreBroker; client: TestClient; queue: Queue }> {
   const core = await coreBroker({ host: { policies: [{ pattern: parsePattern("queue:q"), ...policy }] } });
@@ -76,5 +90,69 @@ describe("a purge", () => {
     client.send("queue:q", "new", { properties: { key: "a" } });
     client.core.settle(subscription, got.next(), "released");
     expect(got.bodies).toEqual(["new"]);
+  });
+});
+
+describe("a queue of last values, after a restart", () => {
+  it.each([false, true])(
+    "has only the newest of each value, whoever held one before (store late: %s)",
+    async (late) => {
+      const clock = new VirtualClock();
+      const store = testStore(clock);
+      const policies = [{ pattern: parsePattern("queue:q"), lastValueKey: "key" }];
+      const first = await coreBroker({ clock, store, host: { policies } });
+      const client = first.client();
+      client.subscribe("queue:q", { credit: { messages: 2, bytes: 0 } });
+      first.settle();
+      for (const [priority, body, key] of [
+        [4, "old", "a"],
+        [9, "older than what comes", "b"],
+        [5, "new", "a"],
+      ] as const) {
+        client.send("queue:q", body, { durable: true, priority, properties: { key } });
+      }
+      first.settle();
+      const second = await coreBroker({ clock, store: late ? lateStore(store, clock) : store, host: { policies } });
+      const again = second.client();
+      again.send("queue:q", "came", { properties: { key: "b" } });
+      second.settle();
+      const { got } = again.subscribe("queue:q", { settling: false });
+      second.settle();
+      expect(got.bodies.toSorted()).toEqual(["came", "new"]);
+    },
+  );
+});
+
+describe("a queue with message groups", () => {
+  const format: WireFormat = {
+    name: "grouped",
+    open: (message) => ({ ...plainFormat.open(message), groupId: message.body.toString("utf8", 0, 1) }),
+  };
+
+  /** Its group is the first letter of its body. */
+  function sendGrouped({ core }: TestClient, body: string): void {
+    const address = parse("queue:q");
+    const plain = plainMessage(address, body, { properties: { group: body.slice(0, 1) } });
+    const envelope = { address, durable: false, priority: 4, expiresAt: 0, receivedAt: 0, traits: TRAIT.grouped };
+    const { data, start, end, bodyStart, bodyEnd } = plain;
+    core.publish(core.route([address]), new Message(format, envelope, data, start, end, bodyStart, bodyEnd));
+  }
+
+  it("serves a consumer that waited while messages came of groups that nobody wants", async () => {
+    const { core, client } = await withQueue({});
+    const { got } = client.subscribe("queue:q", { selector: compileSelector("group = 'a'") });
+    core.settle();
+    for (const body of ["b1", "b2", "a1"]) sendGrouped(client, body);
+    expect(got.bodies).toEqual(["a1"]);
+  });
+
+  it("goes on with a consumer that stood by for another one while it held some of a group", async () => {
+    const { core, client } = await withQueue({});
+    const { got } = client.subscribe("queue:q");
+    core.settle();
+    sendGrouped(client, "a1");
+    client.subscribe("queue:q", { exclusive: true }).subscription.close();
+    sendGrouped(client, "a2");
+    expect(got.bodies).toEqual(["a1", "a2"]);
   });
 });
