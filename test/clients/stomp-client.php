@@ -113,6 +113,46 @@ $scenarios = [
         $second->subscribe('/topic/news', $headers);
         return ['bodies' => bodies($second, 1)];
     },
+    'browse' => function () use ($url): array {
+        $stomp = open($url);
+        foreach (['1', '2', '3'] as $body) {
+            send($stomp, '/queue/php', $body);
+        }
+        $stomp->subscribe('/queue/php', ['ack' => 'auto', 'browser' => 'true', 'include-seq' => 'seq']);
+        $seen = [];
+        while (($frame = $stomp->readFrame()) !== false && ($frame->headers['browser'] ?? '') !== 'end') {
+            $seen[$frame->headers['seq']] = $frame->body;
+        }
+        return ['seen' => $seen, 'end' => $frame->headers['browser'] ?? null];
+    },
+    'dead-letters-by-nack' => function () use ($url): array {
+        // Without the version it speaks 1.0, which has no NACK.
+        $stomp = open($url, 'alice', 'secret', ['accept-version' => '1.1', 'host' => 'localhost']);
+        send($stomp, '/queue/php', 'bad');
+        $stomp->subscribe('/queue/php', ['ack' => 'client-individual', 'id' => 'work']);
+        $redelivered = [];
+        for ($i = 0; $i < 2; $i++) {
+            $frame = $stomp->readFrame();
+            $redelivered[] = $frame->headers['redelivered'] ?? 'false';
+            $stomp->nack($frame, ['subscription' => 'work', 'receipt' => "refused-$i"]);
+        }
+        $stomp->subscribe('/queue/dlq.php', ['ack' => 'auto', 'id' => 'dead']);
+        $dead = $stomp->readFrame();
+        return ['redelivered' => $redelivered, 'body' => $dead->body, 'headers' => $dead->headers];
+    },
+    'dead-letters-by-leaving' => function () use ($url): array {
+        $sender = open($url);
+        send($sender, '/queue/php', 'bad');
+        for ($i = 0; $i < 2; $i++) {
+            $stomp = open($url);
+            $stomp->subscribe('/queue/php', ['ack' => 'client-individual']);
+            $stomp->readFrame();
+            unset($stomp);
+        }
+        $sender->subscribe('/queue/dlq.php', ['ack' => 'auto']);
+        $dead = $sender->readFrame();
+        return ['body' => $dead->body, 'headers' => $dead->headers];
+    },
     'wrong-password' => function () use ($url): array {
         try {
             open($url, 'alice', 'guess');

@@ -156,6 +156,58 @@ def heartbeats():
     return {"lost": listener.beats_lost, "connected": connection.is_connected()}
 
 
+def groups():
+    sender, receipts = connect()
+    consumers = [connect() for _ in range(2)]
+    for connection, listener in consumers:
+        subscribe(connection, listener, "/queue/py")
+    for number in range(3):
+        for name in range(20):
+            send(sender, receipts, "/queue/py", str(number), message_group=f"g{name}")
+    by_group = {}
+    for place, (_, listener) in enumerate(consumers):
+        for frame in take_all(listener):
+            first = frame.headers.get("JMSXGroupFirstForConsumer", "false")
+            by_group.setdefault(frame.headers["message_group"], []).append([place, frame.body, first])
+    return by_group
+
+
+def take_all(listener):
+    frames = []
+    try:
+        while True:
+            frames.append(listener.frames.get(timeout=0.3))
+    except queue.Empty:
+        return frames
+
+
+def scheduled():
+    connection, listener = connect()
+    subscribe(connection, listener, "/queue/py")
+    since = time.time()
+    send(connection, listener, "/queue/py", "later", AMQ_SCHEDULED_DELAY="150")
+    send(connection, listener, "/queue/py", "at", **{"deliver-at": str(int((since + 0.3) * 1000))})
+    send(connection, listener, "/queue/py", "now")
+    bodies, times = [], []
+    for _ in range(3):
+        bodies.append(listener.frames.get(timeout=PATIENCE).body)
+        times.append(time.time() - since)
+    return {"bodies": bodies, "early": times[1] < 0.15 or times[2] < 0.299}
+
+
+def browse():
+    connection, listener = connect()
+    for body in "123":
+        send(connection, listener, "/queue/py", body)
+    subscribe(connection, listener, "/queue/py", id="look", browser="true")
+    seen = []
+    while True:
+        frame = listener.frames.get(timeout=PATIENCE)
+        if frame.headers.get("browser") == "end":
+            return {"seen": seen}
+        seen.append(frame.body)
+
+
 def wrong_password():
     connection = KINDS[VERSION]([("127.0.0.1", PORT)], reconnect_attempts_max=1)
     listener = Listener()

@@ -1,46 +1,8 @@
-import { Client, type IFrame, type IMessage, type StompConfig, Versions } from "@stomp/stompjs";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { WebSocket } from "ws";
+import { type IFrame, type IMessage, type StompConfig, Versions } from "@stomp/stompjs";
+import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
-
-/** Connects as its documentation says for Node: by the WebSocket that `ws` provides. */
-async function connect(port: number, config: StompConfig = {}): Promise<Client> {
-  const client = new Client({
-    webSocketFactory: () =>
-      new WebSocket(`ws://127.0.0.1:${port}`, new Versions(["1.2", "1.1", "1.0"]).protocolVersions()),
-    reconnectDelay: 0,
-    appendMissingNULLonIncoming: false,
-    heartbeatIncoming: 0,
-    heartbeatOutgoing: 0,
-  });
-  client.configure(config);
-  onTestFinished(() => client.deactivate({ force: true }));
-  await new Promise<void>((resolve, reject) => {
-    client.onConnect = () => resolve();
-    client.onStompError = (frame) => reject(new Error(frame.headers["message"]));
-    client.onWebSocketError = reject;
-    client.activate();
-  });
-  return client;
-}
-
-/** Waits for the receipt of what `act` sends. */
-function confirmed(client: Client, act: (receipt: string) => void): Promise<void> {
-  const receipt = `receipt-${Math.random()}`;
-  return new Promise((resolve) => {
-    client.watchForReceipt(receipt, () => resolve());
-    act(receipt);
-  });
-}
-
-async function collect(client: Client, destination: string, headers: Record<string, string> = {}): Promise<IMessage[]> {
-  const got: IMessage[] = [];
-  await confirmed(client, (receipt) => {
-    client.subscribe(destination, (message) => void got.push(message), { ...headers, receipt });
-  });
-  return got;
-}
+import { collect, confirmed, connect } from "./stompjs-client.ts";
 
 const bodies = (got: readonly IMessage[]): string[] => got.map(({ body }) => body);
 

@@ -98,11 +98,6 @@ describe("a queue with distribution first-attached", () => {
     const first = await (await StompitClient.connect(port)).subscribe("/queue/b", INDIVIDUAL);
     const second = await (await StompitClient.connect(port)).subscribe("/queue/b", INDIVIDUAL);
     for (const body of ["1", "2", "3", "4"]) await sender.send("/queue/b", body);
-    await eventually(() =>
-      expect([first.bodies, second.bodies].sort()).toEqual([
-        ["1", "3"],
-        ["2", "4"],
-      ]),
-    );
+    await eventually(() => expect([first.bodies, second.bodies].map(String).sort()).toEqual(["1,3", "2,4"]));
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { compileSelector } from "../../core/selector/selector.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
-import { type QueueBroker, startQueueBroker } from "../support/queue-broker.ts";
+import { startQueueBroker } from "../support/queue-broker.ts";
 import { type Inbox, StompitClient } from "../support/stompit-client.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
@@ -144,20 +144,18 @@ describe("a message that expires", () => {
   });
 });
 
+/** Dead letters in `dlq.work.a`, with these bodies, each with its body as the property `number`. */
+async function bury(port: number, bodies: readonly string[]): Promise<void> {
+  const client = await StompitClient.connect(port);
+  const inbox = await client.subscribe("/queue/work.a", INDIVIDUAL);
+  for (const number of bodies) await client.send("/queue/work.a", number, { number });
+  await refuse(client, inbox, bodies.length * 2);
+  await client.disconnect();
+}
+
 describe("dead letters that are redriven", () => {
-  /** Dead letters in `dlq.work.a`, with these bodies, each with its body as the property `number`. */
-  async function bury(port: number, bodies: readonly string[]): Promise<void> {
-    const client = await StompitClient.connect(port);
-    const inbox = await client.subscribe("/queue/work.a", INDIVIDUAL);
-    for (const number of bodies) await client.send("/queue/work.a", number, { number });
-    await refuse(client, inbox, bodies.length * 2);
-    await client.disconnect();
-  }
-
-  const start = (): Promise<QueueBroker> => startQueueBroker(TWICE);
-
   it("are back where they came from, and count on when they die again", async () => {
-    const { port, queue, host } = await start();
+    const { port, queue, host } = await startQueueBroker(TWICE);
     await bury(port, ["1", "2"]);
     const result = await host.operations.redrive(queue("dlq.work.a")).finished;
     expect(result).toMatchObject({ ended: "finished", moved: 2 });
@@ -179,7 +177,7 @@ describe("dead letters that are redriven", () => {
   });
 
   it("can be chosen by a selector, and by number", async () => {
-    const { port, queue, host } = await start();
+    const { port, queue, host } = await startQueueBroker(TWICE);
     await bury(port, ["1", "2", "3", "4"]);
     const selector = compileSelector("number > 1");
     await host.operations.redrive(queue("dlq.work.a"), { selector, max: 2 }).finished;

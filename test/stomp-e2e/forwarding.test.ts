@@ -37,11 +37,12 @@ describe("a virtual topic", () => {
   it("gives all it gets to each group of consumers, which share it among them", async () => {
     const { port } = await startQueueBroker();
     const sender = await StompitClient.connect(port);
-    const destination = (group: string): string => `/queue/Consumer.${group}.VirtualTopic.Orders`;
-    const one = await (await StompitClient.connect(port)).subscribe(destination("A"));
-    const two = await (await StompitClient.connect(port)).subscribe(destination("A"));
+    const groupA = "/queue/Consumer.A.VirtualTopic.Orders";
+    const groupB = "/queue/Consumer.B.VirtualTopic.Orders";
+    const one = await (await StompitClient.connect(port)).subscribe(groupA);
+    const two = await (await StompitClient.connect(port)).subscribe(groupA);
     const other = await StompitClient.connect(port);
-    const three = await other.subscribe(destination("B"));
+    const three = await other.subscribe(groupB);
     const plain = await sender.subscribe("/topic/VirtualTopic.Orders");
     const numbers = Array.from({ length: 10 }, (_, i) => String(i));
     for (const body of numbers) await sender.send("/topic/VirtualTopic.Orders", body);
@@ -50,7 +51,7 @@ describe("a virtual topic", () => {
     expect(one.got.length).toBe(5);
     await other.disconnect();
     await sender.send("/topic/VirtualTopic.Orders", "meanwhile");
-    const back = await (await StompitClient.connect(port)).subscribe(destination("B"));
+    const back = await (await StompitClient.connect(port)).subscribe(groupB);
     await eventually(() => expect(back.bodies).toEqual(["meanwhile"]));
   });
 
