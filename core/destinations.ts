@@ -10,6 +10,7 @@ import { Address } from "./address.ts";
 import type { Client } from "./client.ts";
 import type { DeadLetterOffice } from "./dead-letters.ts";
 import { type DivertRule, Diverts } from "./divert.ts";
+import { storedWindows } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import { Ledger } from "./ledger.ts";
 import type { PausedQueues } from "./paused.ts";
@@ -20,6 +21,7 @@ import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { Destination } from "./route.ts";
 import { AddressTree, PatternTree } from "./routing-tree.ts";
 import type { Schedule } from "./schedule.ts";
+import { canonical } from "./spelling.ts";
 import type { Subscription } from "./subscription.ts";
 import { Topic, type TopicTarget } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
@@ -100,6 +102,19 @@ export class Destinations {
         if (found === undefined) this.make(address);
         else this.idle.delete(found);
       }
+    }
+  }
+
+  /**
+   * Makes destinations again, topics and empty queues, of which the store has ids of sends: so these are forgotten when
+   * nobody uses them any more, and until then found. After recovery.
+   */
+  recoverIds(): void {
+    const beginning = `${this.options.hostName}\0`;
+    for (const key of storedWindows(this.engine.store, beginning)) {
+      const cut = key.indexOf(" ", beginning.length);
+      const kind = key.slice(beginning.length, cut) === "topic" ? "topic" : "queue";
+      this.admission(canonical.parse(kind, key.slice(cut + 1)));
     }
   }
 

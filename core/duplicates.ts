@@ -16,6 +16,7 @@
  */
 import type { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
+import type { Store } from "./store.ts";
 
 /** The store's kind of these records. */
 const KIND = "duplicates";
@@ -136,6 +137,22 @@ export class DuplicateWindow {
   private key(slot: number): string {
     return this.prefix + String(slot).padStart(SLOT_DIGITS, "0");
   }
+}
+
+/** The keys of the windows that the store has something of, of those that begin so. Costs what it finds. */
+export function storedWindows(store: Store, beginning: string): string[] {
+  const found: string[] = [];
+  let from: string | undefined = beginning;
+  while (from !== undefined) {
+    const [first] = store.keys(KIND, from);
+    from = undefined;
+    if (first?.key.startsWith(beginning) !== true) break;
+    const key = first.key.slice(0, first.key.lastIndexOf("\0"));
+    found.push(key);
+    // Behind all of its slots.
+    from = `${key}\x01`;
+  }
+  return found;
 }
 
 /** Refuses an id that cannot be kept: throws BrokerError. */

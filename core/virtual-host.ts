@@ -166,6 +166,7 @@ export class VirtualHost {
   /** Makes what the configuration names and begins to deliver what is due. After recovery. */
   open(): void {
     this.destinations.createConfigured();
+    this.destinations.recoverIds();
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
     this.schedule.open();
   }

@@ -176,6 +176,28 @@ describe("a repeated send", () => {
     expect(host?.queues.get("q")?.ledger.lost.size).toBe(0);
   });
 
+  it("is found after a restart as long as anybody uses the address, which leaves nothing behind then", async () => {
+    const clock = new VirtualClock();
+    const store = testStore(clock);
+    const addresses = ["topic:a b", "topic:a", "queue:a", "queue:a.b"];
+    const before = await coreBroker({ clock, store });
+    const consumer = before.client();
+    consumer.subscribe("queue:**", { settling: false });
+    before.settle();
+    for (const to of addresses) before.client().send(to, "1", { duplicateId: "1", durable: true });
+    for (let i = 0; i < 3; i++) before.client().send("queue:a", "2", { duplicateId: `${i}`, durable: true });
+    before.settle();
+    await before.broker.close();
+    const after = await coreBroker({ clock, store });
+    const host = after.broker.host(undefined);
+    expect([host?.queues.size, ...(host?.topics.keys() ?? [])]).toEqual([2, "a", "a b"]);
+    for (const to of addresses) after.client().send(to, "1", { duplicateId: "1", durable: true });
+    const all = [...(host?.queues.values() ?? []), ...(host?.topics.values() ?? [])];
+    expect(all.map(({ ledger }) => ledger.lost.get("duplicate"))).toEqual([1, 1, 1, 1]);
+    clock.advance(100_000);
+    expect([host?.queues.size, host?.topics.size, [...store.keys("duplicates")]]).toEqual([0, 0, []]);
+  });
+
   it("is as good as any where no ids are remembered", async () => {
     const core = await coreBroker(policies(["queue:q", { duplicateWindow: 0 }]));
     const client = core.client();
