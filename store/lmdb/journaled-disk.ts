@@ -15,8 +15,8 @@
  *
  * What is enqueued and dequeued again while it gathers never reaches the data file. Every commit of the data file is
  * synced by itself, so that whatever the journal gives up is safe. `open` applies the batches of the journal that are
- * beyond the data file's "journal"; the changes of a batch are values, not differences, and the whole is one commit. See
- * docs/decisions/0002-a-journal-before-lmdb.md.
+ * beyond the data file's "journal"; the changes of a batch are values, not differences, so that very many of them may
+ * be applied in several commits, the one with "journal" last. See docs/decisions/0002-a-journal-before-lmdb.md.
  *
  * A record shares its first and last sector with its neighbours: a sector is taken to be written whole or not at all.
  */
@@ -34,6 +34,10 @@ const APPLY_MS = 10;
 const APPLY_BYTES = 4 * MEBI;
 /** Above so many bytes of records that are not applied, commits wait. */
 const WAITING_BYTES = 32 * MEBI;
+/** What a change takes in memory besides its record. */
+const CHANGE_BYTES = 256;
+/** Changes in one commit of the data file: it holds a page in memory for each that lies apart from the others. */
+const MOST_CHANGES = 4096;
 /** In "meta": u64 last batch in the data file, mark of the journal's records. */
 const POINT_KEY = Buffer.from("journal");
 
@@ -60,6 +64,7 @@ export class JournaledDisk implements Disk {
   private last = 0;
   private timer: NodeJS.Timeout | undefined = undefined;
   private running: Promise<void> | undefined = undefined;
+  private closing = false;
   private failure: { cause: unknown } | undefined = undefined;
 
   private constructor(file: Disk, journal: Journal, mark: Buffer, options: JournaledDiskOptions) {
@@ -116,7 +121,7 @@ export class JournaledDisk implements Disk {
     try {
       const { sequence, bytes } = await this.journal.append(changes);
       this.last = sequence;
-      this.gatheringBytes += bytes;
+      this.gatheringBytes += bytes + changes.length * CHANGE_BYTES;
     } catch (cause) {
       this.failure ??= { cause };
     }
@@ -128,10 +133,11 @@ export class JournaledDisk implements Disk {
 
   /** Applies all that is confirmed and leaves no journal, or the journal if that fails. */
   async close(): Promise<void> {
+    this.closing = true;
     clearTimeout(this.timer);
+    // One after the other: what gathers while one runs is for the next.
     await this.running;
     if (this.failure === undefined && !this.gathering.empty) await this.apply();
-    clearTimeout(this.timer);
     await this.journal.close(this.failure === undefined ? "delete" : "keep");
     await this.file.close();
   }
@@ -146,7 +152,7 @@ export class JournaledDisk implements Disk {
   }
 
   private schedule(): void {
-    if (this.running !== undefined || this.failure !== undefined || this.gathering.empty) return;
+    if (this.running !== undefined || this.closing || this.failure !== undefined || this.gathering.empty) return;
     if (this.gatheringBytes >= APPLY_BYTES) void this.apply();
     else this.timer ??= setTimeout(() => void this.apply(), this.options.applyMs ?? APPLY_MS);
   }
@@ -166,7 +172,10 @@ export class JournaledDisk implements Disk {
     this.gatheringBytes = 0;
     const point = { table: "meta", key: POINT_KEY, value: pointAt(last, this.mark) } as const;
     try {
-      await this.file.commit([...this.applying.changes(), point]);
+      const changes: Change[] = [...this.applying.changes(), point];
+      for (let from = 0; from < changes.length; from += MOST_CHANGES) {
+        await this.file.commit(changes.slice(from, from + MOST_CHANGES));
+      }
       await this.journal.release(last);
     } catch (cause) {
       this.fail(cause);

@@ -1,6 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Change, Entry, KeyRange, Table } from "../../store/lmdb/disk.ts";
@@ -29,6 +30,7 @@ interface Opened {
 
 async function opened(directory: string, file = new MapDisk(), applyMs = 0): Promise<Opened> {
   const failures: unknown[] = [];
+  file.closed = false;
   const options = { directory, failed: (cause: unknown) => failures.push(cause), applyMs };
   return { ...(await JournaledDisk.open(file, options)), file, failures };
 }
@@ -226,6 +228,45 @@ describe("when the data file is slow", () => {
     expect(now.file.commits - before).toBeLessThanOrEqual(2);
     expect(texts(now.file.range("records", ALL))).toEqual(["first=1", "k49=1"]);
     await now.disk.close();
+  });
+});
+
+describe("when it is closed", () => {
+  test("what gathered while the data file was written reaches it before that is closed", async () => {
+    using directory = temporaryDirectory();
+    const now = await opened(directory.path, new MapDisk(), 60_000);
+    now.file.held = true;
+    await now.disk.commit([change("a", Buffer.alloc(5 * MEBI))]);
+    expect(now.file.waits).toBe(true);
+    await now.disk.commit([change("b", Buffer.alloc(5 * MEBI))]);
+    const closed = now.disk.close();
+    now.file.letGo();
+    now.file.held = true;
+    await eventually(() => now.file.waits);
+    // Whoever does not wait for the second commit is through with its own by then.
+    for (let turn = 0; turn < 100 && filesOf(directory.path).length > 0; turn++) await nextTurn();
+    now.file.letGo();
+    await closed;
+    expect(now.failures).toEqual([]);
+    expect(now.file.get("records", Buffer.from("b"))).toHaveLength(5 * MEBI);
+    expect(filesOf(directory.path)).toEqual([]);
+  });
+});
+
+describe("very many changes", () => {
+  const many = Array.from({ length: 10_000 }, (_, i) => change(`k${String(i).padStart(5, "0")}`, "1"));
+
+  test("are applied in several commits, and only the last one says so", async () => {
+    using directory = temporaryDirectory();
+    const now = await opened(directory.path, new MapDisk(), 60_000);
+    await now.disk.commit(many);
+    now.file.failsAfter = 2;
+    await now.disk.close();
+    expect(now.failures).toHaveLength(1);
+    expect([texts(now.file.range("records", ALL)).length, now.file.applied]).toEqual([8192, 0]);
+    const again = await opened(directory.path, now.file.copy());
+    expect(texts(again.disk.range("records", ALL))).toHaveLength(many.length);
+    await again.disk.close();
   });
 });
 

@@ -9,6 +9,9 @@ export class MapDisk implements Disk {
   /** Fails every commit from now on. */
   broken = false;
   commits = 0;
+  /** Fails every commit after so many more. */
+  failsAfter = Number.POSITIVE_INFINITY;
+  closed = false;
   private readonly values: Map<string, Entry>;
   private waiting: (() => void)[] = [];
 
@@ -51,7 +54,8 @@ export class MapDisk implements Disk {
 
   async commit(changes: readonly Change[]): Promise<void> {
     if (this.held) await new Promise<void>((resolve) => this.waiting.push(resolve));
-    if (this.broken) throw new Error("the disk does not answer");
+    if (this.broken || this.failsAfter-- <= 0) throw new Error("the disk does not answer");
+    if (this.closed) throw new Error("the disk is closed");
     this.commits++;
     this.write(changes);
   }
@@ -64,7 +68,9 @@ export class MapDisk implements Disk {
     }
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.closed = true;
+  }
 }
 
 function nameOf(table: Table, key: Buffer): string {
