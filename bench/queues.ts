@@ -7,7 +7,7 @@
  * anonymous memory seen (RssAnon) and messages per CPU second of the broker.
  *
  *   groups     10 messages in each of so many groups, sent while 10 consumers acknowledge one by one
- *   scheduled  messages due in a day; then a restart, and how late 10,000 are that become due within 10 s meanwhile
+ *   scheduled  messages due at random times from a day on; then a restart, and how late 10,000 are that become due within 10 s meanwhile
  *   browsed    a stored backlog: browsed to its end, then consumed with automatic acknowledgement
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -110,7 +110,7 @@ async function scheduled(count: number): Promise<void> {
   await withDelos(async (first, directory) => {
     const socket = await first.session();
     await report(`${count.toLocaleString("en")} scheduled`, count, first, () =>
-      sendConfirmed(socket, count, (n) => send("later", `delay:${86_400_000 + n}\n`)),
+      sendConfirmed(socket, count, (n) => send("later", `delay:${86_400_000 + ((n * 7919) % count) * 1000}\n`)),
     );
     await first.stop();
     const began = process.hrtime.bigint();
