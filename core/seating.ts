@@ -68,12 +68,14 @@ export class Seating {
   /** What it held must have been put back. */
   detach(link: Link): void {
     if (!this.attached.delete(link)) return;
+    const { alone } = this;
     if (link.subscription.exclusive) this.exclusives--;
     if (!link.gone) this.rise(link);
-    if (link !== this.active) return;
-    this.active = undefined;
-    if (this.alone) this.choose();
-    else for (const other of this.attached) if (other.gone) this.sit(other);
+    if (link === this.active) {
+      this.active = undefined;
+      if (this.alone) this.choose();
+    }
+    if (alone && !this.alone) for (const other of this.attached) if (other.gone) this.sit(other);
   }
 
   /** The queue has message groups from now on: no two consumers want the same any more. */
@@ -117,6 +119,8 @@ export class Seating {
     let best: Link | undefined;
     for (const link of this.attached) {
       if (this.exclusives > 0 && !link.subscription.exclusive) continue;
+      // All that a client has goes with it: there may be very many.
+      if (link.subscription.client.closed) continue;
       if (best === undefined || link.subscription.priority > best.subscription.priority) best = link;
     }
     this.active = best;
