@@ -68,15 +68,17 @@ export class Model {
     return sending;
   }
 
-  /** Something is to be sent again: what it does now. */
-  repeat({ sendings, had }: Repeat): Unit {
+  /** A producer is to send something again: what it does now. */
+  repeat({ sendings, had }: Repeat, producer: number): Unit {
     const unit = new Unit();
     this.repeated += sendings.length;
     if (had === true) return unit;
-    unit.identified.push(...sendings);
     for (const sending of sendings) {
-      if (had === false) this.include(sending, unit);
-      else for (const copy of this.copiesOf(sending)) include(copy, unit);
+      // What was not had before is in the line of whoever sends it now.
+      const again = had === false ? { ...sending, producer } : sending;
+      unit.identified.push(again);
+      if (had === false) this.include(again, unit);
+      else for (const copy of this.copiesOf(again)) include(copy, unit);
     }
     return unit;
   }

@@ -67,7 +67,7 @@ export class Producer {
   private repeat(link: Link, repeat: Repeat): void {
     const { model } = this.scene;
     const { sendings } = repeat;
-    const unit = model.repeat(repeat);
+    const unit = model.repeat(repeat, this.number);
     this.left -= sendings.length;
     const [first] = sendings;
     if (first !== undefined && sendings.length === 1) {
