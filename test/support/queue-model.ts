@@ -1,0 +1,306 @@
+import { expect } from "vitest";
+import type { Policy } from "../../core/policy.ts";
+import type { Outcome } from "../../core/protocol.ts";
+
+/** What the model knows of one message. */
+export interface Sent {
+  readonly id: number;
+  readonly priority: number;
+  readonly parity: "even" | "odd";
+  readonly group: string | undefined;
+  /** Whether it closes its group. */
+  readonly closes: boolean;
+  /** What the queue keeps only the newest of, where its policy says so. */
+  readonly key: string;
+  readonly durable: boolean;
+  readonly expiresAt: number;
+  readonly size: number;
+  /** Its place in the queue; 0 until it came there. */
+  sequence: number;
+  state: "coming" | "available" | "resting" | "held" | "gone";
+  deliveries: number;
+  /** Until when it rests. */
+  restsUntil: number;
+  /** A newer one of its key has come while somebody held it. */
+  outdated: boolean;
+  holder: ModelTaker | undefined;
+}
+
+/** A consumer as the model sees it. */
+export interface ModelTaker {
+  readonly wants: Sent["parity"] | undefined;
+  readonly exclusive: boolean;
+  readonly priority: number;
+  readonly settling: boolean;
+  /** Groups of which it was given a message. */
+  readonly groups: Set<string>;
+  readonly receptive: boolean;
+}
+
+/** The reference: a list of messages, the row of consumers, and for every delivery the question whether just this one was due. */
+export class QueueModel {
+  /** Everything that is not gone, in the order in which it is due. */
+  live: Sent[] = [];
+  /** By id. */
+  readonly sent: Sent[] = [];
+  /** Those that were handed on as dead letters or as expired, in order. */
+  readonly buried: Sent[] = [];
+  /** Attached, in the order in which they came. */
+  readonly row: ModelTaker[] = [];
+  consumed = 0;
+  paused = false;
+  private active: ModelTaker | undefined = undefined;
+  /** Whether there was a message with a group: then everybody goes along the queue alone. */
+  private grouped = false;
+  private readonly policy: Policy;
+  /** False where the store answers late: then who is next may be given something before it. */
+  private readonly prompt: boolean;
+  private readonly clock: { now(): number };
+
+  constructor(policy: Policy, clock: { now(): number }, prompt: boolean) {
+    this.policy = policy;
+    this.clock = clock;
+    this.prompt = prompt;
+  }
+
+  /** Time goes by unnoticed: what expired is gone, who rested is up. */
+  refresh(): void {
+    const now = this.clock.now();
+    let fewer = false;
+    for (const item of this.live) {
+      if (item.state === "resting" && item.restsUntil <= now) item.state = "available";
+      if (item.state === "available" && item.expiresAt !== 0 && item.expiresAt <= now) item.state = "gone";
+      if (item.state === "gone") fewer = true;
+    }
+    if (fewer) this.live = this.live.filter(({ state }) => state !== "gone");
+  }
+
+  /** A queue is given a message; returns false when it is over its quota and refuses it. */
+  arrives(item: Sent, sequence: number): boolean {
+    this.refresh();
+    item.sequence = sequence;
+    item.state = "gone";
+    if (item.expiresAt !== 0 && item.expiresAt <= this.clock.now()) return true;
+    if (!this.makeRoom(item.size)) return false;
+    if (item.group !== undefined) this.grouped = true;
+    if (this.policy.lastValueKey !== undefined) this.replace(item.key);
+    item.state = "available";
+    const after = this.live.findLastIndex((other) => this.bandOf(other) >= this.bandOf(item));
+    this.live.splice(after + 1, 0, item);
+    return true;
+  }
+
+  /** Whether a message of this size is too much. */
+  over(size: number): boolean {
+    const { maxMessages, maxBytes } = this.policy;
+    if (maxMessages > 0 && this.live.length >= maxMessages) return true;
+    return maxBytes > 0 && this.live.reduce((sum, item) => sum + item.size, size) > maxBytes;
+  }
+
+  attach(taker: ModelTaker): void {
+    this.row.push(taker);
+    if (this.alone && this.active === undefined) this.choose();
+  }
+
+  detach(taker: ModelTaker): void {
+    const at = this.row.indexOf(taker);
+    if (at < 0) return;
+    this.row.splice(at, 1);
+    if (taker !== this.active) return;
+    this.active = undefined;
+    if (this.alone) this.choose();
+  }
+
+  /** Whether it is given anything at all. */
+  seated(taker: ModelTaker): boolean {
+    return this.row.includes(taker) && (!this.alone || this.active === taker);
+  }
+
+  /** A consumer was given this message: was it due? */
+  delivered(taker: ModelTaker, id: number, deliveries: number, firstOfGroup: boolean): Sent {
+    this.refresh();
+    const item = this.sent[id];
+    if (item === undefined) throw new Error(`A message was delivered that nobody sent: ${id}`);
+    expect(item.state, `the state of ${id}, which was delivered`).toBe("available");
+    expect(this.paused, "delivered while paused").toBe(false);
+    expect(this.seated(taker), "a consumer on standby was given something").toBe(true);
+    expect(wants(taker, item), "it wants what it was given").toBe(true);
+    expect(deliveries, `the delivery count of ${id}`).toBe(item.deliveries);
+    this.checkOrder(taker, item);
+    this.checkRank(taker, item);
+    if (item.group !== undefined) this.checkGroup(taker, item, firstOfGroup);
+    item.state = taker.settling ? "held" : "gone";
+    if (taker.settling) item.holder = taker;
+    else this.consumed++;
+    return item;
+  }
+
+  accepted(item: Sent): void {
+    item.state = "gone";
+    item.holder = undefined;
+    this.consumed++;
+  }
+
+  /** It came back: available again, at once or after a rest, or dead. */
+  returned(item: Sent, outcome: Outcome): void {
+    item.holder = undefined;
+    item.state = "available";
+    if (outcome !== "released" && !item.outdated) this.failed(item, outcome);
+    if (item.outdated) item.state = "gone";
+  }
+
+  /** What nobody holds is thrown away. */
+  purged(): void {
+    for (const item of this.live) if (item.state !== "held") item.state = "gone";
+    this.refresh();
+    for (const item of this.live) {
+      item.outdated &&= this.live.some(({ key, sequence }) => key === item.key && sequence > item.sequence);
+    }
+  }
+
+  /** The broker is gone, and with it everybody and what was not on disk. */
+  crashed(stored: ReadonlyMap<number, { readonly deliveries: number }>): void {
+    this.refresh();
+    for (const item of this.live) {
+      const kept = stored.get(item.id);
+      item.holder = undefined;
+      item.state = "gone";
+      if (item.expiresAt !== 0 && item.expiresAt <= this.clock.now()) continue;
+      const newer =
+        item.outdated && this.live.some(({ id, key }) => key === item.key && id > item.id && stored.has(id));
+      expect(kept !== undefined && newer, `an older value than what is there: ${item.id}`).toBe(false);
+      if (item.durable && !newer) expect(kept, `${item.id}, which was confirmed`).toBeDefined();
+      if (kept === undefined) continue;
+      item.outdated = false;
+      item.state = "available";
+      expect(kept.deliveries, `the delivery count of ${item.id}`).toBe(item.deliveries);
+    }
+    const ids = new Set(this.live.map(({ id }) => id));
+    for (const id of stored.keys()) expect(ids.has(id), `${id} is there again and should not be`).toBe(true);
+    this.row.length = 0;
+    this.active = undefined;
+    this.consumed = 0;
+    this.paused = false;
+  }
+
+  /** Nothing waits for somebody who could have it. */
+  expectNothingWaits(): void {
+    if (this.paused) return;
+    const takers = this.row.filter((taker) => this.seated(taker));
+    if (!takers.some(({ receptive }) => receptive)) return;
+    for (const item of this.live) {
+      if (item.state !== "available" || !takers.some((taker) => taker.receptive && wants(taker, item))) continue;
+      if (this.mayWait(item, takers)) continue;
+      expect.fail(`${item.id} waits, though somebody receptive wants it`);
+    }
+  }
+
+  /** In which order messages are due: highest first. */
+  bandOf({ priority }: Sent): number {
+    return this.policy.priorities ? priority : 0;
+  }
+
+  private get alone(): boolean {
+    return this.policy.singleActiveConsumer || this.row.some(({ exclusive }) => exclusive);
+  }
+
+  private choose(): void {
+    const exclusive = this.row.filter((taker) => taker.exclusive);
+    const candidates = exclusive.length > 0 ? exclusive : this.row;
+    this.active = candidates.toSorted((a, b) => b.priority - a.priority)[0];
+  }
+
+  private makeRoom(size: number): boolean {
+    const { full, maxBytes } = this.policy;
+    if (full === "block" || !this.over(size)) return true;
+    if (full !== "drop-head" || (maxBytes > 0 && size > maxBytes)) return false;
+    while (this.over(size)) {
+      const free = this.live.filter(({ state }) => state === "available");
+      const least = free.at(-1);
+      const oldest = least && free.find((item) => this.bandOf(item) === this.bandOf(least));
+      if (oldest === undefined) break;
+      this.live.splice(this.live.indexOf(oldest), 1);
+      oldest.state = "gone";
+    }
+    return true;
+  }
+
+  private replace(key: string): void {
+    for (const item of this.live) {
+      if (item.key !== key) continue;
+      if (item.state === "held") item.outdated = true;
+      else item.state = "gone";
+    }
+    this.refresh();
+  }
+
+  private failed(item: Sent, outcome: Outcome): void {
+    const { maxDeliveries, redeliveryDelayMs, redeliveryMultiplier, redeliveryMaxDelayMs } = this.policy;
+    item.deliveries++;
+    if (outcome === "rejected" || (maxDeliveries > 0 && item.deliveries >= maxDeliveries)) {
+      item.state = "gone";
+      this.buried.push(item);
+    } else if (redeliveryDelayMs > 0) {
+      const delay = Math.min(redeliveryDelayMs * redeliveryMultiplier ** (item.deliveries - 1), redeliveryMaxDelayMs);
+      item.state = "resting";
+      item.restsUntil = this.clock.now() + delay;
+    }
+  }
+
+  /** It is the first one that this consumer wants; where there are groups, the first of its group or of those without. */
+  private checkOrder(taker: ModelTaker, item: Sent): void {
+    const { grouped } = this;
+    const due = this.live.find((other) => {
+      if (other.state !== "available" || !wants(taker, other)) return false;
+      return !grouped || (other.group === item.group && this.bandOf(other) === this.bandOf(item));
+    });
+    expect(item.id, "the message that is due").toBe(due?.id);
+  }
+
+  /** Nobody of a higher rank could have had it. */
+  private checkRank(taker: ModelTaker, item: Sent): void {
+    if (!this.prompt) return;
+    const inTurn = this.policy.distribution === "round-robin";
+    for (const other of this.row) {
+      if (other === taker || !other.receptive || !this.seated(other) || !wants(other, item)) continue;
+      if (this.grouped && (item.group !== undefined || this.mayDrain(other))) continue;
+      expect(other.priority, "the priority of a consumer that was passed").toBeLessThanOrEqual(taker.priority);
+      if (inTurn || other.priority !== taker.priority || other.wants !== taker.wants) continue;
+      const first = this.row.indexOf(taker) < this.row.indexOf(other);
+      expect(first, "it was attached before those that could have had it").toBe(true);
+    }
+  }
+
+  private checkGroup(taker: ModelTaker, { group, id }: Sent, firstOfGroup: boolean): void {
+    if (group === undefined) return;
+    const others = this.live.filter(
+      (other) => other.group === group && other.state === "held" && other.holder !== taker,
+    );
+    expect(
+      others.map((other) => other.id),
+      `what others hold of ${group} when ${id} comes`,
+    ).toEqual([]);
+    if (!taker.groups.has(group)) expect(firstOfGroup, `${id} is the first of ${group} there`).toBe(true);
+    taker.groups.add(group);
+  }
+
+  /** Whether it may be that a message waits which somebody receptive wants: its group may be another's. */
+  private mayWait(item: Sent, takers: readonly ModelTaker[]): boolean {
+    // Whoever is to have a group that another still holds some of waits for it, and what comes after waits with it.
+    const free = takers.filter((taker) => wants(taker, item) && taker.receptive);
+    const waiting = free.filter((taker) => this.mayDrain(taker));
+    if (item.group === undefined) return waiting.length === free.length;
+    return waiting.length > 0 || takers.some((taker) => wants(taker, item) && !taker.receptive);
+  }
+
+  /** Whether it may be waiting for a group of which another still holds some. */
+  private mayDrain(taker: ModelTaker): boolean {
+    return this.live.some((item) => {
+      return item.state === "held" && item.group !== undefined && item.holder !== taker && wants(taker, item);
+    });
+  }
+}
+
+export function wants(taker: Pick<ModelTaker, "wants">, { parity }: Sent): boolean {
+  return taker.wants === undefined || taker.wants === parity;
+}
