@@ -54,6 +54,8 @@ export class Admission {
   readonly destination: Destination;
   /** Nothing to pass here, but for messages with `SPECIAL_TRAITS`. */
   readonly ordinary: boolean;
+  /** Whether ids of sends are remembered here, by which repeated ones are found out. */
+  remembersIds = false;
   private readonly context: AdmissionContext;
   private readonly policy: Policy;
   private readonly diverts: readonly Divert[];
@@ -156,6 +158,7 @@ export class Admission {
     const { duplicateId } = message;
     if (duplicateId !== undefined && this.policy.duplicateWindow > 0) {
       const durable = message.durable && !isTemporary(address);
+      this.remembersIds = true;
       if (this.duplicates.seen(duplicateId, durable)) return "duplicate";
     }
     const timing = timingOf(message);

@@ -27,6 +27,8 @@ import { Topic, type TopicTarget } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
 import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-topic.ts";
 
+/** How long ids of sends are remembered at least after their destination was used last: who missed a confirmation repeats. */
+const IDS_KEPT_MS = 10 * 60 * 1000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
 
@@ -114,7 +116,7 @@ export class Destinations {
     for (const key of storedWindows(this.engine.store, beginning)) {
       const cut = key.indexOf(" ", beginning.length);
       const kind = key.slice(beginning.length, cut) === "topic" ? "topic" : "queue";
-      this.admission(canonical.parse(kind, key.slice(cut + 1)));
+      this.admission(canonical.parse(kind, key.slice(cut + 1))).remembersIds = true;
     }
   }
 
@@ -346,13 +348,19 @@ export class Destinations {
     if (this.mayConsume(client, topic.address)) topic.add(target);
   }
 
+  /** How long a destination is kept that nobody uses. */
+  private idleMs(destination: Destination): number {
+    const { autoDeleteAfterMs } = destination.policy;
+    return this.admissionOf(destination).remembersIds ? Math.max(autoDeleteAfterMs, IDS_KEPT_MS) : autoDeleteAfterMs;
+  }
+
   private sweepQueue(queue: Queue, address: Address, now: number): void {
     if (this.ownerOf(address) !== undefined || queue.consumerCount > 0) {
       this.idle.delete(queue);
       return;
     }
     if (queue.count > 0 || queue.browserCount > 0 || queue.paused) queue.lastUsed = now;
-    else if (now - queue.lastUsed >= queue.policy.autoDeleteAfterMs) this.deleteQueue(address);
+    else if (now - queue.lastUsed >= this.idleMs(queue)) this.deleteQueue(address);
   }
 
   private sweepTopic(topic: Topic, address: Address, now: number): void {
@@ -363,7 +371,7 @@ export class Destinations {
     if (topic.active) {
       topic.active = false;
       topic.lastUsed = now;
-    } else if (now - topic.lastUsed >= topic.policy.autoDeleteAfterMs) {
+    } else if (now - topic.lastUsed >= this.idleMs(topic)) {
       this.deleteTopic(address);
     }
   }
