@@ -7,6 +7,8 @@ const LONGEST_WAIT_MS = 60 * 60 * 1000;
 
 interface Appointment<T> {
   readonly time: number;
+  /** Of two with the same time the one that came first is first. */
+  readonly order: number;
   readonly item: T;
 }
 
@@ -16,6 +18,7 @@ export class Agenda<T> {
   private readonly due: (item: T) => void;
   private readonly worked: () => void;
   private heap: Appointment<T>[] = [];
+  private added = 0;
   private timer: Timer | undefined = undefined;
   private timerAt = Number.POSITIVE_INFINITY;
 
@@ -33,10 +36,10 @@ export class Agenda<T> {
   /** Adds an item; `time` is in milliseconds since 1970. */
   add(time: number, item: T): void {
     const heap = this.heap;
-    let at = heap.push({ time, item }) - 1;
+    let at = heap.push({ time, order: this.added++, item }) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (timeOf(heap, parent) <= time) break;
+      if (!isBefore(heap[at], heap[parent])) break;
       swap(heap, at, parent);
       at = parent;
     }
@@ -52,8 +55,8 @@ export class Agenda<T> {
     heap[0] = last;
     for (let at = 0; ; ) {
       const left = 2 * at + 1;
-      const smaller = timeOf(heap, left + 1) < timeOf(heap, left) ? left + 1 : left;
-      if (timeOf(heap, smaller) >= last.time) break;
+      const smaller = isBefore(heap[left + 1], heap[left]) ? left + 1 : left;
+      if (!isBefore(heap[smaller], last)) break;
       swap(heap, at, smaller);
       at = smaller;
     }
@@ -96,6 +99,11 @@ export class Agenda<T> {
 
 function timeOf<T>(heap: readonly Appointment<T>[], at: number): number {
   return heap[at]?.time ?? Number.POSITIVE_INFINITY;
+}
+
+function isBefore<T>(one: Appointment<T> | undefined, other: Appointment<T> | undefined): boolean {
+  if (one === undefined || other === undefined) return one !== undefined;
+  return one.time === other.time ? one.order < other.order : one.time < other.time;
 }
 
 function swap<T>(heap: Appointment<T>[], a: number, b: number): void {

@@ -29,6 +29,15 @@ describe("an agenda", () => {
     );
   });
 
+  it("does in the order in which it came what is to be done at the same time", () => {
+    const clock = new VirtualClock();
+    const { agenda: made, done, start } = agenda(clock);
+    const items = Array.from({ length: 3000 }, (_, i) => String(i));
+    for (const item of items) made.add(start + 10, item);
+    clock.advance(10);
+    expect(done.map(({ item }) => item)).toEqual(items);
+  });
+
   it("does at once what is overdue", () => {
     const clock = new VirtualClock();
     const { agenda: made, done, start } = agenda(clock);
