@@ -85,6 +85,22 @@ describe("a browser", () => {
     expect(bodiesOf(rest)).toEqual(NUMBERS.slice(6));
   });
 
+  it("of a wildcard sees all queues there are, and is told one end", async () => {
+    const { port } = await startQueueBroker();
+    const client = await StompitClient.connect(port);
+    for (const name of ["w.a", "w.b", "other"]) await client.send(`/queue/${name}`, name);
+    const inbox = await client.subscribe("/queue/w.*", { browser: true });
+    expect(bodiesOf(await seen(inbox)).sort()).toEqual(["w.a", "w.b"]);
+  });
+
+  it("is not the only one who is told sequences: a consumer may ask for them too", async () => {
+    const { port } = await startQueueBroker();
+    const client = await StompitClient.connect(port);
+    await sendAll(client, ["a", "b"]);
+    const inbox = await client.subscribe("/queue/a", { "include-seq": "place" });
+    expect((await inbox.first(2)).map(({ headers }) => headers["place"])).toEqual(["1", "2"]);
+  });
+
   it("sees each of 20,000 messages that are only in the store, and brings none of them into memory", async () => {
     const { port, queue } = await startQueueBroker("queues=[{match: a, memory: 64k}]");
     using sender = await StompWire.connect(port);

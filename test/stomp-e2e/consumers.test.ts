@@ -48,6 +48,31 @@ describe("an exclusive consumer", () => {
   });
 });
 
+describe("of several exclusive consumers", () => {
+  it("the one with the highest priority takes over, then the one that came first", async () => {
+    const { port } = await startQueueBroker();
+    const sender = await StompitClient.connect(port);
+    const clients = new Map<string, StompitClient>();
+    const log: string[] = [];
+    for (const [name, priority] of [
+      ["holder", 0],
+      ["low", 0],
+      ["lower", 0],
+      ["high", 9],
+    ] as const) {
+      const client = await StompitClient.connect(port);
+      clients.set(name, client);
+      const inbox = await client.subscribe("/queue/a", { exclusive: true, priority });
+      inbox.heard = ({ body }) => void log.push(`${name} ${body}`);
+    }
+    for (const name of ["holder", "high", "low", "lower"]) {
+      await sender.send("/queue/a", "x");
+      await eventually(() => expect(log.splice(0)).toEqual([`${name} x`]));
+      await clients.get(name)?.disconnect();
+    }
+  });
+});
+
 describe("a queue with a single active consumer", () => {
   it("is served by the one that came first, and when it goes by the next", async () => {
     const { port } = await startQueueBroker("queues=[{match: a, single_active_consumer: true}]");

@@ -105,6 +105,18 @@ describe("a message that is refused as often as it may be delivered", () => {
     expect((await dead.at(0)).body).toBe("bad");
   });
 
+  it("stays where dead letters are when it fails there too", async () => {
+    const { port, host, queue } = await startQueueBroker(
+      'queues=[{match: "**", max_deliveries: 2, dead_letter_queue: "dlq.*"}]',
+    );
+    const client = await StompitClient.connect(port);
+    await client.send("/queue/a", "bad");
+    await refuse(client, await client.subscribe("/queue/a", INDIVIDUAL), 2);
+    await refuse(client, await client.subscribe("/queue/dlq.a", INDIVIDUAL), 5);
+    expect([queue("dlq.a").count, queue("dlq.a").ledger.lost.size]).toEqual([1, 0]);
+    expect([...host.queues.keys()].sort()).toEqual(["a", "dlq.a"]);
+  });
+
   it("cannot be given the headers of a dead letter by its sender", async () => {
     const { port } = await startQueueBroker(TWICE);
     const client = await StompitClient.connect(port);
@@ -205,6 +217,24 @@ describe("a message with a redelivery delay", () => {
     expect(second.at - (refused[0] ?? 0)).toBeGreaterThanOrEqual(50);
     expect(third.at - second.at).toBeGreaterThanOrEqual(100);
     expect(third.headers["redeliveries"]).toBe("2");
+  });
+
+  it("rests no longer after a restart, and says how often it was delivered", async () => {
+    const settings = [
+      "store.kind=lmdb",
+      `store.directory=${temporaryFolder()}`,
+      "queues=[{match: a, redelivery: {delay: 1h}}]",
+    ];
+    const first = await startQueueBroker(...settings);
+    const client = await StompitClient.connect(first.port);
+    const inbox = await client.subscribe("/queue/a", INDIVIDUAL);
+    await client.send("/queue/a", "x", { persistent: true });
+    await client.nack(await inbox.at(0));
+    expect(first.queue("a").resting).toBe(1);
+    await first.stop();
+    const { port } = await startQueueBroker(...settings);
+    const again = await (await StompitClient.connect(port)).subscribe("/queue/a");
+    expect((await again.at(0)).headers).toMatchObject({ redelivered: "true", redeliveries: "1" });
   });
 
   it("has its place in the queue, and a browser sees it there", async () => {

@@ -33,6 +33,18 @@ describe("a mirrored queue", () => {
   });
 });
 
+describe("a mirrored queue that only a wildcard names", () => {
+  it("begins with its first use as a queue", async () => {
+    const { port } = await startQueueBroker("queues=[{match: 'both.*', mirrored: true}]");
+    const client = await StompitClient.connect(port);
+    await client.send("/topic/both.a", "before");
+    await client.send("/queue/both.a", "first");
+    await client.send("/topic/both.a", "second");
+    const inbox = await client.subscribe("/queue/both.a");
+    await eventually(() => expect(inbox.bodies).toEqual(["first", "second"]));
+  });
+});
+
 describe("a virtual topic", () => {
   it("gives all it gets to each group of consumers, which share it among them", async () => {
     const { port } = await startQueueBroker();

@@ -14,8 +14,8 @@ function groupsOf(inbox: Inbox): string[] {
 }
 
 /** One message for each group; all are on their way when it resolves. */
-async function sendRound(sender: StompitClient, round: number): Promise<void> {
-  for (const group of GROUPS) sender.post("/queue/a", `${group}:${round}`, { JMSXGroupID: group });
+async function sendRound(sender: StompitClient, round: number, destination = "/queue/a"): Promise<void> {
+  for (const group of GROUPS) sender.post(destination, `${group}:${round}`, { JMSXGroupID: group });
   await sender.settled();
 }
 
@@ -131,6 +131,17 @@ describe("message groups", () => {
       sender.post("/queue/a", group, { JMSXGroupID: group, size: 15 });
     }
     await eventually(() => expect([large.bodies, small.bodies]).toEqual([GROUPS, GROUPS]));
+  });
+
+  it("are shared by the consumers of a durable subscription", async () => {
+    const { port } = await startQueueBroker();
+    const sender = await StompitClient.connect(port);
+    const one = await (await StompitClient.connect(port)).subscribe("/topic/a", { id: "shared", persistent: true });
+    const two = await (await StompitClient.connect(port)).subscribe("/topic/a", { id: "shared", persistent: true });
+    for (const round of [1, 2]) await sendRound(sender, round, "/topic/a");
+    await eventually(() => expect(total(one, two)).toBe(2 * GROUPS.length));
+    expect([...groupsOf(one), ...groupsOf(two)].sort()).toEqual(GROUPS.toSorted());
+    expect(groupsOf(two).length).toBeGreaterThan(0);
   });
 
   it("with an empty name, or a sequence that is no number, are refused", async () => {

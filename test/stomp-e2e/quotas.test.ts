@@ -98,6 +98,36 @@ describe("a queue that is full", () => {
   });
 });
 
+describe("a durable subscription that is full", () => {
+  it("with block holds up who sends to its topic", async () => {
+    const { port, host } = await startQueueBroker("durable_subscriptions=[{match: mine, max_messages: 2}]");
+    const consumer = await StompitClient.connect(port);
+    const inbox = await consumer.subscribe("/topic/a", { ...INDIVIDUAL, id: "mine", persistent: true });
+    const sender = await StompitClient.connect(port);
+    for (const body of ["1", "2", "3"]) sender.post("/topic/a", body);
+    await eventually(() => {
+      const waits = [...host.clients].map(({ waitingOn }) => waitingOn);
+      expect(waits).toContain("blocked sending to: durable subscription mine");
+    });
+    expect(inbox.bodies).toEqual(["1", "2"]);
+    await consumer.ack(await inbox.at(0));
+    await eventually(() => expect(inbox.bodies).toEqual(["1", "2", "3"]));
+  });
+
+  it("with reject drops the new message: its sender sent to the topic, not to this", async () => {
+    const { port, host } = await startQueueBroker(
+      "durable_subscriptions=[{match: mine, max_messages: 1, full: reject}]",
+    );
+    const client = await StompitClient.connect(port);
+    const watched = await client.subscribe("/topic/a", { id: "live" });
+    await client.subscribe("/topic/a", { ...INDIVIDUAL, id: "mine", persistent: true });
+    for (const body of ["1", "2"]) await client.send("/topic/a", body);
+    await eventually(() => expect(watched.bodies).toEqual(["1", "2"]));
+    const queue = host.durables.get("mine")?.queue;
+    expect([queue?.count, queue?.ledger.lost]).toEqual([1, new Map([["dropped-newest", 1]])]);
+  });
+});
+
 describe("a message that is larger than its destination takes", () => {
   it.each(["queue", "topic"])("is refused by a %s, and the ERROR says how large it may be", async (kind) => {
     const { port } = await startQueueBroker(`${kind}s=[{match: small, max_message_size: 1k}]`);

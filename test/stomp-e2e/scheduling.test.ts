@@ -105,6 +105,18 @@ describe("a message that is to be delivered later", () => {
     expect(inbox.got.find(({ body }) => body === "soon")?.headers["priority"]).toBe("7");
   });
 
+  it("waits on while its queue is full and would refuse it", async () => {
+    const { port, host, queue } = await startQueueBroker("queues=[{match: a, max_messages: 1, full: reject}]");
+    const client = await StompitClient.connect(port);
+    await client.send("/queue/a", "1");
+    await client.send("/queue/a", "2", { delay: 10 });
+    const until = Date.now() + 50;
+    await eventually(() => Date.now() > until);
+    expect([queue("a").count, host.schedule.count]).toEqual([1, 1]);
+    const inbox = await client.subscribe("/queue/a");
+    await eventually(() => expect(inbox.bodies).toEqual(["1", "2"]));
+  });
+
   it("of a transaction is not scheduled before the commit", async () => {
     const { port, host } = await startQueueBroker();
     using client = await StompWire.connect(port);

@@ -14,6 +14,8 @@ export interface Got {
 /** What one subscription was sent, in order. */
 export class Inbox {
   readonly got: Got[] = [];
+  /** Told of each as it comes. */
+  heard: ((message: Got) => void) | undefined = undefined;
 
   get bodies(): string[] {
     return this.got.map(({ body }) => body);
@@ -76,7 +78,9 @@ export class StompitClient {
       const chunks: Buffer[] = [];
       frame.on("data", (chunk: Buffer) => chunks.push(chunk));
       frame.on("end", () => {
-        inbox.got.push({ frame, headers: frame.headers, body: Buffer.concat(chunks).toString(), at: Date.now() });
+        const got = { frame, headers: frame.headers, body: Buffer.concat(chunks).toString(), at: Date.now() };
+        inbox.got.push(got);
+        inbox.heard?.(got);
       });
     });
     await this.settled();
