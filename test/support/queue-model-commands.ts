@@ -63,6 +63,7 @@ function make(model: QueueModel, world: QueueWorld, { durable, expires, priority
     deliveries: 0,
     restsUntil: 0,
     outdated: false,
+    death: undefined,
     holder: undefined,
   };
   return { ...item, size: messageOf(item).size };
@@ -238,7 +239,7 @@ const browse = fc
     command(
       `browse ${options.wants ?? "any"} ${options.credit}${options.end ? " end" : ""} -${back}`,
       (_model, world) => {
-        if (world.browsers.length >= 2) world.browsers.shift()?.browser.close();
+        if (world.browsers.length >= 2) world.browsers.shift()?.subscription.close();
         const from = back > 20 ? 0 : Math.max(0, world.queue.lastSequence - back);
         world.browsers.push(new ModelBrowser(world, { ...options, from }));
       },

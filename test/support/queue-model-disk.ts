@@ -46,6 +46,11 @@ export class ModelDisk {
     for (const { kind, key, value } of this.records.values()) store.put(kind, key, value);
   }
 
+  /** Everything that is here, in whatever queue. */
+  *messages(): Iterable<{ readonly message: Message; readonly deliveries: number }> {
+    for (const { entries } of this.queues.values()) yield* entries.values();
+  }
+
   private writes(store: Store): Partial<Store> {
     const { queues, records } = this;
     const later = (write: () => void): void => void this.batch.push(write);

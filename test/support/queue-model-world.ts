@@ -1,6 +1,5 @@
 import { expect } from "vitest";
 import { BrokerError } from "../../core/errors.ts";
-import type { Browser } from "../../core/browser.ts";
 import type { ListNode } from "../../core/entry.ts";
 import { Message, TRAIT, type WireFormat } from "../../core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
@@ -8,15 +7,14 @@ import type { Consumer, Delivery } from "../../core/protocol.ts";
 import type { Queue } from "../../core/queue.ts";
 import { compileSelector, type Selector } from "../../core/selector/selector.ts";
 import { canonical } from "../../core/spelling.ts";
-import { Subscription } from "../../core/subscription.ts";
+import type { Subscription } from "../../core/subscription.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { MemoryStore } from "../../store/memory/store.ts";
-import type { Walk } from "../../core/walk.ts";
 import { expectEvenAccounts } from "./core-accounts.ts";
 import { queueOf } from "./core-operations.ts";
 import { type CoreBroker, coreBroker, parse, parsePattern, plainFormat, TestClient } from "./core-broker.ts";
 import { ModelDisk } from "./queue-model-disk.ts";
-import { type ModelTaker, QueueModel, type Sent, wants } from "./queue-model.ts";
+import { expired, type ModelTaker, QueueModel, type Sent, wants } from "./queue-model.ts";
 import { lateStore } from "./store-late.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -42,6 +40,9 @@ const format: WireFormat = {
     return { ...content, groupId, groupSequence: content.properties.has("closes") ? -1 : 1 };
   },
 };
+
+/** The queue of dead letters, where the policy names one. */
+export const DEAD = "dead";
 
 const formats = new Map([[format.name, format]]);
 const address = parse("queue:q");
@@ -130,7 +131,6 @@ export class ModelConsumer implements Consumer, ModelTaker {
 /** A browser that asks the model whether what it is shown is what comes next. */
 export class ModelBrowser implements Consumer {
   readonly subscription: Subscription;
-  readonly browser: Browser;
   over = false;
   private readonly seen = new Set<number>();
   readonly wants: Sent["parity"] | undefined;
@@ -148,17 +148,14 @@ export class ModelBrowser implements Consumer {
     this.end = options.end;
     this.from = options.from;
     this.until = options.end ? world.queue.lastSequence : Number.POSITIVE_INFINITY;
-    const browse = { end: options.end, fromSequence: options.from };
-    this.subscription = new Subscription(1, new TestClient(world.core.broker).core, {
-      patterns: [],
+    this.subscription = new TestClient(world.core.broker).core.subscribe({
+      patterns: [parsePattern("queue:q")],
       settling: true,
       credit: { messages: options.credit, bytes: 0 },
-      browse,
+      selector: selectorOf(options.wants),
+      browse: { end: options.end, fromSequence: options.from },
       consumer: this,
     });
-    this.browser = world.queue.browse(this.subscription, selectorOf(options.wants), browse);
-    this.subscription.browsers.push(this.browser);
-    this.subscription.start();
   }
 
   deliver(message: Message, delivery: Delivery | undefined): boolean {
@@ -200,7 +197,7 @@ export class ModelBrowser implements Consumer {
     const now = this.world.core.clock.now();
     return this.world.model.live.filter((item) => {
       if (item.sequence < this.from || item.sequence > this.until || this.seen.has(item.id)) return false;
-      return wants(this, item) && (item.expiresAt === 0 || item.expiresAt > now);
+      return wants(this, item) && !expired(item, now);
     });
   }
 }
@@ -212,7 +209,6 @@ export class QueueWorld {
   readonly grouped: boolean;
   consumers: ModelConsumer[] = [];
   browsers: ModelBrowser[] = [];
-  walks: Walk[] = [];
   core: CoreBroker;
   queue: Queue;
   producer: TestClient;
@@ -244,12 +240,18 @@ export class QueueWorld {
   async crash(): Promise<void> {
     this.consumers = [];
     this.browsers = [];
-    this.walks = [];
+    const stored = new Map<number, { readonly deliveries: number }>();
+    const dead = new Set<number>();
+    for (const { message, deliveries } of this.disk.messages()) {
+      if (message.annotations.has("dead_letter_reason")) dead.add(idOf(message));
+      else stored.set(idOf(message), { deliveries });
+    }
     this.core = await start(this.setting, this.disk, new VirtualClock(this.core.clock.now()));
     this.queue = this.heardQueue();
     this.producer = new TestClient(this.core.broker);
     this.doomed = false;
-    this.model.crashed(this.read());
+    this.model.crashed(stored, dead);
+    this.expectThere();
     // What expired while somebody held it is found at the next look.
     this.core.clock.advance(STEP_MS);
   }
@@ -298,6 +300,7 @@ export class QueueWorld {
     same(queue.held, held, "messages held");
     same(queue.resting, resting, "messages that rest");
     same(queue.ledger.consumed, model.consumed, "messages consumed");
+    if (this.dead !== undefined) same(this.dead.count, model.buried.length, "dead letters");
     model.expectNothingWaits();
     for (const browser of this.browsers) browser.check();
   }
@@ -307,14 +310,17 @@ export class QueueWorld {
     const { core, queue, model } = this;
     if (model.paused) this.resume();
     for (const consumer of this.consumers.slice()) this.leave(consumer);
-    for (const { browser } of this.browsers) browser.close();
+    for (const { subscription } of this.browsers) subscription.close();
     this.browsers = [];
     this.check();
     const rest = { credit: 1, wants: undefined, settling: false, exclusive: false, priority: 0 };
     this.consumers.push(new ModelConsumer(this, rest));
     this.check();
+    this.expectThere();
     model.purged();
     queue.purge();
+    model.buried = [];
+    this.dead?.purge();
     this.check();
     same(core.broker.engine.memoryBytes, 0, "bytes in memory at the end");
   }
@@ -324,46 +330,63 @@ export class QueueWorld {
     this.queue.resume();
   }
 
+  /** Where dead letters go. */
+  private get dead(): Queue | undefined {
+    return this.policy.deadLetterQueue === undefined ? undefined : queueOf(this.core.broker, DEAD);
+  }
+
   private heardQueue(): Queue {
     const queue = queueOf(this.core.broker, "q");
     const publish = queue.publish.bind(queue);
     queue.publish = (message, regardless) => {
       const item = this.model.sent[idOf(message)];
-      if (!this.doomed && item !== undefined) this.model.arrives(item, queue.lastSequence + 1);
+      if (!this.doomed && item !== undefined) this.model.arrives(item, queue.lastSequence + 1, message.expiresAt);
       return publish(message, regardless);
     };
     return queue;
   }
 
-  /** What is in the queue, by a browser that sees everything. */
-  private read(): Map<number, { readonly deliveries: number }> {
-    const found = new Map<number, { readonly deliveries: number }>();
-    const consumer: Consumer = {
-      deliver: (message, delivery, deliveries) => {
-        const item = this.model.sent[idOf(message)];
-        same(item?.sequence, delivery?.sequence, "the sequence of what is there again");
-        same(item?.priority, message.priority, "its priority");
-        same(item?.group, message.content.groupId, "its group");
-        found.set(idOf(message), { deliveries });
-        return true;
+  /** All that should be there is, in its order, by browsers that see everything. */
+  private expectThere(): void {
+    const { model, dead } = this;
+    model.refresh();
+    const found = this.read(this.queue);
+    // What expired while it rested is there until it would be delivered.
+    const there = model.live.filter((item) => !expired(item, this.core.clock.now()));
+    expect(found.map(({ id }) => id)).toEqual(there.map(({ id }) => id));
+    for (const { id, message, delivery } of found) {
+      const item = model.sent[id];
+      same(delivery?.sequence, item?.sequence, `the sequence of ${id}`);
+      same(delivery?.deliveries, item?.deliveries, `the delivery count of ${id}`);
+      same(message.priority, item?.priority, `the priority of ${id}`);
+      same(message.content.groupId, item?.group, `the group of ${id}`);
+    }
+    for (const { id, message } of dead === undefined ? [] : this.read(dead)) {
+      const item = model.sent[id];
+      same(message.annotations.get("dead_letter_reason"), item?.death, `the death of ${id}`);
+      same(message.annotations.get("dead_letter_deliveries"), item?.deliveries, `the delivery count of ${id}`);
+    }
+  }
+
+  private read(queue: Queue): { id: number; message: Message; delivery: Delivery | undefined }[] {
+    const found: { id: number; message: Message; delivery: Delivery | undefined }[] = [];
+    const subscription = new TestClient(this.core.broker).core.subscribe({
+      patterns: [parsePattern(queue === this.queue ? "queue:q" : `queue:${DEAD}`)],
+      settling: false,
+      details: true,
+      credit: { messages: 1, bytes: 0 },
+      browse: { end: true, fromSequence: 0 },
+      consumer: {
+        deliver: (message, delivery) => {
+          found.push({ id: idOf(message), message, delivery });
+          return true;
+        },
+        cancelled: () => {},
       },
-      cancelled: () => {},
-    };
-    const browse = { end: true, fromSequence: 0 };
-    const credit = { messages: Number.POSITIVE_INFINITY, bytes: 0 };
-    const subscription = new Subscription(1, new TestClient(this.core.broker).core, {
-      patterns: [],
-      settling: true,
-      credit,
-      browse,
-      consumer,
     });
-    const browser = this.queue.browse(subscription, undefined, browse);
-    subscription.browsers.push(browser);
-    subscription.start();
     this.core.settle();
-    same(browser.finished, true, "it was seen to its end");
-    browser.close();
+    same(subscription.browsers[0]?.finished, true, "it was seen to its end");
+    subscription.close();
     return found;
   }
 }
@@ -372,7 +395,11 @@ function start(setting: ModelSetting, disk: ModelDisk, clock: VirtualClock): Pro
   const store = new MemoryStore({ formats, addresses: (name, kind) => canonical.parse(kind, name), clock });
   disk.restore(store);
   const heard = disk.under(store);
-  const policies = [{ pattern: parsePattern("queue:q"), ...setting.policy }];
+  const { memoryBytes = DEFAULT_POLICY.memoryBytes } = setting.policy;
+  const policies = [
+    { pattern: parsePattern("queue:q"), ...setting.policy },
+    { pattern: parsePattern(`queue:${DEAD}`), memoryBytes },
+  ];
   return coreBroker({ clock, store: setting.late ? lateStore(heard, clock) : heard, host: { policies } });
 }
 

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import type { Policy } from "../../core/policy.ts";
 import type { Outcome } from "../../core/protocol.ts";
+import type { Death } from "../../core/queue.ts";
 
 /** What the model knows of one message. */
 export interface Sent {
@@ -13,7 +14,8 @@ export interface Sent {
   /** What the queue keeps only the newest of, where its policy says so. */
   readonly key: string;
   readonly durable: boolean;
-  readonly expiresAt: number;
+  /** As its sender said, until the queue has it. */
+  expiresAt: number;
   readonly size: number;
   /** Its place in the queue; 0 until it came there. */
   sequence: number;
@@ -23,6 +25,8 @@ export interface Sent {
   restsUntil: number;
   /** A newer one of its key has come while somebody held it. */
   outdated: boolean;
+  /** Why it is a dead letter. */
+  death: Death["reason"] | undefined;
   holder: ModelTaker | undefined;
 }
 
@@ -43,8 +47,8 @@ export class QueueModel {
   live: Sent[] = [];
   /** By id. */
   readonly sent: Sent[] = [];
-  /** Those that were handed on as dead letters or as expired, in order. */
-  readonly buried: Sent[] = [];
+  /** Those that are in the queue of dead letters. */
+  buried: Sent[] = [];
   /** Attached, in the order in which they came. */
   readonly row: ModelTaker[] = [];
   consumed = 0;
@@ -69,25 +73,30 @@ export class QueueModel {
     let fewer = false;
     for (const item of this.live) {
       if (item.state === "resting" && item.restsUntil <= now) item.state = "available";
-      if (item.state === "available" && item.expiresAt !== 0 && item.expiresAt <= now) item.state = "gone";
+      if (item.state === "available" && expired(item, now)) this.bury(item, "expired");
       if (item.state === "gone") fewer = true;
     }
     if (fewer) this.live = this.live.filter(({ state }) => state !== "gone");
   }
 
-  /** A queue is given a message; returns false when it is over its quota and refuses it. */
-  arrives(item: Sent, sequence: number): boolean {
+  /** The queue is given a message: room is made for it, or it is lost. */
+  arrives(item: Sent, sequence: number, expiresAt: number): void {
     this.refresh();
+    const now = this.clock.now();
+    item.expiresAt = this.expiryOf(item.expiresAt, now);
+    expect(expiresAt, "when it expires").toBe(item.expiresAt);
     item.sequence = sequence;
     item.state = "gone";
-    if (item.expiresAt !== 0 && item.expiresAt <= this.clock.now()) return true;
-    if (!this.makeRoom(item.size)) return false;
+    if (expired(item, now)) {
+      this.bury(item, "expired");
+      return;
+    }
+    if (!this.makeRoom(item.size)) return;
     if (item.group !== undefined) this.grouped = true;
     if (this.policy.lastValueKey !== undefined) this.replace(item.key);
     item.state = "available";
     const after = this.live.findLastIndex((other) => this.bandOf(other) >= this.bandOf(item));
     this.live.splice(after + 1, 0, item);
-    return true;
   }
 
   /** Whether a message of this size is too much. */
@@ -159,24 +168,32 @@ export class QueueModel {
   }
 
   /** The broker is gone, and with it everybody and what was not on disk. */
-  crashed(stored: ReadonlyMap<number, { readonly deliveries: number }>): void {
+  crashed(stored: ReadonlyMap<number, { readonly deliveries: number }>, dead: ReadonlySet<number>): void {
+    const now = this.clock.now();
     this.refresh();
     for (const item of this.live) {
       const kept = stored.get(item.id);
       item.holder = undefined;
       item.state = "gone";
-      if (item.expiresAt !== 0 && item.expiresAt <= this.clock.now()) continue;
-      const newer =
-        item.outdated && this.live.some(({ id, key }) => key === item.key && id > item.id && stored.has(id));
-      expect(kept !== undefined && newer, `an older value than what is there: ${item.id}`).toBe(false);
-      if (item.durable && !newer) expect(kept, `${item.id}, which was confirmed`).toBeDefined();
-      if (kept === undefined) continue;
+      const newer = this.live.some((other) => {
+        return (
+          item.outdated && other.key === item.key && other.id > item.id && stored.has(other.id) && !expired(other, now)
+        );
+      });
+      if (item.durable) expect(kept, `${item.id}, which was confirmed`).toBeDefined();
+      if (kept === undefined || newer) continue;
       item.outdated = false;
       item.state = "available";
       expect(kept.deliveries, `the delivery count of ${item.id}`).toBe(item.deliveries);
     }
     const ids = new Set(this.live.map(({ id }) => id));
     for (const id of stored.keys()) expect(ids.has(id), `${id} is there again and should not be`).toBe(true);
+    this.buried = this.buried.filter(({ id, durable }) => {
+      expect(dead.has(id) || !durable, `${id}, which is a dead letter, is there`).toBe(true);
+      return dead.has(id);
+    });
+    const letters = new Set(this.buried.map(({ id }) => id));
+    for (const id of dead) expect(letters.has(id), `${id} is a dead letter and should not be`).toBe(true);
     this.row.length = 0;
     this.active = undefined;
     this.consumed = 0;
@@ -234,12 +251,26 @@ export class QueueModel {
     this.refresh();
   }
 
+  private bury(item: Sent, reason: Death["reason"]): void {
+    const { expiryQueue, deadLetterQueue } = this.policy;
+    item.state = "gone";
+    item.death = reason;
+    if ((reason === "expired" ? expiryQueue : deadLetterQueue) !== undefined) this.buried.push(item);
+  }
+
+  private expiryOf(asked: number, now: number): number {
+    const { defaultTtlMs, maxTtlMs } = this.policy;
+    const at = asked === 0 && defaultTtlMs > 0 ? now + defaultTtlMs : asked;
+    return maxTtlMs > 0 && (at === 0 || at > now + maxTtlMs) ? now + maxTtlMs : at;
+  }
+
   private failed(item: Sent, outcome: Outcome): void {
     const { maxDeliveries, redeliveryDelayMs, redeliveryMultiplier, redeliveryMaxDelayMs } = this.policy;
     item.deliveries++;
-    if (outcome === "rejected" || (maxDeliveries > 0 && item.deliveries >= maxDeliveries)) {
-      item.state = "gone";
-      this.buried.push(item);
+    if (outcome === "rejected") {
+      this.bury(item, "rejected");
+    } else if (maxDeliveries > 0 && item.deliveries >= maxDeliveries) {
+      this.bury(item, "delivery-limit");
     } else if (redeliveryDelayMs > 0) {
       const delay = Math.min(redeliveryDelayMs * redeliveryMultiplier ** (item.deliveries - 1), redeliveryMaxDelayMs);
       item.state = "resting";
@@ -299,6 +330,10 @@ export class QueueModel {
       return item.state === "held" && item.group !== undefined && item.holder !== taker && wants(taker, item);
     });
   }
+}
+
+export function expired({ expiresAt }: Sent, now: number): boolean {
+  return expiresAt !== 0 && expiresAt <= now;
 }
 
 export function wants(taker: Pick<ModelTaker, "wants">, { parity }: Sent): boolean {
