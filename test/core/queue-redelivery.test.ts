@@ -162,36 +162,34 @@ describe("a message that a consumer failed to handle", () => {
 });
 
 describe("a message that was delivered as often as it may", () => {
-  it.each(["refused", "given back by a consumer that goes", "given back by a client that goes"] as const)(
-    "becomes a dead letter when it is %s",
-    async (way) => {
-      const deadLetters = new DeadLetterList();
-      const { core, queue, send } = await loose({ maxDeliveries: 3 }, deadLetters);
-      send("1", "2");
-      for (let i = 1; i <= 3; i++) {
-        expect(deadLetters.taken).toEqual([]);
-        const consumer = consumeLoose(core, queue, { credit: { messages: 1, bytes: 0 } });
-        expect(consumer.got.taken.map(({ body, deliveries }) => [body, deliveries])).toEqual([["1", i - 1]]);
-        if (way === "refused") settleOne(consumer, "failed");
-        if (way === "given back by a client that goes") consumer.client.core.close();
-        else if (way === "refused" && i === 3) expect(consumer.got.bodies).toEqual(["2"]);
-        if (way === "refused" && consumer.got.taken.length > 0) settleOne(consumer, "released");
-        if (way === "refused") {
-          consumer.subscription.setCredit(0, 0);
-          for (const { delivery } of consumer.got.taken.splice(0)) {
-            if (delivery !== undefined) consumer.subscription.settle(delivery, "released");
-          }
-        }
-        consumer.subscription.close();
-        core.settle();
-      }
-      expect(deadLetters.taken).toEqual([
-        { body: "1", death: { reason: "delivery-limit", sequence: 1, deliveries: 3 } },
-      ]);
-      expect(Object.fromEntries(queue.ledger.lost)).toEqual({ "dead-lettered": 1 });
-      expect(queue.count).toBe(1);
-    },
-  );
+  it("becomes a dead letter when it is refused once more", async () => {
+    const deadLetters = new DeadLetterList();
+    const { core, queue, send } = await loose({ maxDeliveries: 3 }, deadLetters);
+    send("1", "2");
+    const consumer = consumeLoose(core, queue, { credit: { messages: 1, bytes: 0 } });
+    for (let i = 0; i < 3; i++) {
+      expect(consumer.got.taken.map(({ body, deliveries }) => [body, deliveries])).toEqual([["1", i]]);
+      settleOne(consumer, "failed");
+    }
+    expect(consumer.got.bodies).toEqual(["2"]);
+    expect(deadLetters.taken).toEqual([{ body: "1", death: { reason: "delivery-limit", sequence: 1, deliveries: 3 } }]);
+    expect(Object.fromEntries(queue.ledger.lost)).toEqual({ "dead-lettered": 1 });
+  });
+
+  it.each(["consumer", "client"] as const)("becomes a dead letter when one more %s dies of it", async (who) => {
+    const deadLetters = new DeadLetterList();
+    const { core, queue, send } = await loose({ maxDeliveries: 3 }, deadLetters);
+    send("1", "2");
+    for (let i = 0; i < 3; i++) {
+      const consumer = consumeLoose(core, queue, { credit: { messages: 1, bytes: 0 } });
+      expect(consumer.got.taken.map(({ body, deliveries }) => [body, deliveries])).toEqual([["1", i]]);
+      if (who === "client") consumer.client.core.close();
+      else consumer.subscription.close();
+      core.settle();
+    }
+    expect(deadLetters.taken).toEqual([{ body: "1", death: { reason: "delivery-limit", sequence: 1, deliveries: 3 } }]);
+    expect(consumeLoose(core, queue).got.taken.map(({ body, deliveries }) => [body, deliveries])).toEqual([["2", 0]]);
+  });
 
   it("becomes a dead letter when its transaction is aborted", async () => {
     const deadLetters = new DeadLetterList();
