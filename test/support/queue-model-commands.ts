@@ -293,6 +293,30 @@ const walk = fc
     }),
   );
 
+/** The same at leisure: it goes on while other things happen. */
+const stroll = fc.record({ wants: parities, remainder: fc.nat(3) }).map(({ wants, remainder }) =>
+  command(`stroll ${wants ?? "any"} ${remainder}`, (model, world) => {
+    const { queue } = world;
+    const until = queue.lastSequence;
+    const visited = new Set<number>();
+    queue.walk({
+      selector: selectorOf(wants),
+      perSecond: 1,
+      visit(message, sequence) {
+        const item = model.sent[Number.parseInt(message.body.toString(), 10)];
+        if (world.doomed || world.queue !== queue || item === undefined) return undefined;
+        model.refresh();
+        expect(item.state, `the state of ${item.id}, which was visited`).toBe("available");
+        expect(sequence <= until && !visited.has(item.id), `${item.id} was there and is visited once`).toBe(true);
+        visited.add(item.id);
+        if (item.id % 4 !== remainder) return undefined;
+        item.state = "gone";
+        return "moved";
+      },
+    });
+  }),
+);
+
 /** Some is sent and settled, but the turn never ends. */
 const crash = fc
   .record({ what: content, who: fc.nat(10), doomed: fc.boolean(), outcome: outcomes })
@@ -328,7 +352,7 @@ const ordinary = [
   unsubscribe,
   credit,
 ];
-const special = [sendLater, wait, purge, pause, browse, browseOn, walk, crash];
+const special = [sendLater, wait, purge, pause, browse, browseOn, walk, stroll, crash];
 
 /** Long runs of everything that can happen to a queue. */
 export const queueCommands = fc.commands([...ordinary, ...special, ...ordinary, wait], {

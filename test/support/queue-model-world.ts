@@ -259,12 +259,15 @@ export class QueueWorld {
   /** Sends it, and sees to it that it is confirmed. */
   send(item: Sent, message: Message): void {
     this.model.sent[item.id] = item;
-    const refused = this.policy.full === "reject" && this.model.over(item.size);
+    const { full, maxMessages } = this.policy;
+    const refused = full === "reject" && this.model.over(item.size);
     if (!this.doomed) same(this.queue.refusal(message) !== undefined, refused, "whether it is refused");
     try {
       this.producer.core.publish(this.producer.core.route([address]), message);
+      const used = full === "block" && maxMessages > 0 && this.queue.count >= maxMessages;
+      if (used && this.model.live.includes(item)) same(this.queue.gate.closed, true, "whether it is full");
     } catch (refusal) {
-      if (this.policy.full !== "reject" || !(refusal instanceof BrokerError) || refusal.code !== "full") throw refusal;
+      if (full !== "reject" || !(refusal instanceof BrokerError) || refusal.code !== "full") throw refusal;
     }
   }
 
@@ -300,6 +303,8 @@ export class QueueWorld {
     same(queue.held, held, "messages held");
     same(queue.resting, resting, "messages that rest");
     same(queue.ledger.consumed, model.consumed, "messages consumed");
+    const { full, maxMessages } = this.policy;
+    if (full === "block" && model.live.length < maxMessages * 0.9) same(queue.gate.closed, false, "whether it is full");
     if (this.dead !== undefined) same(this.dead.count, model.buried.length, "dead letters");
     model.expectNothingWaits();
     for (const browser of this.browsers) browser.check();
