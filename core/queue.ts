@@ -591,8 +591,12 @@ export class Queue {
     const lane = taker?.audience?.lanes[band.priority];
     if (taker === undefined || lane === undefined || lane.position !== band.tail) return;
     const straight = !draining && this.bands.length === 1 && !this.isPaused && !this.gathering;
-    if (straight && taker.subscription.receptive) this.handGrouped(entry, message, taker);
-    else lane.moveTo(entry);
+    if (straight && taker.subscription.receptive) {
+      this.handGrouped(entry, message, taker);
+      return;
+    }
+    lane.moveTo(entry);
+    lane.blocked = draining;
   }
 
   /** Adds an entry at the tail, in memory and, where the policy says so, in the store. */
