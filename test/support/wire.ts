@@ -42,9 +42,12 @@ export class Wire {
 
   /** What has come and was not taken yet. */
   get collected(): Buffer {
-    const all = Buffer.concat(this.chunks);
-    this.chunks = [all];
-    return all;
+    // Once for all chunks that came together: to copy what is left for every frame takes long when there is much of it.
+    const all = this.chunks.length === 1 ? this.chunks[0] : undefined;
+    if (all !== undefined) return all;
+    const joined = Buffer.concat(this.chunks);
+    this.chunks = [joined];
+    return joined;
   }
 
   /** Sends bytes; resolves when the kernel has them. */
