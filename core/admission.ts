@@ -89,12 +89,12 @@ export class Admission {
       if (duplicateId !== undefined) checkDuplicateId(duplicateId);
       if (timing !== undefined) {
         // It needs no room before its time.
-        this.context.schedule.check(message, timing);
+        if (!this.isRepeated(message)) this.context.schedule.check(message, timing);
         return;
       }
     }
     const refusal = this.refusal(message);
-    if (refusal !== undefined) throw new BrokerError("full", refusal);
+    if (refusal !== undefined && !this.isRepeated(message)) throw new BrokerError("full", refusal);
   }
 
   /** Whether a message that comes due may go in now, or has to wait for room. */
@@ -150,6 +150,11 @@ export class Admission {
     const { kind, name } = this.address;
     this.window ??= new DuplicateWindow(engine, `${hostName}\0${kind} ${name}`, this.policy.duplicateWindow);
     return this.window;
+  }
+
+  /** Whether this was sent before: then it is confirmed however full it is here, perhaps of the first one. */
+  private isRepeated({ duplicateId }: Message): boolean {
+    return duplicateId !== undefined && this.policy.duplicateWindow > 0 && this.duplicates.knows(duplicateId);
   }
 
   /** What becomes of a message with special traits, unless it goes on like any other. */

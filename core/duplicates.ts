@@ -64,6 +64,13 @@ export class DuplicateWindow {
     return true;
   }
 
+  /** Whether a message with this id came before; notes nothing. */
+  knows(id: string): boolean {
+    if (this.size === 0) return false;
+    if (!this.loaded) this.load();
+    return this.records.has(Buffer.from(id).toString("latin1"));
+  }
+
   /** Forgets every id, those in the store too: the address is deleted. */
   forget(): void {
     for (const key of this.keys()) this.engine.removeRecord(KIND, key);

@@ -58,6 +58,23 @@ describe("a send that is repeated because its receipt was lost", () => {
     await eventually(() => expect(inbox.bodies).toEqual(["1", "2"]));
   });
 
+  it("is confirmed by a queue, and by a schedule, that is full of what was sent first", async () => {
+    const { port, queue, host } = await startQueueBroker(
+      "queues=[{match: a, max_messages: 1, full: reject}]",
+      "schedule.max_messages=1",
+    );
+    const client = await StompitClient.connect(port);
+    const delay = 3_600_000;
+    for (let i = 0; i < 2; i++) {
+      await client.send("/queue/a", "1", { "duplicate-id": "1" });
+      await client.send("/queue/b", "2", { "duplicate-id": "2", delay });
+    }
+    expect([queue("a").count, host.schedule.count]).toEqual([1, 1]);
+    await expect(client.send("/queue/a", "3", { "duplicate-id": "3" })).rejects.toThrow(/The queue a holds/);
+    const next = await StompitClient.connect(port);
+    await expect(next.send("/queue/b", "3", { "duplicate-id": "3", delay })).rejects.toThrow(/schedule holds/);
+  });
+
   it("is taken for a new one when more ids came since than are remembered, or none are", async () => {
     const { port } = await startQueueBroker(
       "queues=[{match: a, duplicate_window: 2}, {match: b, duplicate_window: 0}]",
