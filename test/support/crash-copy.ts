@@ -38,8 +38,8 @@ export class Place {
   readonly origins: Place[] = [];
   /** What may still be there, by message. */
   readonly copies = new Map<number, Copy>();
-  /** Messages that must never come again. */
-  readonly gone = new Set<number>();
+  /** Messages that must never come again, and why. */
+  readonly gone = new Map<number, string>();
   /** How many consumers went away without settling what they held, and how many transactions with ACKs were aborted. */
   endings = 0;
   /** The same when the broker was started: it may notice an ending later than it happened, but in the same life. */

@@ -135,6 +135,7 @@ class Lives {
       await this.waitForTheRest();
       await this.kill(broker);
       await Promise.all([...consumers, this.recurring].map((client) => client.closed()));
+      if (this.model.problems.length > 0) return;
     }
   }
 

@@ -276,7 +276,7 @@ export class Model {
       const message = present.get(copy.sending.id);
       if (message === undefined && !isToCome(copy)) {
         place.copies.delete(copy.sending.id);
-        place.gone.add(copy.sending.id);
+        place.gone.set(copy.sending.id, epitaph(copy));
         continue;
       }
       copy.holder = undefined;
@@ -323,7 +323,8 @@ export class Model {
   }
 
   private unknown(place: Place, id: number): void {
-    const what = place.gone.has(id) ? "came again after it was settled or lost" : "was never sent there";
+    const gone = place.gone.get(id);
+    const what = gone === undefined ? "was never sent there" : `came again: ${gone}`;
     this.problems.push(`message ${id} in ${place.name} ${what}`);
   }
 }
@@ -331,6 +332,14 @@ export class Model {
 /** Of everything that was there after a restart. */
 const RECOVERED = new Unit();
 RECOVERED.state = "confirmed";
+
+/** Why a copy must not come again. */
+function epitaph({ sending, unit, settlement }: Copy): string {
+  const { traits, producer } = sending;
+  const timed = traits.due > 0 ? ", timed" : "";
+  const identified = unit.identified.length > 0 ? ", with an id" : "";
+  return `it was ${unit.state}${timed}${identified}, its ACK ${settlement}, when it was missing; of producer ${producer}`;
+}
 
 /** Not there after a restart, but to come. */
 function comeAgain(copy: Copy): void {
