@@ -1,0 +1,147 @@
+/*
+ * Topics of MQTT as addresses of the core. The levels of a topic are what stands between its slashes, empty ones too:
+ *
+ *     a//b -> "a" "" "b"      /a -> "" "a"      $queue/a/b -> the queue "a" "b"
+ *
+ * Nothing of a topic may be normalised [MQTT-4.7.3-4], so it is not read as other spellings are, where "%41" and "A" are
+ * the same. Only what no topic can have inside a level (slash, wildcards, U+0000, from other protocols) is escaped, and
+ * only what `formatTopic` writes is unescaped: each well-formed text is one address, and each address one text.
+ */
+import { Address, type AddressKind } from "../../core/address.ts";
+import { BrokerError } from "../../core/errors.ts";
+import { LevelExpression } from "../../core/level-expression.ts";
+import { Pattern, type PatternLevel } from "../../core/pattern.ts";
+import { MqttError, malformed, REASON } from "./errors.ts";
+
+/** What a client subscribes to. */
+export interface Filter {
+  /** Of a shared subscription. */
+  readonly group: string | undefined;
+  /** The filter without `$share/GROUP/`. */
+  readonly text: string;
+  readonly pattern: Pattern;
+}
+
+const QUEUE = "$queue/";
+const SHARE = "$share/";
+
+/** A level that begins with anything but "$": what a wildcard in the first level stands for [MQTT-4.7.2-1]. */
+const NOT_RESERVED = new LevelExpression([{ regex: "([^$][^]*)?" }]);
+
+/** The address of a topic or, after `$queue/`, of a queue; an error when there can be none. */
+export function parseTopic(text: string): Address | MqttError {
+  const wrong = wrongText(text, REASON.topicNameInvalid);
+  if (wrong !== undefined) return wrong;
+  // [MQTT-4.7.0-1] [MQTT-3.3.2-2]
+  if (/[+#]/.test(text)) return new MqttError(REASON.topicNameInvalid, `The topic ${quote(text)} has a wildcard in it`);
+  if (text.startsWith(SHARE)) {
+    return new MqttError(REASON.topicNameInvalid, `${quote(text)} can be subscribed to, but not published to`);
+  }
+  return orError(REASON.topicNameInvalid, () => {
+    const [kind, name] = split(text);
+    return new Address(kind, levelsOf(name));
+  });
+}
+
+/** Writes an address as MQTT has it: `parseTopic` reads the same address from it. */
+export function formatTopic(address: Address): string {
+  let text = address.kind === "queue" ? QUEUE : "";
+  for (let i = 0; i < address.levels.length; i++) text += (i > 0 ? "/" : "") + escapeLevel(address.levels[i] ?? "");
+  return text;
+}
+
+/** What a filter asks for; an error when it is none. */
+export function parseFilter(text: string): Filter | MqttError {
+  const wrong = wrongText(text, REASON.topicFilterInvalid);
+  if (wrong !== undefined) return wrong;
+  if (text !== "$share" && !text.startsWith(SHARE)) return parsePlain(undefined, text);
+  const end = text.indexOf("/", SHARE.length);
+  const group = text.slice(SHARE.length, end < 0 ? undefined : end);
+  // [MQTT-4.8.2-1]
+  if (group === "" || /[+#]/.test(group)) {
+    return new MqttError(
+      REASON.topicFilterInvalid,
+      `The share name in ${quote(text)} is not valid; expected $share/NAME/FILTER, the name without wildcards`,
+    );
+  }
+  // [MQTT-4.8.2-2]
+  if (end < 0 || end === text.length - 1) {
+    return new MqttError(REASON.topicFilterInvalid, `${quote(text)} has no filter; expected $share/NAME/FILTER`);
+  }
+  return parsePlain(group, text.slice(end + 1));
+}
+
+function parsePlain(group: string | undefined, text: string): Filter | MqttError {
+  const [kind, name] = split(text);
+  const levels: PatternLevel[] = [];
+  const parts = name.split("/");
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i] ?? "";
+    const last = i === parts.length - 1;
+    // [MQTT-4.7.1-1] [MQTT-4.7.1-2]
+    if (part.length > 1 ? /[+#]/.test(part) : part === "#" && !last) {
+      return new MqttError(
+        REASON.topicFilterInvalid,
+        `The filter ${quote(text)} is not valid; expected "+" to be a whole level, and "#" the whole last one`,
+      );
+    }
+    const wild = part === "+" || part === "#";
+    if (wild && i === 0 && kind === "topic") levels.push({ regex: NOT_RESERVED, text: NOT_RESERVED.text });
+    else if (part === "+") levels.push({ any: true });
+    if (part === "#") levels.push({ rest: 0 });
+    else if (!wild) levels.push(unescapeLevel(part));
+  }
+  return orError(REASON.topicFilterInvalid, () => ({ group, text, pattern: new Pattern(kind, levels) }));
+}
+
+function wrongText(
+  text: string,
+  reason: typeof REASON.topicNameInvalid | typeof REASON.topicFilterInvalid,
+): MqttError | undefined {
+  // [MQTT-4.7.3-1]
+  if (text === "" || text === QUEUE) return new MqttError(reason, `${quote(text)} is empty; expected a name`);
+  // [MQTT-4.7.3-2] [MQTT-1.5.4-1]
+  if (text.includes("\0") || !text.isWellFormed()) return malformed("A topic has U+0000 or a lone surrogate in it");
+  // [MQTT-4.7.3-3]
+  if (Buffer.byteLength(text) > 0xffff) return new MqttError(reason, "A topic has more than 65535 bytes");
+  return undefined;
+}
+
+function split(text: string): [AddressKind, string] {
+  return text.startsWith(QUEUE) ? ["queue", text.slice(QUEUE.length)] : ["topic", text];
+}
+
+/** The core's limits on names are refusals here. */
+function orError<T>(
+  reason: typeof REASON.topicNameInvalid | typeof REASON.topicFilterInvalid,
+  make: () => T,
+): T | MqttError {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof BrokerError) return new MqttError(reason, error.message);
+    throw error;
+  }
+}
+
+function levelsOf(name: string): string[] {
+  const levels = name.split("/");
+  return name.includes("%") ? levels.map(unescapeLevel) : levels;
+}
+
+function unescapeLevel(text: string): string {
+  // "%25" stands for "%" only where "%" alone would begin an escape.
+  return text.replace(/%25(?=(?:25)*(?:2F|2B|23|00))|%(2F|2B|23|00)/g, (_escape, code: string | undefined) =>
+    code === undefined ? "%" : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
+function escapeLevel(level: string): string {
+  return level.replace(/%(?=(?:25)*(?:2F|2B|23|00))|[/+#\0]/g, (character) =>
+    character === "%" ? "%25" : `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}
+
+function quote(text: string): string {
+  return text.length > 100 ? `"${text.slice(0, 100)}..."` : `"${text}"`;
+}
