@@ -111,6 +111,8 @@ export class Queue {
   private passes = 0;
   /** True while a client that goes gives back what it had: nothing of it is delivered before all of it is in its place. */
   private gathering = false;
+  /** Meanwhile: what everybody held when the first one went. */
+  private holdings: ReadonlyMap<Holder, Entry[]> | undefined = undefined;
 
   /** `description` is what the store keeps to build the queue again; see `VirtualHost`. */
   constructor(options: QueueOptions) {
@@ -279,8 +281,7 @@ export class Queue {
   detach(link: Link, outcome: "released" | "failed"): void {
     if (!this.seating.has(link)) return;
     if (link.subscription.client.closed) this.gather();
-    const held = this.heldWith(link);
-    for (const entry of held) this.putBack(entry, outcome);
+    for (const entry of this.heldBy(link)) this.putBack(entry, outcome);
     this.seating.detach(link);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
@@ -620,17 +621,34 @@ export class Queue {
     if (!policy.persistent) this.capacity.closeForMemory();
   }
 
-  /** What a link that goes holds; with it, if its client goes, what the client's other links hold. */
-  private heldWith(link: Link): Entry[] {
-    // Of all at once: there may be very many, and each looking through the backlog for its own takes too long.
-    const leaving = new Set<Holder>(link.subscription.client.closed && link.held > 0 ? this.seating.linksOf(link) : []);
-    leaving.add(link);
-    let left = 0;
-    for (const { held } of leaving) left += held;
+  /** What a link that goes holds. */
+  private heldBy(link: Link): Entry[] {
+    if (link.held === 0) return [];
+    if (this.gathering) {
+      // Consumers may go by the thousand: for all that go in this turn the backlog is looked through but once.
+      this.holdings ??= this.findHoldings();
+      const known = this.holdings.get(link)?.filter(({ holder }) => holder === link) ?? [];
+      if (known.length === link.held) return known;
+    }
     const found: Entry[] = [];
     for (const { backlog } of this.bands) {
-      for (let node = backlog.first; found.length < left && node.kind !== "end"; node = node.next) {
-        if (node.kind === "entry" && node.holder !== undefined && leaving.has(node.holder)) found.push(node);
+      for (let node = backlog.first; found.length < link.held && node.kind !== "end"; node = node.next) {
+        if (node.kind === "entry" && node.holder === link) found.push(node);
+      }
+    }
+    return found;
+  }
+
+  private findHoldings(): Map<Holder, Entry[]> {
+    const found = new Map<Holder, Entry[]>();
+    let left = this.heldCount;
+    for (const { backlog } of this.bands) {
+      for (let node = backlog.first; left > 0 && node.kind !== "end"; node = node.next) {
+        if (node.kind !== "entry" || node.holder?.subscription === undefined) continue;
+        left--;
+        const known = found.get(node.holder);
+        if (known === undefined) found.set(node.holder, [node]);
+        else known.push(node);
       }
     }
     return found;
@@ -641,6 +659,7 @@ export class Queue {
     this.gathering = true;
     this.engine.clock.endOfTurn(() => {
       this.gathering = false;
+      this.holdings = undefined;
       this.dispatch();
     });
   }

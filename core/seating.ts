@@ -48,14 +48,6 @@ export class Seating {
     return this.attached.has(link);
   }
 
-  /** What is attached of the client that a link belongs to. */
-  linksOf({ subscription: { client } }: Link): Link[] {
-    const found: Link[] = [];
-    if (client.subscriptions.size === 0) return found;
-    for (const link of this.attached) if (link.subscription.client === client) found.push(link);
-    return found;
-  }
-
   attach(subscription: Subscription, selector: Selector | undefined): Link {
     const link = new Link(subscription, this.queue, selector);
     this.attached.add(link);

@@ -161,6 +161,25 @@ describe("a message that a consumer failed to handle", () => {
   });
 });
 
+describe("very many clients that go at once", () => {
+  it("give back all they hold, in order and each once, and nothing of anybody else's", async () => {
+    const core = await coreWith({});
+    const credit = { messages: 5, bytes: 0 };
+    const consumers = Array.from({ length: 4000 }, () => consume(core, "queue:a", { credit }));
+    const client = core.client();
+    for (const body of numbers(20_000)) client.send("queue:a", body);
+    expect(queueOf(core, "a").held).toBe(20_000);
+    const [kept, ...gone] = consumers;
+    for (const { client: going } of gone.toReversed()) going.core.close();
+    core.settle();
+    expect(queueOf(core, "a").held).toBe(5);
+    const next = consume(core, "queue:a", { credit: { messages: 20_000, bytes: 0 } });
+    core.clock.advance(100);
+    expect(next.got.bodies).toEqual(numbers(20_000).filter((body) => kept?.got.bodies.includes(body) === false));
+    expect(new Set(next.got.taken.map(({ deliveries }) => deliveries))).toEqual(new Set([1]));
+  });
+});
+
 describe("a message that was delivered as often as it may", () => {
   it("becomes a dead letter when it is refused once more", async () => {
     const deadLetters = new DeadLetterList();
