@@ -4,7 +4,7 @@ import { queueCommands } from "../support/queue-model-commands.ts";
 import { DEAD, type ModelSetting, QueueWorld } from "../support/queue-model-world.ts";
 
 /** Commands carried out for each setting, at least; in all more than a hundred thousand. */
-const COMMANDS = 4000;
+const COMMANDS = 2500;
 const TIMEOUT_MS = 60_000;
 
 const NAMED: Readonly<Record<string, Omit<ModelSetting, "late">>> = {

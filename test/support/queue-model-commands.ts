@@ -121,13 +121,12 @@ const join = fc
 const settle = fc
   .record({ who: fc.nat(10), which: fc.nat(20), count: fc.integer({ min: 1, max: 20 }), outcome: outcomes })
   .map(({ who, which, count, outcome }) =>
-    command(`settle ${who} ${which} x${count} ${outcome}`, (model, world) => {
-      settleSome(model, world, { who, which, count, outcome });
+    command(`settle ${who} ${which} x${count} ${outcome}`, (_model, world) => {
+      settleSome(world, { who, which, count, outcome });
     }),
   );
 
 function settleSome(
-  model: QueueModel,
   world: QueueWorld,
   { who, which, count, outcome }: { who: number; which: number; count: number; outcome: Outcome },
 ): void {
@@ -135,16 +134,14 @@ function settleSome(
   for (let i = 0; i < count; i++) {
     const item = consumer?.held.splice(which % Math.max(1, consumer.held.length), 1)[0];
     if (consumer === undefined || item === undefined) return;
-    if (!world.doomed && outcome === "accepted") model.accepted(item.sent);
-    else if (!world.doomed) model.returned(item.sent, outcome);
     consumer.client.core.settle(consumer.subscription, item.delivery, outcome);
   }
 }
 
 const settleAll = fc.constant(
-  command("settle everything", (model, world) => {
+  command("settle everything", (_model, world) => {
     for (let who = 0; who < world.consumers.length; who++) {
-      settleSome(model, world, { who, which: 0, count: 1000, outcome: "accepted" });
+      settleSome(world, { who, which: 0, count: 1000, outcome: "accepted" });
     }
   }),
 );
@@ -170,12 +167,12 @@ const end = fc.record({ who: fc.nat(10), commit: fc.boolean() }).map(({ who, com
     const transaction = consumer?.transaction;
     if (consumer === undefined || transaction === undefined) return;
     consumer.transaction = undefined;
-    for (const sent of transaction.items) {
-      if (commit) model.accepted(sent);
-      else model.returned(sent, "failed");
+    if (commit) {
+      transaction.core.commit();
+      return;
     }
-    if (commit) transaction.core.commit();
-    else transaction.core.abort();
+    for (const sent of transaction.items) model.settled(sent, "failed");
+    transaction.core.abort();
   }),
 );
 
@@ -191,7 +188,7 @@ const unsubscribe = fc.nat(10).map((who) =>
   command(`unsubscribe ${who}`, (model, world) => {
     const consumer = pick(world, who);
     if (consumer === undefined || consumer.subscription.closed) return;
-    for (const { sent } of consumer.held.splice(0)) model.returned(sent, "failed");
+    for (const { sent } of consumer.held.splice(0)) model.settled(sent, "failed");
     model.detach(consumer);
     consumer.subscription.close();
   }),
@@ -330,7 +327,7 @@ const crash = fc
             const item = make(model, world, what);
             world.send(item, messageOf(item));
           }
-          settleSome(model, world, { who, which: 0, count: 3, outcome });
+          settleSome(world, { who, which: 0, count: 3, outcome });
         }
         await world.crash();
       },

@@ -80,6 +80,7 @@ export class ModelConsumer implements Consumer, ModelTaker {
   readonly exclusive: boolean;
   readonly priority: number;
   readonly subscription: Subscription;
+  private readonly taken = new Map<Delivery, Sent>();
   /** What it settles once it commits. */
   transaction: { readonly core: Transaction; readonly items: Sent[] } | undefined = undefined;
   private readonly world: QueueWorld;
@@ -110,6 +111,12 @@ export class ModelConsumer implements Consumer, ModelTaker {
       priority: options.priority,
       consumer: this,
     });
+    const settle = this.subscription.settle.bind(this.subscription);
+    this.subscription.settle = (delivery, outcome) => {
+      const sent = this.taken.get(delivery);
+      if (!world.doomed && sent !== undefined) world.model.settled(sent, outcome);
+      settle(delivery, outcome);
+    };
   }
 
   get receptive(): boolean {
@@ -121,6 +128,7 @@ export class ModelConsumer implements Consumer, ModelTaker {
     const sent = this.world.model.delivered(this, idOf(message), deliveries, firstOfGroup);
     if (delivery === undefined) return true;
     expect(delivery.sequence, `the sequence of ${sent.id}`).toBe(sent.sequence);
+    this.taken.set(delivery, sent);
     this.held.push({ sent, delivery });
     return true;
   }
@@ -275,8 +283,8 @@ export class QueueWorld {
   leave(consumer: ModelConsumer): void {
     this.consumers.splice(this.consumers.indexOf(consumer), 1);
     this.model.detach(consumer);
-    for (const { sent } of consumer.held) this.model.returned(sent, "failed");
-    for (const sent of consumer.transaction?.items ?? []) this.model.returned(sent, "failed");
+    for (const { sent } of consumer.held) this.model.settled(sent, "failed");
+    for (const sent of consumer.transaction?.items ?? []) this.model.settled(sent, "failed");
     consumer.client.core.close();
   }
 

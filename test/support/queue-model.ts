@@ -101,6 +101,7 @@ export class QueueModel {
 
   /** Whether a message of this size is too much. */
   over(size: number): boolean {
+    this.refresh();
     const { maxMessages, maxBytes } = this.policy;
     if (maxMessages > 0 && this.live.length >= maxMessages) return true;
     return maxBytes > 0 && this.live.reduce((sum, item) => sum + item.size, size) > maxBytes;
@@ -144,15 +145,14 @@ export class QueueModel {
     return item;
   }
 
-  accepted(item: Sent): void {
-    item.state = "gone";
+  /** It is consumed, or came back: available again, at once or after a rest, or dead. */
+  settled(item: Sent, outcome: Outcome): void {
     item.holder = undefined;
-    this.consumed++;
-  }
-
-  /** It came back: available again, at once or after a rest, or dead. */
-  returned(item: Sent, outcome: Outcome): void {
-    item.holder = undefined;
+    if (outcome === "accepted") {
+      item.state = "gone";
+      this.consumed++;
+      return;
+    }
     item.state = "available";
     if (outcome !== "released" && !item.outdated) this.failed(item, outcome);
     if (item.outdated) item.state = "gone";
@@ -177,7 +177,11 @@ export class QueueModel {
       item.state = "gone";
       const newer = this.live.some((other) => {
         return (
-          item.outdated && other.key === item.key && other.id > item.id && stored.has(other.id) && !expired(other, now)
+          item.outdated &&
+          other.key === item.key &&
+          other.sequence > item.sequence &&
+          stored.has(other.id) &&
+          !expired(other, now)
         );
       });
       if (item.durable) expect(kept, `${item.id}, which was confirmed`).toBeDefined();
