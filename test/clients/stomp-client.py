@@ -164,21 +164,16 @@ def groups():
     for number in range(3):
         for name in range(20):
             send(sender, receipts, "/queue/py", str(number), message_group=f"g{name}")
+    deadline = time.time() + PATIENCE
+    while sum(listener.frames.qsize() for _, listener in consumers) < 60 and time.time() < deadline:
+        time.sleep(0.01)
     by_group = {}
     for place, (_, listener) in enumerate(consumers):
-        for frame in take_all(listener):
+        for _ in range(listener.frames.qsize()):
+            frame = listener.frames.get()
             first = frame.headers.get("JMSXGroupFirstForConsumer", "false")
             by_group.setdefault(frame.headers["message_group"], []).append([place, frame.body, first])
     return by_group
-
-
-def take_all(listener):
-    frames = []
-    try:
-        while True:
-            frames.append(listener.frames.get(timeout=0.3))
-    except queue.Empty:
-        return frames
 
 
 def scheduled():

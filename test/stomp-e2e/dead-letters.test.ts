@@ -117,6 +117,18 @@ describe("a message that is refused as often as it may be delivered", () => {
     expect([...host.queues.keys()].sort()).toEqual(["a", "dlq.a"]);
   });
 
+  it("is lost, and counted, when it expires among the dead letters by the settings of those", async () => {
+    const { port, host, queue } = await startQueueBroker(
+      'queues=[{match: "**", max_deliveries: 1, dead_letter_queue: dlq, expiry_queue: expired}, ' +
+        "{match: dlq, default_ttl: 20ms}]",
+    );
+    const client = await StompitClient.connect(port);
+    await client.send("/queue/a", "bad", { ttl: 3_600_000 });
+    await refuse(client, await client.subscribe("/queue/a", INDIVIDUAL), 1);
+    await eventually(() => expect(queue("dlq").ledger.lost).toEqual(new Map([["expired", 1]])));
+    expect(host.queues.has("expired")).toBe(false);
+  });
+
   it("cannot be given the headers of a dead letter by its sender", async () => {
     const { port } = await startQueueBroker(TWICE);
     const client = await StompitClient.connect(port);

@@ -117,6 +117,16 @@ describe("a message that is to be delivered later", () => {
     await eventually(() => expect(inbox.bodies).toEqual(["1", "2"]));
   });
 
+  it("is lost, and counted, when it expires before its time", async () => {
+    const { port, host } = await startQueueBroker();
+    const client = await StompitClient.connect(port);
+    await client.send("/queue/a", "short", { delay: 60, ttl: 20 });
+    await client.send("/queue/a", "long", { delay: 60, ttl: 3_600_000 });
+    const inbox = await client.subscribe("/queue/a");
+    await eventually(() => expect(inbox.bodies).toEqual(["long"]));
+    await eventually(() => expect(host.schedule.ledger.lost).toEqual(new Map([["expired", 1]])));
+  });
+
   it("of a transaction is not scheduled before the commit", async () => {
     const { port, host } = await startQueueBroker();
     using client = await StompWire.connect(port);
