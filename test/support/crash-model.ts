@@ -344,7 +344,10 @@ function epitaph({ sending, unit, settlement }: Copy): string {
 /** Not there after a restart, but to come. */
 function comeAgain(copy: Copy): void {
   if (copy.unit.done !== undefined) copy.unit = RECOVERED;
-  if (copy.settledBy?.undone !== undefined) copy.settlement = "none";
+  if (copy.settledBy?.undone !== undefined) {
+    copy.settlement = "none";
+    copy.settledBy = undefined;
+  }
   forgetBurial(copy);
   copy.count.least = copy.count.durableLeast;
 }
