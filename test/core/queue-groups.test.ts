@@ -34,6 +34,11 @@ function expectOrder(taken: readonly Taken[]): void {
   }
 }
 
+/** What a consumer was given, and whether it was the first of its group. */
+function marks({ got }: TestConsumer): [string, boolean][] {
+  return got.taken.map(({ body, firstOfGroup }) => [body, firstOfGroup]);
+}
+
 const groups = numbers(40).map((n) => `g${n}`);
 
 describe("message groups", () => {
@@ -121,7 +126,7 @@ describe("message groups", () => {
     const consumers = [0, 1].map(() => consume(core, "queue:a", { credit: { messages: 1, bytes: 0 } }));
     send(core, ["g"], 5);
     const [owner] = consumers.filter(({ got }) => got.taken.length > 0);
-    expect(consumers.map(({ got }) => got.taken.length).sort()).toEqual([0, 1]);
+    expect(consumers.map(({ got }) => got.taken.length).toSorted((a, b) => a - b)).toEqual([0, 1]);
     expect(owner === undefined ? [] : settleAll(owner)).toEqual(numbers(5).map((round) => `g:${round}`));
   });
 
@@ -168,8 +173,6 @@ describe("message groups", () => {
     const core = await coreWith({});
     const first = consume(core, "queue:a");
     send(core, ["g", "h"], 2);
-    const marks = (consumer: TestConsumer): unknown =>
-      consumer.got.taken.map(({ body, firstOfGroup }) => [body, firstOfGroup]);
     const expected = [
       ["g:0", true],
       ["h:0", true],

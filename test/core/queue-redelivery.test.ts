@@ -19,16 +19,16 @@ import {
 class DeadLetterList implements DeadLetters {
   readonly taken: { body: string; death: Death }[] = [];
   private readonly fate: "moved" | "stays" | "nowhere";
-  private readonly then: () => void;
+  private readonly taking: () => void;
 
-  constructor(fate: "moved" | "stays" | "nowhere" = "moved", then: () => void = () => {}) {
+  constructor(fate: "moved" | "stays" | "nowhere" = "moved", taking: () => void = () => {}) {
     this.fate = fate;
-    this.then = then;
+    this.taking = taking;
   }
 
   take(_queue: Queue, message: Parameters<DeadLetters["take"]>[1], death: Death): "moved" | "stays" | "nowhere" {
     this.taken.push({ body: message.body.toString(), death });
-    this.then();
+    this.taking();
     return this.fate;
   }
 }
