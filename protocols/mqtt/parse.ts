@@ -9,17 +9,15 @@ export function parse<Command extends Parsed["cmd"]>(
 ): Parsed & { cmd: Command } {
   const reader = parser({ protocolVersion: version });
   let parsed: Parsed | undefined;
-  let failure: unknown;
+  let failure: string | undefined;
   reader.on("packet", (packet) => {
     parsed ??= packet;
   });
   reader.on("error", (error: unknown) => {
-    failure ??= error;
+    failure ??= error instanceof Error ? error.message : "no reason given";
   });
   reader.parse(bytes);
-  if (failure !== undefined) {
-    throw malformed(`A ${command} cannot be read: ${failure instanceof Error ? failure.message : String(failure)}`);
-  }
+  if (failure !== undefined) throw malformed(`A ${command} cannot be read: ${failure}`);
   if (parsed === undefined || !is(parsed, command)) throw malformed(`A ${command} cannot be read`);
   return parsed;
 }
