@@ -1,17 +1,3 @@
-/** Below this many bytes a loop is faster than the native copy's call. */
-const SHORT = 40;
-
-/** Copies `source[start, end)` to `target` at `at`; returns where it ends. */
-export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): number {
-  const length = end - start;
-  if (length >= SHORT) {
-    source.copy(target, at, start, end);
-  } else {
-    for (let i = 0; i < length; i++) target[at + i] = source[start + i] ?? 0;
-  }
-  return at + length;
-}
-
 /** Writes a whole number of at most 16 digits in decimal; returns where it ends. */
 export function writeNumber(target: Buffer, at: number, value: number): number {
   let digits = 1;

@@ -1,6 +1,7 @@
 import type { Message } from "../../core/message.ts";
-import { Arena } from "./arena.ts";
-import { copyBytes, writeNumber } from "./bytes.ts";
+import { Arena } from "../../core/arena.ts";
+import { copyBytes } from "../../core/bytes.ts";
+import { writeNumber } from "./bytes.ts";
 import type { Version } from "./escape.ts";
 
 const BACKSLASH = 92;
