@@ -4,7 +4,7 @@ import type { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
 import type { Gate, GateWaiter } from "./gate.ts";
 import type { Message } from "./message.ts";
-import type { ClientListener, Delivery, Outcome, Peer } from "./protocol.ts";
+import type { ClientListener, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
 import { Route } from "./route.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
@@ -209,8 +209,8 @@ export class Client implements GateWaiter, TransactionOwner {
   }
 
   /** Has the session end the connection, with a reason for the peer and the log. */
-  evict(reason: string): void {
-    if (!this.closed) this.listener.evicted(reason);
+  evict(reason: string, cause?: EvictionCause): void {
+    if (!this.closed) this.listener.evicted(reason, cause);
   }
 
   gateOpened(): void {

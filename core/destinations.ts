@@ -234,11 +234,13 @@ export class Destinations {
     }
   }
 
-  unbind(target: TopicTarget, patterns: readonly Pattern[]): void {
+  /** `keeps` tells of a topic whether the target gets it all the same, by another of its patterns. */
+  unbind(target: TopicTarget, patterns: readonly Pattern[], keeps?: (topic: Address) => boolean): void {
     for (const pattern of patterns) {
       if (pattern.kind !== "topic") continue;
       this.topicBindings.remove(pattern, target);
       this.topicTree.matching(pattern, (topic) => {
+        if (keeps?.(topic.address) === true) return;
         topic.remove(target);
         if (topic.targets.length === 0) this.noteIdle(topic);
       });

@@ -1,6 +1,6 @@
 import type { DeadLetterOffice } from "./dead-letters.ts";
 import { cancelConsumers, type Destinations } from "./destinations.ts";
-import { DurableSubscription, type TopicFilter } from "./durable-subscription.ts";
+import { type DurableKind, DurableSubscription, type TopicFilter } from "./durable-subscription.ts";
 import type { Engine } from "./engine.ts";
 import type { Pattern } from "./pattern.ts";
 import type { PausedQueues } from "./paused.ts";
@@ -21,6 +21,9 @@ export interface DurableSubscriptionsOptions {
   readonly retained: RetainedMessages;
 }
 
+/** What a durable subscription is to the store. */
+export type DurableDescription = QueueDescription & { readonly kind: DurableKind };
+
 /** The durable subscriptions of one virtual host. Asks nobody's leave: that is the virtual host's business. */
 export class DurableSubscriptions {
   readonly byId = new Map<string, DurableSubscription>();
@@ -33,9 +36,10 @@ export class DurableSubscriptions {
   /** Makes one, on disk from now on, with the retained messages of its topics. */
   create(id: string, options: SubscribeOptions): DurableSubscription {
     const { patterns, selector } = options;
-    const queue = this.queue(id, { patterns, selector });
-    queue.persist();
-    const durable = this.add(id, queue, { patterns, selector });
+    const { hostName: host } = this.options;
+    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
+    const durable = this.make(id, description, { patterns, selector });
+    durable.queue.persist();
     this.offerRetained(durable, options, []);
     return durable;
   }
@@ -53,17 +57,25 @@ export class DurableSubscriptions {
     this.offerRetained(durable, options, before);
   }
 
-  /** Builds a part of a stored one again; `make` fills its queue. */
-  recover({ id, patterns, selector }: QueueDescription & { kind: "durable" }, make: (queue: Queue) => void): void {
-    const there = this.byId.get(id);
-    if (there !== undefined) {
-      make(there.queue);
-      return;
-    }
-    const filter = { patterns, selector };
-    const queue = this.queue(id, filter);
-    make(queue);
-    this.add(id, queue, filter);
+  /** Makes one that the store knows once it holds something, or never if `temporary`. */
+  make(id: string, description: DurableDescription, filter: TopicFilter, temporary = false): DurableSubscription {
+    const durable = new DurableSubscription(
+      this.options.engine.clock,
+      id,
+      this.queue(id, description, temporary),
+      filter,
+      description.kind,
+    );
+    this.byId.set(id, durable);
+    this.options.destinations.bind(durable, filter.patterns);
+    return durable;
+  }
+
+  /** Builds a part of a stored one again; `fill` fills its queue. Those of sessions get their filters later. */
+  recover(description: DurableDescription, fill: (queue: Queue) => void): void {
+    const id = idOf(description);
+    const filter = description.kind === "durable" ? description : { patterns: [], selector: undefined };
+    fill((this.byId.get(id) ?? this.make(id, description, filter)).queue);
   }
 
   /** Deletes one with what it holds; its consumers are told. */
@@ -75,14 +87,6 @@ export class DurableSubscriptions {
     durable.queue.delete();
   }
 
-  private add(id: string, queue: Queue, filter: TopicFilter): DurableSubscription {
-    const { destinations, engine } = this.options;
-    const durable = new DurableSubscription(engine.clock, id, queue, filter);
-    this.byId.set(id, durable);
-    destinations.bind(durable, filter.patterns);
-    return durable;
-  }
-
   /** Gives it the retained messages of its topics, but for those that it had before. */
   private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
     if (options.retained === false) return;
@@ -92,14 +96,26 @@ export class DurableSubscriptions {
     }
   }
 
-  private queue(id: string, { patterns, selector }: TopicFilter): Queue {
-    const { engine, hostName: host, policies, deadLetters } = this.options;
+  private queue(id: string, description: DurableDescription, temporary: boolean): Queue {
+    const { engine, policies, deadLetters } = this.options;
     return new Queue({
       engine,
-      subject: `durable subscription ${id}`,
-      description: { kind: "durable", host, priority: ORDINARY, id, patterns, selector },
+      subject: `${SUBJECTS[description.kind]} ${id}`,
+      description: temporary ? { kind: "temporary", host: description.host } : description,
       policy: policies.ofDurable(id),
       deadLetters: deadLetters.ofDurable(id),
+      temporary,
     });
   }
+}
+
+const SUBJECTS = { durable: "durable subscription", session: "session", share: "shared subscription" } as const;
+
+/** The id of what sessions of a group share. */
+export function shareId(group: string, pattern: Pattern): string {
+  return `share/${group}/${pattern.text}`;
+}
+
+function idOf(description: DurableDescription): string {
+  return description.kind === "share" ? shareId(description.group, description.pattern) : description.id;
 }

@@ -29,6 +29,8 @@ export const TRAIT = {
   timed: 2,
   /** It has an id by which a repeated send is found out: `content.duplicateId` is set. */
   identified: 4,
+  /** It is delivered because its topic retains it, not because it was just sent. */
+  retained: 8,
 } as const;
 
 /** What a message says, whatever protocol it came by. Absent fields are undefined. */
@@ -93,7 +95,7 @@ export class Message {
   /** Set by the sender; the policy of its destination may change it before anybody has the message. */
   expiresAt: number;
   readonly receivedAt: number;
-  /** Bits of `TRAIT`. Only `grouped` is stored: the others are carried out when the message comes in. */
+  /** Bits of `TRAIT`. Of these `grouped` and `retained` are stored: the others are carried out when the message comes in. */
   readonly traits: number;
   /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
   annotationBytes: Buffer | undefined = undefined;
@@ -177,15 +179,17 @@ export class Message {
   /** Another message over the same bytes, with annotations added and whatever else is given changed. */
   with(change: {
     readonly annotations?: ReadonlyMap<string, Annotation>;
+    readonly durable?: boolean;
     readonly expiresAt?: number;
+    readonly receivedAt?: number;
     readonly traits?: number;
   }): Message {
-    const { address, durable, priority, receivedAt } = this;
+    const { address, priority } = this;
     const envelope = {
       address,
-      durable,
+      durable: change.durable ?? this.durable,
       priority,
-      receivedAt,
+      receivedAt: change.receivedAt ?? this.receivedAt,
       expiresAt: change.expiresAt ?? this.expiresAt,
       traits: change.traits ?? this.traits,
     };

@@ -105,6 +105,11 @@ export interface Consumer {
    * come until `Subscription.ready()`; this one was taken all the same. Must not call back into the core.
    */
   deliver(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup?: boolean): boolean;
+  /**
+   * Asked before each delivery of a subscription that settles: false has this message handed over as one that needs no
+   * settlement. If absent, all need it. Must not call back into the core.
+   */
+  settles?(message: Message): boolean;
   /** A browser with an end has seen everything there was. Must not call back into the core. */
   exhausted?(): void;
   /** The subscription was ended by the broker. */
@@ -118,5 +123,14 @@ export interface ClientListener {
   /** A send may be tried again after `publish` reported that the client is blocked. */
   unblocked(): void;
   /** The broker wants this client gone. */
-  evicted(reason: string): void;
+  evicted(reason: string, cause?: EvictionCause): void;
 }
+
+/** Why the broker wants a client gone. */
+export type EvictionCause =
+  /** The same session was opened by another connection. */
+  | "taken-over"
+  /** An operator asked for it. */
+  | "administrative"
+  /** It held up others for too long. */
+  | "slow";

@@ -20,6 +20,16 @@ export type QueueDescription =
       readonly patterns: readonly Pattern[];
       readonly selector: Selector | undefined;
     }
+  /** What waits for a session. */
+  | { readonly kind: "session"; readonly host: string; readonly priority: number; readonly id: string }
+  /** What sessions of one group share. */
+  | {
+      readonly kind: "share";
+      readonly host: string;
+      readonly priority: number;
+      readonly group: string;
+      readonly pattern: Pattern;
+    }
   /** Of no use after a restart. */
   | { readonly kind: "temporary"; readonly host: string };
 
@@ -32,6 +42,11 @@ export function describeQueue(description: QueueDescription): string {
   const { kind, host } = description;
   const priority = description.priority === ORDINARY ? undefined : description.priority;
   if (description.kind === "queue") return JSON.stringify({ kind, host, priority, levels: description.levels });
+  if (description.kind === "session") return JSON.stringify({ kind, host, priority, id: description.id });
+  if (description.kind === "share") {
+    const { group, pattern } = description;
+    return JSON.stringify({ kind, host, priority, group, pattern: pattern.text });
+  }
   const { id, patterns, selector } = description;
   return JSON.stringify({
     kind,
@@ -51,6 +66,10 @@ export function readQueueDescription(text: string): QueueDescription {
   if (kind === "temporary") return { kind, host };
   const priority = typeof read.priority === "number" ? read.priority : ORDINARY;
   if (kind === "queue" && isTexts(read.levels)) return { kind, host, priority, levels: read.levels };
+  if (kind === "session" && typeof read.id === "string") return { kind, host, priority, id: read.id };
+  if (kind === "share" && typeof read.group === "string" && typeof read.pattern === "string") {
+    return { kind, host, priority, group: read.group, pattern: canonical.parsePattern("topic", read.pattern) };
+  }
   if (kind === "durable" && typeof read.id === "string" && isTexts(read.patterns)) {
     const patterns = read.patterns.map((pattern) => canonical.parsePattern("topic", pattern));
     const selector = typeof read.selector === "string" ? compileSelector(read.selector) : undefined;

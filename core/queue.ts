@@ -81,7 +81,7 @@ export class Queue {
   lastUsed: number;
   private readonly engine: Engine;
   /** True when nothing here needs to survive a restart: the store only serves to free memory. */
-  private readonly temporary: boolean;
+  private temporary: boolean;
   private readonly deadLetters: DeadLetters | undefined;
   private readonly capacity: Capacity;
   private readonly redelivery: Redelivery;
@@ -220,6 +220,12 @@ export class Queue {
     this.known(this.ordinary);
   }
 
+  /** A temporary queue is to survive from now on. What it holds already does so only if it came into the store for want of room. */
+  makePermanent(description: QueueDescription): void {
+    this.temporary = false;
+    this.describe(description);
+  }
+
   /** Changes what the store keeps to build the queue again. */
   describe(description: QueueDescription): void {
     this.description = description;
@@ -247,7 +253,7 @@ export class Queue {
     }
     const { tail, lanes } = this.ordinary;
     const taker = tail.parked > 0 ? lanes.takerAtTail(message, this.sequence + 1) : undefined;
-    if (taker?.subscription.direct === true) {
+    if (taker !== undefined && passesBy(taker.subscription, message)) {
       ledger.delivered++;
       ledger.deliveredBytes += size;
       ledger.consumed++;
@@ -752,14 +758,14 @@ export class Queue {
   }
 
   private handGrouped(entry: Entry, message: Message, owner: Link): void {
-    const key = owner.subscription.settling ? entry : undefined;
+    const key = owner.subscription.settles(message) ? entry : undefined;
     this.hand(entry, message, owner, this.seating.grouping().given(message, owner, key));
   }
 
   private hand(entry: Entry, message: Message, link: Link, firstOfGroup: boolean): void {
     this.ledger.delivered++;
     this.ledger.deliveredBytes += entry.size;
-    if (link.subscription.settling) {
+    if (link.subscription.settles(message)) {
       this.hold(entry, link);
       link.subscription.take(message, entry, entry.deliveries, firstOfGroup);
     } else {
@@ -869,6 +875,12 @@ export class Queue {
     for (const band of this.bands) band.clear();
     this.lastValues?.clear();
   }
+}
+
+/** Whether a message is consumed by being handed over, so that it need not become an entry. */
+function passesBy(subscription: Subscription, message: Message): boolean {
+  if (subscription.direct) return true;
+  return subscription.selective && !subscription.details && !subscription.settles(message);
 }
 
 function entryLetGo(entry: Entry, holder: Holder): void {

@@ -1,6 +1,6 @@
 import type { Address } from "./address.ts";
 import type { Engine } from "./engine.ts";
-import type { Message } from "./message.ts";
+import { type Message, TRAIT } from "./message.ts";
 import type { Pattern } from "./pattern.ts";
 import { AddressTree } from "./routing-tree.ts";
 import type { RetainedSource } from "./topic-feed.ts";
@@ -56,7 +56,7 @@ export class RetainedMessages {
       if (this.forget(address)) this.engine.removeRecord(KIND, key);
       return;
     }
-    const record = this.engine.store.encode(message);
+    const record = this.engine.store.encode(markRetained(message));
     this.forget(address);
     this.engine.put(KIND, key, record);
     const keep = this.cached + record.length <= CACHE_BYTES;
@@ -64,7 +64,7 @@ export class RetainedMessages {
     if (keep) this.cached += record.length;
   }
 
-  /** The topic's retained message; undefined when there is none, or it expired. */
+  /** The topic's retained message, with `TRAIT.retained`; undefined when there is none, or it expired. */
   get(address: Address): Message | undefined {
     const retained = this.tree.get(address);
     if (retained === undefined) return undefined;
@@ -72,7 +72,7 @@ export class RetainedMessages {
     if (message === undefined) {
       const record = this.engine.store.get(KIND, RetainedMessages.key(this.hostName, address));
       if (record === undefined) return undefined;
-      message = this.engine.store.decode(record);
+      message = markRetained(this.engine.store.decode(record));
       if (this.cached + retained.bytes <= CACHE_BYTES) {
         retained.message = message;
         this.cached += retained.bytes;
@@ -121,4 +121,10 @@ export class RetainedMessages {
     if (old.message !== undefined) this.cached -= old.bytes;
     return true;
   }
+}
+
+/** Also of records that say nothing of it, as earlier versions wrote them. */
+function markRetained(message: Message): Message {
+  const { traits } = message;
+  return (traits & TRAIT.retained) === 0 ? message.with({ traits: traits | TRAIT.retained }) : message;
 }

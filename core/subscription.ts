@@ -43,7 +43,9 @@ export interface SubscribeOptions {
 export class Subscription {
   readonly id: number;
   readonly client: Client;
-  readonly settling: boolean;
+  /** Whether what it is given has to be settled; see also `settles`. */
+  settling: boolean;
+  /** Of a session these change while it lasts. */
   readonly patterns: readonly Pattern[];
   readonly selector: Selector | undefined;
   /** See `SubscribeOptions`. */
@@ -52,7 +54,9 @@ export class Subscription {
   readonly priority: number;
   readonly details: boolean;
   /** True when a delivery is nothing but its message. */
-  readonly direct: boolean;
+  direct: boolean;
+  /** True when its consumer says of each message whether that is to be settled. */
+  readonly selective: boolean;
   /** Settling gives credit back; false: the windows grow only by `grant` and `setCredit`. */
   autoRefill = true;
   /** True while a message may be handed over. */
@@ -66,7 +70,7 @@ export class Subscription {
   /** The way from topics; undefined for a consumer of queues only. */
   feed: TopicFeed | undefined = undefined;
   private readonly consumer: Consumer;
-  private readonly counted: boolean;
+  private counted: boolean;
   /** Whether the consumer is to be told when all browsers have seen everything. */
   private awaitsEnd: boolean;
   private creditMessages: number;
@@ -89,6 +93,7 @@ export class Subscription {
     this.priority = options.priority ?? 0;
     this.details = options.details ?? false;
     this.direct = !options.settling && !this.details;
+    this.selective = options.consumer.settles !== undefined;
     this.awaitsEnd = options.browse?.end === true;
   }
 
@@ -113,10 +118,22 @@ export class Subscription {
     return "producer";
   }
 
+  /** Whether a message is to be settled when it is delivered. */
+  settles(message: Message): boolean {
+    return this.settling && (!this.selective || this.consumer.settles?.(message) !== false);
+  }
+
+  /** What is delivered from now on has to be settled. */
+  beginSettling(): void {
+    this.settling = true;
+    this.counted = true;
+    this.direct = false;
+  }
+
   /** Hands a message to the consumer. Only while receptive. */
   take(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): void {
     this.delivered++;
-    if (this.counted || !this.autoRefill) {
+    if ((this.counted && (delivery !== undefined || !this.selective)) || !this.autoRefill) {
       this.creditMessages--;
       this.creditBytes -= message.end - message.start;
       if (!this.consumer.deliver(message, delivery, deliveries, firstOfGroup)) this.full = true;
@@ -127,7 +144,13 @@ export class Subscription {
     }
   }
 
-  /** The consumer can take more again, after its `deliver` returned false. */
+  /** Takes nothing more until `ready`, as if `deliver` had returned false. */
+  hold(): void {
+    this.full = true;
+    this.receptive = false;
+  }
+
+  /** The consumer can take more again, after its `deliver` returned false or `hold`. */
   ready(): void {
     if (!this.full) return;
     this.full = false;

@@ -4,6 +4,7 @@
  */
 import type { Engine } from "./engine.ts";
 import { Gate } from "./gate.ts";
+import type { Interests } from "./interests.ts";
 import { Ledger } from "./ledger.ts";
 import type { Message } from "./message.ts";
 import type { Policy } from "./policy.ts";
@@ -34,7 +35,9 @@ export class TopicFeed {
   readonly gate: Gate;
   readonly subscription: Subscription;
   private readonly engine: Engine;
-  private readonly noLocal: boolean;
+  /** What a session wants of the topics; undefined for a subscription that wants the same of all. */
+  private readonly interests: Interests | undefined;
+  private noLocal: boolean;
   private readonly makeSpill: () => Queue;
   private spill: Queue | undefined = undefined;
   private pending: (Message | undefined)[] = [];
@@ -47,11 +50,15 @@ export class TopicFeed {
   /** True once the subscriber is gone: what it had is accounted for, and a transaction may still settle it. */
   private closed = false;
 
-  /** `makeSpill` makes a queue that the subscription consumes, for the policy `spill`. */
-  constructor(engine: Engine, subscription: Subscription, noLocal: boolean, makeSpill: () => Queue) {
+  /**
+   * `makeSpill` makes a queue that the subscription consumes, for the policy `spill`. What is left out of what its client
+   * itself sends: all if true, nothing if false, or what interests say.
+   */
+  constructor(engine: Engine, subscription: Subscription, noLocal: boolean | Interests, makeSpill: () => Queue) {
     this.engine = engine;
     this.subscription = subscription;
-    this.noLocal = noLocal;
+    this.noLocal = noLocal === true;
+    this.interests = typeof noLocal === "boolean" ? undefined : noLocal;
     this.makeSpill = makeSpill;
     this.gate = new Gate(`subscriber ${subscription.client.id}/${subscription.id}`, (task) =>
       engine.clock.endOfTurn(task),
@@ -75,7 +82,7 @@ export class TopicFeed {
   /** Takes a message of a topic; returns the closed gate at which its sender has to wait, if any. */
   offer(message: Message, policy: Policy, sender: unknown): Gate | undefined {
     const subscription = this.subscription;
-    if (this.noLocal && sender === subscription.client) return undefined;
+    if (this.noLocal && sender === subscription.client && this.leavesOut(message)) return undefined;
     if (subscription.selector !== undefined && !subscription.selector.matches(message)) return undefined;
     // What is already in the spill queue goes first.
     if (this.spill !== undefined && this.spill.count > 0) return this.spill.publish(message);
@@ -91,11 +98,17 @@ export class TopicFeed {
     return this.hold(message, policy);
   }
 
-  /** Begins with these before anything that waits; each is looked up when its turn comes. */
+  /** Has these before anything that waits; each is looked up when its turn comes. */
   begin(retained: RetainedSource[]): void {
-    this.retained = retained;
+    const left = this.retained.length - this.retainedFrom;
+    this.retained = left === 0 ? retained : this.retained.slice(this.retainedFrom).concat(retained);
     this.retainedFrom = 0;
     this.pump();
+  }
+
+  /** The interests of its session have changed. */
+  interestsChanged(): void {
+    this.noLocal = this.interests?.someNoLocal === true;
   }
 
   /** Hands over what waits, while the subscriber takes it. */
@@ -147,9 +160,13 @@ export class TopicFeed {
     this.reopen();
   }
 
+  private leavesOut({ address }: Message): boolean {
+    return this.interests === undefined || this.interests.grantOf(address)?.noLocal === true;
+  }
+
   private hand(message: Message): void {
     this.ledger.delivered++;
-    if (this.subscription.settling) {
+    if (this.subscription.settles(message)) {
       this.unsettled++;
       this.subscription.take(message, new TopicDelivery(message.size), 0);
     } else {
@@ -208,6 +225,7 @@ export class TopicFeed {
       this.subscription.client.evict(
         `the subscriber held up its publishers for ${policy.slowSubscriberDeadlineMs} ms with ${this.bytes} bytes waiting ` +
           "(topics: slow_subscriber, slow_subscriber_deadline, subscriber_buffer)",
+        "slow",
       );
     });
   }

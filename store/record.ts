@@ -2,7 +2,7 @@
  * A message as bytes, numbers little-endian:
  *
  *      0 u32 length of the frame        12 f64 expires at      28 u16 length of the origin
- *      4 u32 start of the body          20 f64 received at     30 u8  flags: 1 durable, 2 grouped, 4 annotated
+ *      4 u32 start of the body          20 f64 received at     30 u8  flags: 1 durable, 2 grouped, 4 annotated, 8 retained
  *      8 u32 end of the body                                   31 u8  priority
  *     32 frame
  *        annotations, if the flag says so: u32 length, and what `Message.annotationBytes` holds
@@ -25,6 +25,7 @@ const LENGTH_BYTES = 4;
 const DURABLE = 1;
 const GROUPED = 2;
 const ANNOTATED = 4;
+const RETAINED = 8;
 
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
@@ -146,7 +147,7 @@ export class RecordReader {
       priority: Number(data[at + 31]),
       expiresAt: data.readDoubleLE(at + 12),
       receivedAt: data.readDoubleLE(at + 20),
-      traits: (flags & GROUPED) === 0 ? 0 : TRAIT.grouped,
+      traits: ((flags & GROUPED) === 0 ? 0 : TRAIT.grouped) | ((flags & RETAINED) === 0 ? 0 : TRAIT.retained),
     };
     const message = new Message(this.lastFormat, envelope, data, start, end, bodyStart, bodyEnd);
     message.detached = true;
@@ -195,6 +196,7 @@ function flagsOf(message: Message): number {
   let flags = message.durable ? DURABLE : 0;
   if ((message.traits & TRAIT.grouped) !== 0) flags |= GROUPED;
   if (message.annotationBytes !== undefined) flags |= ANNOTATED;
+  if ((message.traits & TRAIT.retained) !== 0) flags |= RETAINED;
   return flags;
 }
 
