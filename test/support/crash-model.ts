@@ -200,10 +200,14 @@ export class Model {
     return Date.now() > this.lastDue;
   }
 
-  /** What must still come, or is held and not settled. */
+  /** What must still come, or came and is not settled for sure. */
   outstanding(): string[] {
     const copies = this.places.flatMap((place) => [...place.copies.values()]);
-    return copies.filter(({ unit, settlement }) => unit.state === "confirmed" && settlement === "none").map(nameOf);
+    const open = copies.filter(({ unit, settlement, holder }) => {
+      const held = holder?.ended === false && settlement !== "confirmed";
+      return held || (unit.state === "confirmed" && settlement === "none");
+    });
+    return open.map(nameOf);
   }
 
   private include(sending: Sending, unit: Unit): void {
