@@ -304,7 +304,8 @@ export class Model {
     if (state === "confirmed" || sendings.length === 0) return;
     if (state === "sent" && done !== undefined) this.repeats.push({ sendings, had: true });
     else if (state !== "sent" || undone !== undefined) this.repeats.push({ sendings, had: false });
-    else if (sendings.some((sending) => [...this.copiesOf(sending)].length > 0)) {
+    else if (sendings.every((sending) => [...this.copiesOf(sending)].length === sending.places.length)) {
+      // Where an ACK may have settled some of it, nobody knows what would come of it.
       this.repeats.push({ sendings, had: "unknown" });
     }
   }
