@@ -55,7 +55,9 @@ export class Recurring {
     const open = [...this.all.values()].filter(({ confirmed, acked, doubtful, times }) => {
       return confirmed && acked + doubtful < times;
     });
-    return open.map(({ name, acked, times }) => `${name} came ${acked} of ${times} times`);
+    return open.map(({ name, acked, doubtful, times }) => {
+      return `${name}, due ${times} times, of which ${acked} were settled and ${doubtful} may have been,`;
+    });
   }
 
   private send({ random, model }: Scene): void {
