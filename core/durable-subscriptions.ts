@@ -90,9 +90,8 @@ export class DurableSubscriptions {
   /** Gives it the retained messages of its topics, but for those that it had before. */
   private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
     if (options.retained === false) return;
-    for (const source of this.options.retained.sources(options.patterns, before)) {
-      const message = source();
-      if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
+    for (const message of this.options.retained.sources(options.patterns, before)) {
+      durable.offer(message, DEFAULT_POLICY, undefined);
     }
   }
 

@@ -183,6 +183,10 @@ export class Lane {
   }
 }
 
+function isSwappedOut(node: ListNode): boolean {
+  return node.kind === "entry" && node.message === undefined;
+}
+
 /** All lanes of a band, those of consumers with a higher priority first. */
 export class Lanes {
   readonly all: Lane[] = [];
@@ -234,17 +238,16 @@ export class Lanes {
 
   /**
    * The lane to serve next: the one furthest behind of those with the highest priority where somebody could be served.
-   * In a pass over several bands, an audience that waits for a piece of a higher band is given nothing of this one.
+   * In a pass over several bands, an audience that waits for a piece, or a body, of a higher band is given nothing of this one.
    */
   next(pass: number): Lane | undefined {
     let best: Lane | undefined;
     for (const lane of this.all) {
       const { position, audience } = lane;
-      if (position === this.tail || lane.blocked) continue;
-      if (position.kind === "range" && position.loading) {
-        audience.waiting = pass;
-        continue;
-      }
+      if (position === this.tail) continue;
+      const reads = position.kind === "range" ? position.loading : lane.blocked && isSwappedOut(position);
+      if (reads) audience.waiting = pass;
+      if (reads || lane.blocked) continue;
       if (best !== undefined) {
         // They are in the order of their priorities.
         if (audience.priority < best.audience.priority) break;

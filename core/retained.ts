@@ -83,27 +83,17 @@ export class RetainedMessages {
     return undefined;
   }
 
-  /** The topics with a retained message that a pattern matches. */
-  matching(pattern: Pattern): Address[] {
-    const found: Address[] = [];
-    this.tree.matching(pattern, (retained) => found.push(retained.address));
-    return found;
-  }
-
-  /** The retained messages of the topics that patterns match, each to be looked up when its turn comes. */
-  sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource[] {
-    const sources: RetainedSource[] = [];
-    const seen = new Set<string>();
-    for (const pattern of patterns) {
+  /** The retained messages of the topics that patterns match, each once and looked up when its turn comes. */
+  *sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource {
+    for (const [at, pattern] of patterns.entries()) {
       if (pattern.kind !== "topic" || this.total === 0) continue;
-      for (const address of this.matching(pattern)) {
-        if (seen.has(address.name)) continue;
-        seen.add(address.name);
-        if (except.some((other) => other.matches(address))) continue;
-        sources.push(() => this.get(address));
+      const others = [...except, ...patterns.slice(0, at)];
+      for (const { address } of this.tree.walk(pattern)) {
+        if (others.some((other) => other.matches(address))) continue;
+        const message = this.get(address);
+        if (message !== undefined) yield message;
       }
     }
-    return sources;
   }
 
   private note(retained: Retained): void {

@@ -222,6 +222,14 @@ export class AddressTree<T> {
     visitAddresses(this.root, steps, states, each);
   }
 
+  /** The same as they are asked for, so that very many keep nobody waiting; the tree may change meanwhile. */
+  *walk(pattern: Pattern): Generator<T, void, void> {
+    const steps = pattern.levels.flatMap((level) => (isRest(level) && level.rest === 1 ? oneOrMore : [level]));
+    const states: number[] = [];
+    enter(states, steps, 0);
+    yield* walkAddresses(this.root, steps, states);
+  }
+
   private deleteBelow(node: AddressNode<T>, names: readonly string[], at: number): boolean {
     const name = names[at];
     if (name === undefined) {
@@ -268,6 +276,25 @@ function visitAddresses<T>(
   for (const [name, child] of node.names) {
     const next = advance(steps, states, name);
     if (next.length > 0) visitAddresses(child, steps, next, each);
+  }
+}
+
+function* walkAddresses<T>(
+  node: AddressNode<T>,
+  steps: readonly PatternLevel[],
+  states: readonly number[],
+): Generator<T, void, void> {
+  if (node.held !== undefined && states.includes(steps.length)) yield node.held.value;
+  if (node.names === undefined) return;
+  const step = steps[states[0] ?? steps.length];
+  if (states.length === 1 && typeof step === "string") {
+    const child = node.names.get(step);
+    if (child !== undefined) yield* walkAddresses(child, steps, advance(steps, states, step));
+    return;
+  }
+  for (const [name, child] of node.names) {
+    const next = advance(steps, states, name);
+    if (next.length > 0) yield* walkAddresses(child, steps, next);
   }
 }
 

@@ -26,8 +26,8 @@ class TopicDelivery implements Delivery {
   }
 }
 
-/** One retained message to begin with, fetched when its turn comes. */
-export type RetainedSource = () => Message | undefined;
+/** Retained messages, each looked up when it is asked for. */
+export type RetainedSource = Generator<Message, void, void>;
 
 /** Feeds one subscription from any number of topics, in the order of publishing. */
 export class TopicFeed {
@@ -45,7 +45,6 @@ export class TopicFeed {
   private bytes = 0;
   private unsettled = 0;
   private retained: RetainedSource[] = [];
-  private retainedFrom = 0;
   private deadline: Timer | undefined = undefined;
   /** True once the subscriber is gone: what it had is accounted for, and a transaction may still settle it. */
   private closed = false;
@@ -99,10 +98,8 @@ export class TopicFeed {
   }
 
   /** Has these before anything that waits; each is looked up when its turn comes. */
-  begin(retained: RetainedSource[]): void {
-    const left = this.retained.length - this.retainedFrom;
-    this.retained = left === 0 ? retained : this.retained.slice(this.retainedFrom).concat(retained);
-    this.retainedFrom = 0;
+  begin(retained: RetainedSource): void {
+    this.retained.push(retained);
     this.pump();
   }
 
@@ -114,15 +111,14 @@ export class TopicFeed {
   /** Hands over what waits, while the subscriber takes it. */
   pump(): void {
     const subscription = this.subscription;
-    while (subscription.receptive && this.retainedFrom < this.retained.length) {
-      const message = this.retained[this.retainedFrom++]?.();
-      if (message === undefined || subscription.selector?.matches(message) === false) continue;
-      this.ledger.received++;
-      this.hand(message);
-    }
-    if (this.retainedFrom === this.retained.length && this.retained.length > 0) {
-      this.retained = [];
-      this.retainedFrom = 0;
+    while (subscription.receptive && this.retained.length > 0) {
+      const message = this.retained[0]?.next().value;
+      if (message === undefined) {
+        this.retained.shift();
+      } else if (subscription.selector?.matches(message) !== false) {
+        this.ledger.received++;
+        this.hand(message);
+      }
     }
     const now = this.engine.clock.now();
     while (subscription.receptive && this.pendingFrom < this.pending.length) {
@@ -156,7 +152,6 @@ export class TopicFeed {
     this.pendingFrom = 0;
     this.unsettled = 0;
     this.retained = [];
-    this.retainedFrom = 0;
     this.reopen();
   }
 

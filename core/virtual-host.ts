@@ -312,8 +312,7 @@ export class VirtualHost {
   private start(subscription: Subscription, options: SubscribeOptions): void {
     if (subscription.closed) return;
     if (subscription.feed !== undefined && options.retained !== false) {
-      const sources = this.retained.sources(options.patterns);
-      if (sources.length > 0) subscription.feed.begin(sources);
+      subscription.feed.begin(this.retained.sources(options.patterns));
     }
     subscription.start();
   }

@@ -56,7 +56,11 @@ export function writePublishHead(target: Buffer, at: number, publish: Outgoing):
   // [MQTT-2.2.1-2]
   if (qos > 0) to = writeU16(target, to, publish.packetId);
   if (publish.version !== 5) return to;
-  // [MQTT-2.2.2-1]
+  // [MQTT-2.2.2-1]: their length is there even when they are not.
+  if (publish.propertiesStart === publish.propertiesEnd) {
+    target[to] = 0;
+    return to + 1;
+  }
   to = writeVarint(target, to, publish.propertiesEnd - publish.propertiesStart);
   return copyBytes(publish.properties, publish.propertiesStart, publish.propertiesEnd, target, to);
 }

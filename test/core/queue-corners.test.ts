@@ -4,6 +4,7 @@ import { Message, TRAIT, type WireFormat } from "../../core/message.ts";
 import type { Policy } from "../../core/policy.ts";
 import type { Queue } from "../../core/queue.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
+import type { Store } from "../../core/store.ts";
 import { Subscription } from "../../core/subscription.ts";
 import {
   Collector,
@@ -121,6 +122,37 @@ describe("a queue of last values, after a restart", () => {
       expect(got.bodies.toSorted()).toEqual(["came", "new"]);
     },
   );
+});
+
+/** A store that never answers at once. */
+function slowStore(store: Store, clock: VirtualClock): Store {
+  const load: Store["load"] = (key, from, to, maxBytes, done) => {
+    store.load(key, from, to, maxBytes, (loaded) => clock.endOfTurn(() => done(loaded)));
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = name === "load" ? load : Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+describe("a queue of last values that is swapped out", () => {
+  it("delivers the highest priority first, though it has to be read while another is at hand", async () => {
+    const clock = new VirtualClock();
+    const policies = [{ pattern: parsePattern("queue:q"), lastValueKey: "key", memoryBytes: 30 }];
+    const core = await coreBroker({ clock, store: slowStore(testStore(clock), clock), host: { policies } });
+    const client = core.client();
+    for (const key of ["a", "b", "c", "d"]) {
+      client.send("queue:q", key, { durable: true, priority: 9, properties: { key } });
+      core.settle();
+    }
+    client.send("queue:q", "e", { durable: true, properties: { key: "e" } });
+    core.settle();
+    const { got } = client.subscribe("queue:q", { settling: false });
+    core.settle();
+    expect(got.bodies).toEqual(["a", "b", "c", "d", "e"]);
+  });
 });
 
 describe("a queue with message groups", () => {
