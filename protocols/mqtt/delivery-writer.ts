@@ -1,0 +1,223 @@
+/*
+ * Messages to PUBLISH packets. Most of what is delivered at QoS 0 came by the same version, and then the stored packet goes
+ * out as it is, by reference; a copy with other flags and another packet identifier where it came and goes at QoS 1 or 2.
+ * Everything else is written anew; once for all subscribers where many get the same.
+ */
+import type { Address } from "../../core/address.ts";
+import { Arena } from "../../core/arena.ts";
+import type { Message } from "../../core/message.ts";
+import { TRAIT } from "../../core/message.ts";
+import type { Output } from "../../core/output.ts";
+import { copyBytes, writeU16 } from "./bytes.ts";
+import { annotationPairs, fieldsAt, mqtt5Format, mqttFormat, propertiesAt, propertiesOf, storedQos, topicEnd } from "./convert.ts";
+import { type Outgoing, publishSize, writePublish, writePublishHead } from "./encode.ts";
+import type { Version } from "./errors.ts";
+import type { Qos } from "./packet.ts";
+import { encodeProperties } from "./property-writer.ts";
+import { formatTopic } from "./topic.ts";
+
+/** From this size on a payload is written by reference. */
+const LARGE = 16 * 1024;
+const PUBLISH = 0x30;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** How one message goes to one client. */
+export interface Manner {
+  readonly qos: Qos;
+  readonly packetId: number;
+  readonly dup: boolean;
+  readonly retain: boolean;
+  /** Subscription identifiers. */
+  readonly tags: readonly number[];
+}
+
+/** What the sessions of one adapter share: encodings that several of them send. */
+export class SharedWire {
+  readonly received = new Arena();
+  readonly encoded = new Arena();
+  /** For which deliveries an encoding serves: those at QoS 0 without anything of their own, by version and retain flag. */
+  readonly #forms = { old: {}, oldRetained: {}, five: {}, fiveRetained: {} };
+  readonly #topics = new WeakMap<Address, Buffer>();
+
+  form(version: Version, retain: boolean): object {
+    if (version === 5) return retain ? this.#forms.fiveRetained : this.#forms.five;
+    return retain ? this.#forms.oldRetained : this.#forms.old;
+  }
+
+  /** The bytes of an address's topic. */
+  topic(address: Address): Buffer {
+    let bytes = this.#topics.get(address);
+    if (bytes === undefined) {
+      bytes = Buffer.from(formatTopic(address));
+      this.#topics.set(address, bytes);
+    }
+    return bytes;
+  }
+}
+
+/** Writes deliveries to one connection. */
+export class DeliveryWriter {
+  readonly #output: Output;
+  readonly #wire: SharedWire;
+  readonly #version: Version;
+  readonly #now: () => number;
+  readonly #format: typeof mqttFormat;
+
+  constructor(output: Output, wire: SharedWire, version: Version, now: () => number) {
+    this.#output = output;
+    this.#wire = wire;
+    this.#version = version;
+    this.#now = now;
+    this.#format = version === 5 ? mqtt5Format : mqttFormat;
+  }
+
+  /** True when the stored packet is what goes out at QoS 0 to whoever has no wishes. */
+  fitsAsIs(message: Message): boolean {
+    return (
+      message.format === this.#format &&
+      message.data[message.start] === PUBLISH &&
+      message.traits === 0 &&
+      message.expiresAt === 0 &&
+      message.annotationBytes === undefined
+    );
+  }
+
+  /** Sends the stored packet as it is. */
+  pass(message: Message): void {
+    this.#output.append(message.data, message.start, message.end);
+  }
+
+  /** Writes a PUBLISH; false, and nothing, when it would be larger than the client takes [MQTT-3.1.2-24]. */
+  write(message: Message, manner: Manner, maxBytes: number): boolean {
+    if (manner.qos === 0 && message.shared && manner.tags.length === 0 && maxBytes === Number.POSITIVE_INFINITY) {
+      this.#writeShared(message, manner);
+      return true;
+    }
+    if (manner.qos > 0 && this.#patches(message, manner)) return this.#patch(message, manner, maxBytes);
+    const outgoing = this.#outgoing(message, manner);
+    const size = publishSize(outgoing);
+    if (size > maxBytes) return false;
+    this.#write(outgoing, size);
+    return true;
+  }
+
+  /** Whether a stored packet needs only other flags and another identifier. */
+  #patches(message: Message, { tags }: Manner): boolean {
+    return (
+      message.format === this.#format &&
+      storedQos(message) > 0 &&
+      tags.length === 0 &&
+      message.annotationBytes === undefined &&
+      (message.expiresAt === 0 || this.#version !== 5)
+    );
+  }
+
+  #patch(message: Message, manner: Manner, maxBytes: number): boolean {
+    const { data, start, end } = message;
+    const size = end - start;
+    if (size > maxBytes) return false;
+    const output = this.#output;
+    const large = message.bodyEnd - message.bodyStart >= LARGE;
+    const headEnd = large ? message.bodyStart : end;
+    const at = output.reserve(headEnd - start);
+    const to = copyBytes(data, start, headEnd, output.buffer, at);
+    output.buffer[at] = PUBLISH | (manner.retain ? 1 : 0) | (manner.qos << 1) | (manner.dup ? 8 : 0);
+    writeU16(output.buffer, at + topicEnd(message) - start, manner.packetId);
+    output.advance(to);
+    if (large) output.append(data, message.bodyStart, end);
+    return true;
+  }
+
+  #write(outgoing: Outgoing, size: number): void {
+    const output = this.#output;
+    const payloadBytes = outgoing.payloadEnd - outgoing.payloadStart;
+    if (payloadBytes < LARGE) {
+      const at = output.reserve(size);
+      output.advance(writePublish(output.buffer, at, outgoing));
+      return;
+    }
+    const at = output.reserve(size - payloadBytes);
+    output.advance(writePublishHead(output.buffer, at, outgoing));
+    output.append(outgoing.payload, outgoing.payloadStart, outgoing.payloadEnd);
+  }
+
+  /** Encodes a message once for all who get it so. */
+  #writeShared(message: Message, manner: Manner): void {
+    const form = this.#wire.form(this.#version, manner.retain);
+    if (message.wireKey !== form || message.wire === undefined) {
+      const outgoing = this.#outgoing(message, manner);
+      const size = publishSize(outgoing);
+      if (size >= LARGE) {
+        this.#write(outgoing, size);
+        return;
+      }
+      const arena = this.#wire.encoded;
+      const at = arena.reserve(size);
+      const end = writePublish(arena.buffer, at, outgoing);
+      arena.advance(end);
+      message.wireKey = form;
+      message.wire = arena.buffer;
+      message.wireStart = at;
+      message.wireEnd = end;
+    }
+    if (message.wire !== undefined) this.#output.append(message.wire, message.wireStart, message.wireEnd);
+  }
+
+  #outgoing(message: Message, { qos, packetId, dup, retain, tags }: Manner): Outgoing {
+    const own = message.format === mqttFormat || message.format === mqtt5Format;
+    const at = own ? fieldsAt(message) : 0;
+    const topic = own ? message.data : this.#wire.topic(message.address);
+    const properties = this.#version === 5 ? this.#properties(message, tags) : undefined;
+    return {
+      version: this.#version,
+      topic,
+      topicStart: own ? at + 2 : 0,
+      topicEnd: own ? topicEnd(message) : topic.length,
+      properties: properties?.data ?? NOTHING,
+      propertiesStart: properties?.start ?? 0,
+      propertiesEnd: properties?.end ?? 0,
+      payload: message.data,
+      payloadStart: message.bodyStart,
+      payloadEnd: message.bodyEnd,
+      qos,
+      packetId,
+      dup,
+      retain,
+    };
+  }
+
+  #properties(message: Message, tags: readonly number[]): { data: Buffer; start: number; end: number } {
+    const { expiresAt } = message;
+    const stored =
+      message.format === mqtt5Format
+        ? { data: message.data, start: propertiesAt(message), end: message.bodyStart }
+        : message.format === mqttFormat
+          ? { data: NOTHING, start: 0, end: 0 }
+          : whole(encodeProperties(propertiesOf(message)));
+    if (expiresAt === 0 && tags.length === 0 && message.annotationBytes === undefined) return stored;
+    const pairs = annotationPairs(message);
+    // [MQTT-3.3.2-6]: what is left of the time, in whole seconds.
+    const left = Math.max(1, Math.ceil((expiresAt - this.#now()) / 1000));
+    const more = encodeProperties({
+      messageExpiryInterval: expiresAt === 0 ? undefined : Math.min(left, 0xffff_ffff),
+      subscriptionIdentifier: tags.length === 0 ? undefined : tags,
+      userProperties: pairs.length === 0 ? undefined : pairs,
+    });
+    return whole(Buffer.concat([stored.data.subarray(stored.start, stored.end), more]));
+  }
+}
+
+function whole(data: Buffer): { data: Buffer; start: number; end: number } {
+  return { data, start: 0, end: data.length };
+}
+
+/** Whether a message comes because its topic retains it. */
+export function isRetained(message: Message): boolean {
+  return (message.traits & TRAIT.retained) !== 0;
+}
+
+/** Whether a message was published with the retain flag, for those who asked to see it. */
+export function retainsAsPublished(message: Message): boolean {
+  const own = message.format === mqttFormat || message.format === mqtt5Format;
+  return own && ((message.data[message.start] ?? 0) & 1) !== 0;
+}
