@@ -218,7 +218,7 @@ export class Decoder {
     const bytes = fieldsAt - start + length;
     const most = this.#connected ? maxPacketBytes : Math.min(maxConnectBytes, maxPacketBytes);
     if (bytes > most) {
-      // [MQTT-3.2.2-15] and its like for what a server takes: 0x95.
+      // [MQTT-3.2.2-15]
       throw new MqttError(
         REASON.packetTooLarge,
         `Packet of ${bytes} bytes; ${most} are allowed (mqtt.${most === maxPacketBytes ? "max_packet_bytes" : "max_connect_bytes"})`,

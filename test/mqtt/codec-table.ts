@@ -87,6 +87,11 @@ export const CONNECT_ROWS: readonly Row[] = [
     packets: [{ type: "connect", version: 3, cleanStart: true, keepAlive: 10, clientId: "c1" }],
   },
   {
+    what: "3.1 lets a client leave out only the password it announced",
+    bytes: "10 13 0006'MQIsdp' 03 c2 000a 0002'c1' 0001'u'",
+    packets: [{ type: "connect", version: 3, cleanStart: true, keepAlive: 10, clientId: "c1", username: "u" }],
+  },
+  {
     what: "a U+FEFF is a character like others [MQTT-1.5.4-3]",
     bytes: "10 10 0004'MQTT' 04 02 000a 0004 efbbbf'x'",
     packets: [{ type: "connect", version: 4, cleanStart: true, keepAlive: 10, clientId: "\ufeffx" }],
