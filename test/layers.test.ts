@@ -15,7 +15,8 @@ function allowed(file: string): readonly RegExp[] {
 
 /** Packages and built-in modules a room may use besides. */
 function allowedPackage(file: string, name: string): boolean {
-  if (file.startsWith("core/") || file.startsWith("protocols/")) return false;
+  if (file.startsWith("core/")) return false;
+  if (file.startsWith("protocols/")) return file.startsWith("protocols/mqtt/") && name === "mqtt-packet";
   if (file.startsWith("store/")) return name.startsWith("node:") || name === "lmdb";
   return true;
 }
