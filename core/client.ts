@@ -6,10 +6,12 @@ import type { Gate, GateWaiter } from "./gate.ts";
 import type { Message } from "./message.ts";
 import type { ClientListener, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
+import type { HostSession } from "./session.ts";
 import { Route } from "./route.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { type HeldDeliveries, Transaction, type TransactionOwner, type Work } from "./transaction.ts";
 import type { VirtualHost } from "./virtual-host.ts";
+import type { Will } from "./wills.ts";
 
 /** A confirmation that waits for a batch of the store. */
 interface Confirm {
@@ -39,6 +41,8 @@ export class Client implements GateWaiter, TransactionOwner {
   closed = false;
   /** Messages sent by it. */
   published = 0;
+  /** The session it has opened, if any. */
+  session: HostSession | undefined = undefined;
   private readonly engine: Engine;
   private readonly listener: ClientListener;
   private readonly transactionBytes: number;
@@ -50,6 +54,7 @@ export class Client implements GateWaiter, TransactionOwner {
   private confirms: Confirm[] = [];
   private confirmsFrom = 0;
   private subscriptionCounter = 0;
+  private currentWill: Will | undefined = undefined;
 
   constructor(id: string, host: VirtualHost, engine: Engine, options: ConnectOptions, transactionBytes: number) {
     this.id = id;
@@ -105,12 +110,34 @@ export class Client implements GateWaiter, TransactionOwner {
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
   }
 
+  /** Published if it closes with this still set; see `Wills`. To be set after a session was opened. */
+  get will(): Will | undefined {
+    return this.currentWill;
+  }
+
+  set will(will: Will | undefined) {
+    if (this.closed || will === this.currentWill) return;
+    this.currentWill = will;
+    this.host.wills.set(this, will);
+    this.touch();
+  }
+
   /** Begins to receive; the first message comes at the end of this turn at the earliest. Throws BrokerError. */
   subscribe(options: SubscribeOptions): Subscription {
     const writes = this.engine.writes;
-    const subscription = this.host.subscribe(this, ++this.subscriptionCounter, options);
+    const subscription = this.host.subscribe(this, this.nextSubscriptionId(), options);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
     return subscription;
+  }
+
+  /** A number for a subscription that no other one of this client has. */
+  nextSubscriptionId(): number {
+    return ++this.subscriptionCounter;
+  }
+
+  /** Something was just written on behalf of this client: what it asks to be confirmed from now on waits for that. */
+  touch(): void {
+    this.touched = this.engine.store.gathering;
   }
 
   /** Deletes a durable subscription with what it holds, attached or not. Throws BrokerError. */
@@ -205,6 +232,8 @@ export class Client implements GateWaiter, TransactionOwner {
     for (const address of this.temporaries.values()) this.host.removeTemporary(address);
     this.confirms = [];
     this.confirmsFrom = 0;
+    this.session?.disconnected();
+    this.host.wills.left(this, this.session === undefined ? 0 : this.host.sessions.leftMs(this.session.id));
     this.host.disconnected(this);
   }
 

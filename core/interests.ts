@@ -40,6 +40,7 @@ export class Interests {
   private readonly grants = new Map<Address, Grant | null>();
   private readonly byQuality = [0, 0, 0];
   private noLocals = 0;
+  private notPlain = 0;
 
   get size(): number {
     return this.byPattern.size;
@@ -56,13 +57,18 @@ export class Interests {
     return this.noLocals > 0;
   }
 
+  /** Whether no delivery is to say more than its message: none asks for a tag, nor to see what was retained. */
+  get plain(): boolean {
+    return this.notPlain === 0;
+  }
+
   /** Adds an interest, or replaces that in the same pattern; returns true when there was one. */
   set(interest: Interest): boolean {
     const before = this.remove(interest.pattern);
-    const { pattern, quality, noLocal } = interest;
+    const { pattern } = interest;
     this.byPattern.set(keyOf(pattern), interest);
     if (pattern.address === undefined) this.tree(pattern.kind).add(pattern, interest);
-    this.count(quality, noLocal, 1);
+    this.count(interest, 1);
     return before !== undefined;
   }
 
@@ -79,7 +85,7 @@ export class Interests {
     if (interest === undefined) return undefined;
     this.byPattern.delete(key);
     if (pattern.address === undefined) this.tree(pattern.kind).remove(pattern, interest);
-    this.count(interest.quality, interest.noLocal, -1);
+    this.count(interest, -1);
     return interest;
   }
 
@@ -118,9 +124,10 @@ export class Interests {
     return { quality, noLocal, retainAsPublished, tags: [...tags].sort((a, b) => a - b) };
   }
 
-  private count(quality: Quality, noLocal: boolean, by: 1 | -1): void {
+  private count({ quality, noLocal, tag, retainAsPublished }: Interest, by: 1 | -1): void {
     this.byQuality[quality] = Number(this.byQuality[quality]) + by;
     if (noLocal) this.noLocals += by;
+    if (tag !== 0 || retainAsPublished) this.notPlain += by;
   }
 
   private tree(kind: AddressKind): PatternTree<Interest> {

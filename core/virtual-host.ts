@@ -7,7 +7,7 @@
  *
  * Who may do what is decided here; what there is, in destinations.ts and durable-subscriptions.ts.
  */
-import type { Access, Action } from "./access.ts";
+import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./admission.ts";
 import type { Address } from "./address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
@@ -28,13 +28,17 @@ import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } fro
 import { Queue } from "./queue.ts";
 import type { QueueDescription } from "./queue-description.ts";
 import { RetainedMessages } from "./retained.ts";
-import type { Destination } from "./route.ts";
+import { type Destination, Route } from "./route.ts";
 import { Schedule } from "./schedule.ts";
 import type { Selector } from "./selector/selector.ts";
+import { SessionRecords } from "./session-records.ts";
+import { Sessions } from "./sessions.ts";
+import { Shares } from "./shares.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
 import type { Topic } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
 import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./virtual-topic.ts";
+import { type Will, Wills } from "./wills.ts";
 
 /** What an operator sets of a virtual host. */
 export interface HostSettings {
@@ -58,6 +62,9 @@ export interface HostSettings {
 
 /** Of hosts whose settings say nothing. */
 const DEFAULT_SCHEDULE = { catchUpPerSecond: 1000, maxMessages: 0 } as const;
+
+/** Who wants to do something. */
+type Actor = Pick<Client, "login">;
 
 /** How the consumers of a queue that gives nothing away see it. */
 const ENDLESS = { end: false, fromSequence: 0 } as const;
@@ -83,6 +90,9 @@ export class VirtualHost {
   readonly schedule: Schedule;
   /** What an operator does to many messages at once. */
   readonly operations: Operations;
+  /** What outlives connections. */
+  readonly sessions: Sessions;
+  readonly wills: Wills;
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
@@ -135,6 +145,8 @@ export class VirtualHost {
       destinations,
       retained,
     });
+    this.wills = new Wills({ engine, hostName: name, publish: (will, login) => this.publishWill(will, login) });
+    this.sessions = this.makeSessions();
     this.operations = new Operations({
       engine,
       durables: this.durables,
@@ -167,12 +179,16 @@ export class VirtualHost {
   open(): void {
     this.destinations.createConfigured();
     this.destinations.recoverIds();
+    this.sessions.recover();
+    this.wills.recover((id) => this.sessions.leftMs(id));
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
     this.schedule.open();
   }
 
-  /** Delivers nothing of the schedule any more. Sessions must have ended. */
+  /** Nothing comes due any more. Clients must have gone. */
   close(): void {
+    this.sessions.close();
+    this.wills.close();
     this.schedule.close();
   }
 
@@ -191,7 +207,7 @@ export class VirtualHost {
   }
 
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
-  admission(address: Address, client: Client): Admission {
+  admission(address: Address, client: Actor): Admission {
     this.check(client, "send", address.kind, address.name);
     // A server that answers a client that has left must not be punished for it.
     if (this.destinations.isAbandoned(address)) return this.destinations.wayNowhere(address);
@@ -237,7 +253,10 @@ export class VirtualHost {
   /** Deletes a durable subscription with what it holds. Throws BrokerError. */
   deleteDurable(id: string, client: Client): void {
     this.check(client, "destroy", "dsub", id);
-    this.durableSubscriptions.delete(this.durableOf(id));
+    const durable = this.durableOf(id);
+    if (durable.kind === "share") throw ofSessions(durable);
+    if (durable.kind === "session") this.sessions.remove(id);
+    else this.durableSubscriptions.delete(durable);
   }
 
   /** Deletes a queue with what it holds; its consumers are told. */
@@ -374,7 +393,7 @@ export class VirtualHost {
   }
 
   /** What is there or may be made by this client. Throws BrokerError. */
-  private destination(address: Address, client: Client): Destination {
+  private destination(address: Address, client: Actor): Destination {
     const found = this.destinations.find(address);
     if (found !== undefined) return found;
     if (this.destinations.ownerOf(address) === undefined) this.checkCreation(address, client);
@@ -387,7 +406,7 @@ export class VirtualHost {
     throw new BrokerError("not-found", `The owner of the temporary ${address.kind} ${address.name} is gone`);
   }
 
-  private checkCreation(address: Address, client: Client): void {
+  private checkCreation(address: Address, client: Actor): void {
     if (isTemporary(address)) {
       throw new BrokerError(
         "not-found",
@@ -415,6 +434,56 @@ export class VirtualHost {
     }
     const queue = this.destination(pattern.address, subscription.client);
     if (queue instanceof Queue) this.link(subscription, queue, subscription.selector);
+  }
+
+  private makeSessions(): Sessions {
+    const { engine, name, destinations, durableSubscriptions: durables, retained, wills } = this;
+    const checkRoom = (): void => this.checkRoom();
+    return new Sessions({
+      engine,
+      hostName: name,
+      destinations,
+      durables,
+      retained,
+      wills,
+      records: new SessionRecords(engine, name),
+      shares: new Shares({ hostName: name, destinations, durables, checkRoom }),
+      checkRoom,
+      checkUse: (client, id, isNew) => {
+        this.check(client, "consume", "dsub", id);
+        if (isNew) this.check(client, "create", "dsub", id);
+      },
+      checkPattern: (client, pattern) => this.checkPattern(pattern, { client, browse: undefined }),
+      attach: (subscription, pattern) => this.attachQueues(subscription, pattern),
+      link: (subscription, queue) => this.link(subscription, queue, undefined),
+      spillQueue: (subscription) => this.spillQueue(subscription),
+    });
+  }
+
+  /** The queues of a pattern, where another one of the same subscription may match the same. */
+  private attachQueues(subscription: Subscription, pattern: Pattern): void {
+    if (pattern.address === undefined) {
+      this.destinations.watch(pattern, subscription);
+      return;
+    }
+    const queue = this.destination(pattern.address, subscription.client);
+    const { links, browsers } = subscription;
+    if (!(queue instanceof Queue) || [...links, ...browsers].some((there) => there.queue === queue)) return;
+    this.link(subscription, queue, undefined);
+  }
+
+  private publishWill({ address, message, retain }: Will, login: Login): boolean {
+    try {
+      const route = new Route([address], (to) => this.admission(to, { login }));
+      route.publish(message, undefined);
+      if (retain !== undefined && address.kind === "topic") {
+        this.retain(address, retain === "set" ? message : undefined);
+      }
+      return true;
+    } catch (refusal) {
+      if (!(refusal instanceof BrokerError)) throw refusal;
+      return false;
+    }
   }
 
   private subscribeTopic(subscription: Subscription, pattern: Pattern, options: SubscribeOptions): void {
@@ -462,6 +531,7 @@ export class VirtualHost {
     this.check(client, "consume", "dsub", id);
     const found = this.durables.get(id);
     if (found !== undefined) {
+      if (found.kind !== "durable") throw ofSessions(found);
       if (!found.isLike(options.patterns, options.selector)) this.durableSubscriptions.change(found, options);
       return found;
     }
@@ -470,9 +540,9 @@ export class VirtualHost {
     return this.durableSubscriptions.create(id, options);
   }
 
-  private check(client: Client, action: Action, kind: "queue" | "topic" | "dsub", name: string): void {
-    if (this.context.access.allows(client.login, action, kind, name)) return;
-    throw new BrokerError("not-authorized", `User ${client.user ?? "(none)"} may not ${action} the ${kind} ${name}`);
+  private check({ login }: Actor, action: Action, kind: "queue" | "topic" | "dsub", name: string): void {
+    if (this.context.access.allows(login, action, kind, name)) return;
+    throw new BrokerError("not-authorized", `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`);
   }
 
   private checkRoom(): void {
@@ -483,4 +553,9 @@ export class VirtualHost {
       `Virtual host ${this.name} has ${count} destinations, the most it may have (hosts.${this.name}.max_destinations)`,
     );
   }
+}
+
+function ofSessions({ kind, id }: DurableSubscription): BrokerError {
+  const whose = kind === "share" ? "is shared by sessions and goes when the last of them leaves it" : "is a session's";
+  return new BrokerError("conflict", `The durable subscription ${id} ${whose}`);
 }
