@@ -11,6 +11,8 @@ import type { Protocol } from "../core/protocol.ts";
 import { canonical } from "../core/spelling.ts";
 import type { Store } from "../core/store.ts";
 import type { HostSettings } from "../core/virtual-host.ts";
+import { mqtt5Format, mqttFormat } from "../protocols/mqtt/convert.ts";
+import { createMqtt } from "../protocols/mqtt/protocol.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
 import { createStomp } from "../protocols/stomp/protocol.ts";
 import { LmdbStore } from "../store/lmdb/store.ts";
@@ -47,7 +49,9 @@ export interface ServerParts {
 }
 
 /** The formats of every protocol there is, by the names that stores keep. */
-const FORMATS: ReadonlyMap<string, WireFormat> = new Map([[stompFormat.name, stompFormat]]);
+const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
+  [stompFormat, mqttFormat, mqtt5Format].map((format) => [format.name, format]),
+);
 
 /** The parts of the configuration that `reload` takes over. */
 const RELOADABLE = ["log", "security", "shutdown"];
@@ -177,7 +181,7 @@ function createListeners(config: Config, broker: Broker, clock: Clock, log: Log)
     closeTimeoutMs: connection.close_timeout,
     detectionTimeoutMs: detection.timeout,
   });
-  const protocols = [stompProtocol(config)];
+  const protocols = [stompProtocol(config), mqttProtocol(config)];
   return Object.entries(config.listeners)
     .filter(([, listener]) => listener.enabled)
     .map(
@@ -216,6 +220,22 @@ function stompProtocol({ stomp, transactions }: Config): Protocol {
     creditBytes: stomp.credit.bytes,
     maxSubscriptions: stomp.max_subscriptions,
     maxTransactions: transactions.max_open,
+  });
+}
+
+function mqttProtocol({ mqtt }: Config): Protocol {
+  return createMqtt({
+    maxPacketBytes: mqtt.max_packet_bytes,
+    maxConnectBytes: mqtt.max_connect_bytes,
+    connectTimeoutMs: mqtt.connect_timeout,
+    maxInflight: mqtt.max_inflight,
+    receiveMaximum: mqtt.receive_maximum,
+    topicAliasMaximum: mqtt.topic_alias_maximum,
+    maxSessionExpiryMs: mqtt.max_session_expiry === 0 ? Number.POSITIVE_INFINITY : mqtt.max_session_expiry,
+    maxSubscriptions: mqtt.max_subscriptions,
+    maxKeepAlive: mqtt.max_keep_alive,
+    maxClientIdBytes: mqtt.max_client_id_bytes,
+    maxAcksWaiting: mqtt.max_acks_waiting,
   });
 }
 

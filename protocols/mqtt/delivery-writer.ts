@@ -9,7 +9,16 @@ import type { Message } from "../../core/message.ts";
 import { TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import { copyBytes, writeU16 } from "./bytes.ts";
-import { annotationPairs, fieldsAt, mqtt5Format, mqttFormat, propertiesAt, propertiesOf, storedQos, topicEnd } from "./convert.ts";
+import {
+  annotationPairs,
+  fieldsAt,
+  mqtt5Format,
+  mqttFormat,
+  propertiesAt,
+  propertiesOf,
+  storedQos,
+  topicEnd,
+} from "./convert.ts";
 import { type Outgoing, publishSize, writePublish, writePublishHead } from "./encode.ts";
 import type { Version } from "./errors.ts";
 import type { Qos } from "./packet.ts";

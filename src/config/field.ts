@@ -35,6 +35,11 @@ export function count(fallback: number, description: string, minimum = 1) {
   return Type.Integer({ default: fallback, minimum, maximum: Number.MAX_SAFE_INTEGER, description });
 }
 
+/** A whole number that a field of a protocol bounds. */
+export function limited(fallback: number, maximum: number, description: string, minimum = 1) {
+  return Type.Integer({ default: fallback, minimum, maximum, description });
+}
+
 /** Yes or no. */
 export function flag(fallback: boolean, description: string) {
   return Type.Boolean({ default: fallback, description });

@@ -7,11 +7,11 @@
  */
 import { Type } from "typebox";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
-import { CLOSED, choice, count, duration, flag, names, size, text } from "./field.ts";
+import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
 import type { Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
-export const PROTOCOLS = ["stomp"] as const;
+export const PROTOCOLS = ["stomp", "mqtt"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
 const listener = Type.Object(
@@ -90,6 +90,32 @@ const stomp = Type.Object(
     ),
   },
   { ...CLOSED, description: "STOMP 1.0, 1.1 and 1.2." },
+);
+
+const mqtt = Type.Object(
+  {
+    max_packet_bytes: size("2m", "Bytes of one packet; told to clients of MQTT 5.0.", 1024),
+    max_connect_bytes: size("64k", "Bytes of a CONNECT packet: nobody knows yet who that is.", 256),
+    connect_timeout: duration("10s", "How long a client may take from connecting to its CONNECT packet.", 1),
+    max_inflight: limited(1000, 65_535, "Messages of QoS 1 and 2 under way to one client, unless it wants fewer."),
+    receive_maximum: limited(1000, 65_535, "Messages of QoS 1 and 2 that a client of MQTT 5.0 may have under way."),
+    topic_alias_maximum: limited(100, 65_535, "The highest topic alias a client may use; 0 for none.", 0),
+    max_session_expiry: duration(
+      "0",
+      "How long sessions may outlive their connections at most; 0 is for ever, which a client of MQTT 3 gets that keeps " +
+        "its session.",
+    ),
+    max_subscriptions: count(10_000, "Filters of one session."),
+    max_keep_alive: limited(
+      0,
+      65_535,
+      "The longest keep alive of MQTT 5.0 in seconds: who wants a longer one, or none, is told this one; 0 lets them.",
+      0,
+    ),
+    max_client_id_bytes: limited(256, 500, "Bytes of a client identifier."),
+    max_acks_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),
+  },
+  { ...CLOSED, description: "MQTT 3.1, 3.1.1 and 5.0." },
 );
 
 const user = Type.Object(
@@ -206,6 +232,7 @@ export const ConfigSchema = Type.Object(
       { ...CLOSED, description: "Limits of transactions." },
     ),
     stomp,
+    mqtt,
     security,
     log: Type.Object(
       {

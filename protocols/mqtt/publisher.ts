@@ -1,0 +1,124 @@
+import type { Address } from "../../core/address.ts";
+import type { Client } from "../../core/client.ts";
+import type { Envelope } from "../../core/message.ts";
+import { Address as CoreAddress } from "../../core/address.ts";
+import type { Route } from "../../core/route.ts";
+import { MqttError, protocolError, REASON, type Version } from "./errors.ts";
+import { Intake } from "./intake.ts";
+import type { Packet } from "./packet.ts";
+import { parseTopic } from "./topic.ts";
+import type { SharedWire } from "./delivery-writer.ts";
+
+/** Where a topic leads, as this client writes it. */
+interface Target {
+  readonly bytes: Buffer;
+  readonly address: Address;
+  /** Undefined while nothing was published; a refusal is thrown anew each time. */
+  route: Route | undefined;
+}
+
+/** Places for targets that are found by their bytes alone; a power of two. */
+const NEAR_TARGETS = 16;
+/** Targets remembered in all. */
+const MOST_TARGETS = 1000;
+const NOWHERE = new CoreAddress("topic", ["nowhere"]);
+
+/** The messages that one client publishes. */
+export class Publisher {
+  readonly intake: Intake;
+  /** Milliseconds since 1970: when the bytes at hand were received. */
+  now = 0;
+  readonly #client: Client;
+  readonly #near: (Target | undefined)[] = Array.from<Target | undefined>({ length: NEAR_TARGETS });
+  readonly #targets = new Map<string, Target>();
+  readonly #aliases = new Map<number, Target>();
+  readonly #mostAliases: number;
+  readonly #envelope = new PublishEnvelope();
+
+  /** `topicAliases` is the highest alias the client may use; 0 for none. */
+  constructor(client: Client, wire: SharedWire, version: Version, topicAliases: number) {
+    this.#client = client;
+    this.#mostAliases = topicAliases;
+    this.intake = new Intake(version, wire.received);
+  }
+
+  /** PUBLISH. Throws `MqttError` for what MQTT forbids, BrokerError for what the broker refuses. */
+  publish(packet: Packet): void {
+    const { properties, qos } = packet;
+    const target = properties.topicAlias === 0 ? this.#target(packet) : this.#aliased(packet);
+    const envelope = this.#envelope;
+    envelope.address = target.address;
+    envelope.durable = qos > 0;
+    envelope.receivedAt = this.now;
+    envelope.expiresAt = properties.messageExpiry < 0 ? 0 : this.now + properties.messageExpiry * 1000;
+    target.route ??= this.#client.route([target.address]);
+    const aliased = packet.topicStart === packet.topicEnd;
+    const message = this.intake.message(packet, envelope, aliased ? target.bytes : undefined);
+    if (packet.retain) {
+      // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]: an empty payload takes the topic's retained message away.
+      const empty = packet.payloadStart === packet.payloadEnd;
+      this.#client.retain(target.route, empty ? undefined : message);
+    }
+    this.#client.publish(target.route, message);
+  }
+
+  #target(packet: Packet): Target {
+    const { data, topicStart: start, topicEnd: end } = packet;
+    const near = ((data[end - 1] ?? 0) + (data[end - 2] ?? 0) * 3 + (end - start)) & (NEAR_TARGETS - 1);
+    const recent = this.#near[near];
+    if (recent !== undefined && sameBytes(recent.bytes, data, start, end)) return recent;
+    const key = data.toString("latin1", start, end);
+    const target = this.#targets.get(key) ?? this.#open(key, data.toString("utf8", start, end));
+    this.#near[near] = target;
+    return target;
+  }
+
+  /** [MQTT-3.3.2-7] to [MQTT-3.3.2-12]: an alias names a topic from the PUBLISH on that has both. */
+  #aliased(packet: Packet): Target {
+    const { topicAlias } = packet.properties;
+    if (topicAlias > this.#mostAliases) {
+      throw new MqttError(
+        REASON.topicAliasInvalid,
+        `Topic alias ${topicAlias}; at most ${this.#mostAliases} is allowed (mqtt.topic_alias_maximum)`,
+      );
+    }
+    if (packet.topicStart < packet.topicEnd) {
+      const target = this.#target(packet);
+      this.#aliases.set(topicAlias, target);
+      return target;
+    }
+    const target = this.#aliases.get(topicAlias);
+    if (target === undefined) throw protocolError(`Topic alias ${topicAlias} was not given to a topic before`);
+    return target;
+  }
+
+  #open(key: string, text: string): Target {
+    const address = parseTopic(text);
+    if (address instanceof MqttError) throw address;
+    const target: Target = { bytes: Buffer.from(key, "latin1"), address, route: undefined };
+    if (this.#targets.size >= MOST_TARGETS) {
+      const [oldest] = this.#targets.keys();
+      if (oldest !== undefined) this.#targets.delete(oldest);
+    }
+    this.#targets.set(key, target);
+    return target;
+  }
+}
+
+/** The same object for every PUBLISH: a message copies what it says. */
+class PublishEnvelope implements Envelope {
+  address: Address = NOWHERE;
+  durable = false;
+  readonly priority = 4;
+  expiresAt = 0;
+  receivedAt = 0;
+}
+
+function sameBytes(known: Buffer, data: Buffer, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  // Topics differ at their ends more often than at their beginnings.
+  for (let i = known.length - 1; i >= 0; i--) {
+    if (known[i] !== data[start + i]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,286 @@
+/*
+ * What goes to one client:
+ *
+ *     deliver -> QoS 0: written, done
+ *             -> QoS 1: written --PUBACK--> settled
+ *             -> QoS 2: written --PUBREC--> settled, "out ID" noted --on disk--> PUBREL --PUBCOMP--> note dropped
+ *
+ * A packet identifier is that of the message's place in the session's queue, so that it is the same after a reconnect and
+ * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. Deliveries from elsewhere get a free one.
+ */
+import type { Client } from "../../core/client.ts";
+import { Entry } from "../../core/entry.ts";
+import type { Message } from "../../core/message.ts";
+import type { Grant } from "../../core/interests.ts";
+import type { Output } from "../../core/output.ts";
+import type { Consumer, Delivery } from "../../core/protocol.ts";
+import type { HostSession, Share } from "../../core/session.ts";
+import type { Subscription } from "../../core/subscription.ts";
+import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
+import { DeliveryWriter, isRetained, type Manner, retainsAsPublished, type SharedWire } from "./delivery-writer.ts";
+import { ackSize, writeAck } from "./encode.ts";
+import { protocolError, REASON, type Version } from "./errors.ts";
+import type { Qos } from "./packet.ts";
+
+const IDS = 65_535;
+const OUT = "out ";
+const NOTHING: Buffer = Buffer.alloc(0);
+const NO_TAGS: readonly number[] = [];
+
+/** A delivery under way at QoS 1 or 2. */
+interface Flight {
+  readonly qos: Qos;
+  /** Undefined once settled, while the client has yet to say PUBCOMP. */
+  readonly subscription: Subscription | undefined;
+  readonly delivery: Delivery | undefined;
+}
+
+/** A delivery to be made at QoS 1 or 2. */
+interface Task {
+  readonly message: Message;
+  readonly delivery: Delivery;
+  readonly deliveries: number;
+  /** By which it came. */
+  readonly share: Share | undefined;
+}
+
+export interface ReceiverOptions {
+  readonly output: Output;
+  readonly wire: SharedWire;
+  readonly version: Version;
+  readonly now: () => number;
+  /** Deliveries at QoS 1 and 2 under way at most. */
+  readonly maxInflight: number;
+  /** Bytes of a packet that the client takes; Infinity for any. */
+  readonly maxPacketBytes: number;
+  /** The output is full: `resume` is to be called when it is not. */
+  readonly stalled: () => void;
+  readonly cancelled: (reason: string) => void;
+  /** Calls back in the order given once what was said so far is safe. */
+  readonly whenSafe: (then: () => void) => void;
+  /** Runs at the end of the turn. */
+  readonly later: (task: () => void) => void;
+}
+
+/** The consumer of one session: deliveries, and what the client says of them. */
+export class Receiver implements Consumer {
+  /** Messages that were larger than the client takes, and are gone. */
+  oversized = 0;
+  readonly #options: ReceiverOptions;
+  readonly #writer: DeliveryWriter;
+  readonly #flights = new Map<number, Flight>();
+  /** Their identifiers are still in use. */
+  readonly #waiting: { readonly id: number; readonly task: Task }[] = [];
+  readonly #maxPacketBytes: number;
+  #client: Client | undefined = undefined;
+  #session: HostSession | undefined = undefined;
+  #lastId = 0;
+  /** True while nothing more is taken because too many deliveries are under way. */
+  #crowded = false;
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    this.#maxPacketBytes = options.maxPacketBytes;
+    this.#writer = new DeliveryWriter(options.output, options.wire, options.version, options.now);
+  }
+
+  /** Takes over what the session was doing when its last connection ended: PUBREL goes first. */
+  resume(client: Client, session: HostSession): void {
+    this.#client = client;
+    this.#session = session;
+    for (const [key] of session.entries()) {
+      if (!key.startsWith(OUT)) continue;
+      const id = Number(key.slice(OUT.length));
+      this.#flights.set(id, { qos: 2, subscription: undefined, delivery: undefined });
+      this.#writeAck("pubrel", id, REASON.success);
+    }
+  }
+
+  settles(message: Message): boolean {
+    return message.durable && this.#session?.interests.grantOf(message.address)?.quality !== 0;
+  }
+
+  /** Who receives what comes by a share: as this one does, but with the share's own wishes. */
+  forShare(share: Share): Consumer {
+    return {
+      settles: (message) => message.durable && share.interest.quality > 0,
+      deliver: (message, delivery, deliveries) => this.#take(message, delivery, deliveries, share),
+      cancelled: (reason) => this.cancelled(reason),
+    };
+  }
+
+  deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean {
+    return this.#take(message, delivery, deliveries, undefined);
+  }
+
+  #take(message: Message, delivery: Delivery | undefined, deliveries: number, share: Share | undefined): boolean {
+    if (delivery === undefined) this.#deliverOnce(message, share);
+    else this.#deliverSurely({ message, delivery, deliveries, share });
+    if (this.#options.output.full) {
+      this.#options.stalled();
+      return false;
+    }
+    return !this.#crowded;
+  }
+
+  cancelled(reason: string): void {
+    this.#options.cancelled(reason);
+  }
+
+  /** The output has room again. */
+  drained(): void {
+    if (!this.#crowded) this.#ready();
+  }
+
+  /** PUBACK [MQTT-4.3.2-3]; one for nothing is overlooked, as it may be one for a connection before. */
+  onPuback(id: number, reasonCode: number): void {
+    const flight = this.#flights.get(id);
+    if (flight?.qos !== 1) return;
+    this.#land(id);
+    this.#settle(flight, reasonCode);
+    this.#relax();
+  }
+
+  /** PUBREC [MQTT-4.3.3-4]. */
+  onPubrec(id: number, reasonCode: number): void {
+    const flight = this.#flights.get(id);
+    if (flight === undefined) {
+      // [MQTT-4.3.3-7]: a client that lost count must hear that nothing is to come.
+      this.#writeAck("pubrel", id, REASON.packetIdentifierNotFound);
+      return;
+    }
+    if (flight.qos !== 2) throw protocolError(`A PUBREC for packet identifier ${id}, which was sent with QoS 1`);
+    if (reasonCode >= 0x80) {
+      this.#land(id);
+      this.#settle(flight, reasonCode);
+      this.#relax();
+      return;
+    }
+    if (flight.subscription !== undefined) {
+      // One batch: either the message is to be sent again after a crash, or PUBREL is.
+      this.#session?.put(OUT + id, NOTHING);
+      this.#settle(flight, reasonCode);
+      this.#flights.set(id, { ...flight, subscription: undefined, delivery: undefined });
+    }
+    this.#options.whenSafe(() => this.#writeAck("pubrel", id, REASON.success));
+  }
+
+  /** PUBCOMP [MQTT-4.3.3-5]. */
+  onPubcomp(id: number): void {
+    const flight = this.#flights.get(id);
+    if (flight === undefined || flight.subscription !== undefined) return;
+    this.#session?.drop(OUT + id);
+    this.#land(id);
+    this.#relax();
+  }
+
+  #deliverOnce(message: Message, share: Share | undefined): void {
+    const plain = share === undefined ? this.#session?.interests.plain === true : share.interest.tag === 0;
+    if (plain && this.#maxPacketBytes === Number.POSITIVE_INFINITY && this.#writer.fitsAsIs(message)) {
+      this.#writer.pass(message);
+    } else {
+      this.#write(message, { qos: 0, packetId: 0, dup: false, share });
+    }
+  }
+
+  #deliverSurely(task: Task): void {
+    const id = this.#idFor(task);
+    if (this.#flights.has(id)) {
+      this.#waiting.push({ id, task });
+      this.#crowd();
+      return;
+    }
+    this.#send(id, task);
+    if (this.#flights.size >= this.#options.maxInflight) this.#crowd();
+  }
+
+  #send(id: number, { message, delivery, deliveries, share }: Task): void {
+    const granted = share?.interest.quality ?? this.#session?.interests.grantOf(message.address)?.quality ?? 2;
+    const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
+    const subscription = share?.subscription ?? this.#session?.subscription;
+    const flight = { qos, subscription, delivery };
+    if (this.#write(message, { qos, packetId: id, dup: deliveries > 0, share })) {
+      this.#flights.set(id, flight);
+      return;
+    }
+    // [MQTT-3.1.2-25]: as if it had been delivered; not from within a delivery, though.
+    this.#options.later(() => this.#settle(flight, REASON.packetTooLarge));
+  }
+
+  #write(
+    message: Message,
+    { qos, packetId, dup, share }: Omit<Manner, "retain" | "tags"> & { readonly share: Share | undefined },
+  ): boolean {
+    const grant = share === undefined ? this.#session?.interests.grantOf(message.address) : undefined;
+    const asPublished = share?.interest.retainAsPublished ?? grant?.retainAsPublished ?? false;
+    const retain = isRetained(message) || (asPublished && retainsAsPublished(message));
+    const tags = this.#options.version === 5 ? tagsOf(share, grant) : NO_TAGS;
+    if (this.#writer.write(message, { qos, packetId, dup, retain, tags }, this.#maxPacketBytes)) return true;
+    this.oversized++;
+    return false;
+  }
+
+  /** From its place in the session's own queue, if it has one. */
+  #idFor({ delivery, share }: Task): number {
+    const session = this.#session;
+    if (share === undefined && session?.kept === true && delivery instanceof Entry) {
+      // What comes from a queue with a name comes by an interest in that queue.
+      if (delivery.holder?.queue.address === undefined) return (delivery.sequence % IDS) + 1;
+    }
+    do this.#lastId = this.#lastId === IDS ? 1 : this.#lastId + 1;
+    while (this.#flights.has(this.#lastId));
+    return this.#lastId;
+  }
+
+  #settle({ subscription, delivery }: Flight, reasonCode: number): void {
+    if (subscription === undefined || delivery === undefined) return;
+    this.#client?.settle(subscription, delivery, reasonCode >= 0x80 ? "rejected" : "accepted");
+  }
+
+  /** A delivery is over; who waited for its identifier goes. */
+  #land(id: number): void {
+    this.#flights.delete(id);
+    const at = this.#waiting.findIndex((waiting) => waiting.id === id);
+    const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
+    if (next !== undefined) this.#send(next.id, next.task);
+  }
+
+  /** Nothing more is taken by any of the session's subscriptions. */
+  #crowd(): void {
+    if (this.#crowded) return;
+    this.#crowded = true;
+    const session = this.#session;
+    if (session === undefined) return;
+    session.subscription.hold();
+    for (const { subscription } of session.shares.values()) subscription.hold();
+  }
+
+  #relax(): void {
+    if (!this.#crowded || this.#waiting.length > 0 || this.#flights.size >= this.#options.maxInflight) return;
+    this.#crowded = false;
+    if (!this.#options.output.full) this.#ready();
+  }
+
+  #ready(): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    session.subscription.ready();
+    for (const { subscription } of session.shares.values()) subscription.ready();
+  }
+
+  #writeAck(type: "pubrel", id: number, reasonCode: number): void {
+    const { output, version } = this.#options;
+    const at = output.reserve(ackSize(reasonCode, version));
+    output.advance(writeAck(output.buffer, at, type, id, reasonCode, version));
+  }
+}
+
+function tagsOf(share: Share | undefined, grant: Grant | undefined): readonly number[] {
+  if (share === undefined) return grant?.tags ?? NO_TAGS;
+  return share.interest.tag === 0 ? NO_TAGS : [share.interest.tag];
+}
+
+function publishedQos(message: Message): Qos {
+  const own = message.format === mqttFormat || message.format === mqtt5Format;
+  return own ? storedQos(message) : 1;
+}

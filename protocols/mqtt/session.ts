@@ -1,0 +1,593 @@
+import type { Broker } from "../../core/broker.ts";
+import type { Client } from "../../core/client.ts";
+import type { Timer } from "../../core/clock.ts";
+import type { Output } from "../../core/output.ts";
+import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
+import type { HostSession } from "../../core/session.ts";
+import type { VirtualHost } from "../../core/virtual-host.ts";
+import { Decoder } from "./codec.ts";
+import type { SharedWire } from "./delivery-writer.ts";
+import { ackSize, PINGRESP_BYTES, writeAck, writePingresp } from "./encode.ts";
+import { connackReturnCode, MqttError, protocolError, REASON, type ReasonCode, type Version } from "./errors.ts";
+import { KeepAlive } from "./keep-alive.ts";
+import type {
+  AckType,
+  Connect,
+  Control,
+  Disconnect,
+  Packet,
+  Subscribe,
+  SubscriptionRequest,
+  Unsubscribe,
+} from "./packet.ts";
+import type { Properties } from "./property-writer.ts";
+import type { MqttOptions } from "./protocol.ts";
+import { Publisher } from "./publisher.ts";
+import { Receiver } from "./receiver.ts";
+import { refusalOf } from "./refusal.ts";
+import { encodeStatement, type Statement } from "./statement.ts";
+import { type Filter, parseFilter, parseTopic } from "./topic.ts";
+
+/*
+ *     greeting --CONNECT--> logging-in --login--> open --DISCONNECT, or anything wrong--> ended
+ */
+type State = "greeting" | "logging-in" | "open" | "ended";
+
+const IN = "in ";
+const NOTHING: Buffer = Buffer.alloc(0);
+/** Sessions of MQTT among all that a virtual host has. */
+const SESSION_PREFIX = "mqtt/";
+const EXPIRES_NEVER = 0xffff_ffff;
+/** Retain handling of a SUBSCRIBE (mqtt5 3.8.3.1) in the core's words. */
+const RETAINED = ["always", "if-new", "never"] as const;
+/** SUBACK of 3.1 and 3.1.1 has one word for all that is wrong. */
+const FAILURE = 0x80;
+
+/** What exists once a client is logged in. */
+interface Connected {
+  readonly client: Client;
+  readonly host: HostSession;
+  readonly publisher: Publisher;
+  readonly receiver: Receiver;
+}
+
+/** The server's side of one MQTT connection. */
+export class MqttSession implements Session, ClientListener {
+  readonly #peer: Peer;
+  readonly #broker: Broker;
+  readonly #options: MqttOptions;
+  readonly #wire: SharedWire;
+  readonly #output: Output;
+  readonly #decoder: Decoder;
+  #version: Version = 4;
+  #state: State = "greeting";
+  #connected: Connected | undefined = undefined;
+  #timeout: Timer | undefined;
+  #keepAlive: KeepAlive | undefined = undefined;
+  #maxPacketBytes = Number.POSITIVE_INFINITY;
+  #problemInformation = true;
+  /** Packet identifiers at QoS 2 whose PUBREL has not come yet [MQTT-4.3.3-10]. */
+  readonly #received = new Set<number>();
+  /** Messages at QoS 1 and 2 that the client sent and that are not acknowledged yet. */
+  #unacknowledged = 0;
+  /** What is to be said once what was said before it is safe; by token. */
+  readonly #safe = new Map<number, () => void>();
+  #lastToken = 0;
+  #acksWaiting = 0;
+  #paused = false;
+  #peerPaused = false;
+  #stalled = false;
+
+  constructor(peer: Peer, broker: Broker, options: MqttOptions, wire: SharedWire) {
+    this.#peer = peer;
+    this.#broker = broker;
+    this.#options = options;
+    this.#wire = wire;
+    this.#output = peer.output;
+    this.#decoder = new Decoder(options);
+    const { connectTimeoutMs } = options;
+    this.#timeout = broker.clock.after(connectTimeoutMs, () => {
+      this.#fail(protocolError(`No CONNECT within ${connectTimeoutMs / 1000} s (mqtt.connect_timeout)`));
+    });
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#state === "ended") return;
+    this.#decoder.feed(chunk);
+    if (!this.#paused) this.#handlePackets();
+  }
+
+  drained(): void {
+    this.#acksWaiting = 0;
+    if (this.#stalled) {
+      this.#stalled = false;
+      this.#connected?.receiver.drained();
+    }
+    this.#goOn();
+  }
+
+  shutdown(reason: string): void {
+    this.#leave(REASON.serverShuttingDown, reason);
+  }
+
+  closed(): void {
+    this.#end();
+  }
+
+  confirmed(token: string | number): void {
+    const then = this.#safe.get(Number(token));
+    this.#safe.delete(Number(token));
+    if (this.#state !== "ended") then?.();
+  }
+
+  unblocked(): void {
+    this.#goOn();
+  }
+
+  evicted(reason: string, cause?: EvictionCause): void {
+    // [MQTT-3.1.4-3]
+    this.#leave(cause === "taken-over" ? REASON.sessionTakenOver : REASON.administrativeAction, reason);
+  }
+
+  #handlePackets(): void {
+    try {
+      if (this.#connected !== undefined) this.#connected.publisher.now = this.#broker.clock.now();
+      while (!this.#paused && (this.#state === "open" || this.#state === "greeting")) {
+        const packet = this.#decoder.next();
+        if (packet === undefined) return;
+        this.#onPacket(packet);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #onPacket(packet: Packet): void {
+    const connected = this.#connected;
+    if (connected === undefined) {
+      const { control } = packet;
+      // The decoder lets nothing else through.
+      if (packet.type === "control" && control?.type === "connect") this.#onConnect(control);
+      return;
+    }
+    switch (packet.type) {
+      case "publish":
+        this.#onPublish(packet, connected);
+        break;
+      case "puback":
+        connected.receiver.onPuback(packet.packetId, packet.reasonCode);
+        return;
+      case "pubrec":
+        connected.receiver.onPubrec(packet.packetId, packet.reasonCode);
+        break;
+      case "pubrel":
+        this.#onPubrel(packet, connected);
+        break;
+      case "pubcomp":
+        connected.receiver.onPubcomp(packet.packetId);
+        return;
+      case "pingreq":
+        // [MQTT-3.12.4-1]
+        this.#output.advance(writePingresp(this.#output.buffer, this.#output.reserve(PINGRESP_BYTES)));
+        break;
+      case "control":
+        if (packet.control !== undefined) this.#onControl(packet.control, connected);
+        break;
+    }
+    if (this.#state !== "open") return;
+    if (connected.client.blocked || this.#acksWaiting > this.#options.maxAcksWaiting) this.#pause();
+  }
+
+  #onPublish(packet: Packet, { client, publisher, host }: Connected): void {
+    const { qos, packetId: id } = packet;
+    if (qos === 0) {
+      try {
+        publisher.publish(packet);
+      } catch (error) {
+        this.#refused(error);
+      }
+      return;
+    }
+    if (qos === 2 && this.#received.has(id)) {
+      // [MQTT-4.3.3-9]: it was sent again because PUBREC did not arrive.
+      this.#whenSafe(client, () => this.#acknowledge("pubrec", id, REASON.success));
+      return;
+    }
+    // [MQTT-3.3.4-7]
+    if (this.#version === 5 && this.#unacknowledged >= this.#options.receiveMaximum) {
+      const { receiveMaximum } = this.#options;
+      throw new MqttError(
+        REASON.receiveMaximumExceeded,
+        `More than ${receiveMaximum} messages under way (mqtt.receive_maximum)`,
+      );
+    }
+    let code: ReasonCode = REASON.success;
+    try {
+      publisher.publish(packet);
+    } catch (error) {
+      code = this.#refused(error);
+    }
+    this.#unacknowledged++;
+    if (qos === 1) {
+      // [MQTT-4.3.2-4]
+      this.#whenSafe(client, () => {
+        this.#unacknowledged--;
+        this.#acknowledge("puback", id, code);
+      });
+      return;
+    }
+    if (code < 0x80) {
+      // One batch with the message: it is there once, whatever happens.
+      this.#received.add(id);
+      host.put(IN + id, NOTHING);
+    } else {
+      this.#unacknowledged--;
+    }
+    this.#whenSafe(client, () => this.#acknowledge("pubrec", id, code));
+  }
+
+  #onPubrel({ packetId: id }: Packet, { client, host }: Connected): void {
+    const known = this.#received.delete(id);
+    if (known) {
+      this.#unacknowledged--;
+      host.drop(IN + id);
+    }
+    // [MQTT-4.3.3-11]
+    const code = known ? REASON.success : REASON.packetIdentifierNotFound;
+    this.#whenSafe(client, () => this.#acknowledge("pubcomp", id, code));
+  }
+
+  #onControl(control: Control, connected: Connected): void {
+    switch (control.type) {
+      case "subscribe":
+        this.#onSubscribe(control, connected);
+        return;
+      case "unsubscribe":
+        this.#onUnsubscribe(control, connected);
+        return;
+      case "disconnect":
+        this.#onDisconnect(control, connected);
+        return;
+      case "auth":
+        // mqtt5 4.12.1: only who authenticated so may do so again.
+        throw protocolError("An AUTH, although the CONNECT named no authentication method");
+      case "connect":
+        throw protocolError("A second CONNECT; only one is allowed");
+    }
+  }
+
+  #onConnect(connect: Connect): void {
+    this.#timeout?.cancel();
+    this.#timeout = undefined;
+    this.#version = connect.version;
+    this.#problemInformation = connect.properties.number("requestProblemInformation") !== 0;
+    this.#maxPacketBytes = connect.properties.number("maximumPacketSize") ?? Number.POSITIVE_INFINITY;
+    if (connect.properties.text("authenticationMethod") !== undefined) {
+      throw new MqttError(REASON.badAuthenticationMethod, "This broker has no enhanced authentication");
+    }
+    const { clientId, cleanStart } = connect;
+    if (Buffer.byteLength(clientId) > this.#options.maxClientIdBytes) {
+      throw new MqttError(
+        REASON.clientIdentifierNotValid,
+        `The client identifier has more than ${this.#options.maxClientIdBytes} bytes (mqtt.max_client_id_bytes)`,
+      );
+    }
+    // mqtt311 [MQTT-3.1.3-8]; 3.1 has no empty one at all.
+    if (clientId === "" && (this.#version === 3 || (this.#version === 4 && !cleanStart))) {
+      throw new MqttError(
+        REASON.clientIdentifierNotValid,
+        "The client identifier is empty, and the session is to be kept",
+      );
+    }
+    const host = this.#broker.host(undefined);
+    if (host === undefined) throw new MqttError(REASON.serverUnavailable, "There is no virtual host");
+    this.#state = "logging-in";
+    this.#pause();
+    void this.#login(host, connect);
+  }
+
+  async #login(virtualHost: VirtualHost, connect: Connect): Promise<void> {
+    try {
+      const { username, password } = connect;
+      const login = await this.#broker.login({ user: username, password: password?.toString(), peer: this.#peer });
+      if (this.#state !== "logging-in") return;
+      const assigned = connect.clientId === "" ? this.#broker.random.token() : undefined;
+      const clientId = assigned ?? connect.clientId;
+      const client = virtualHost.connect({
+        peer: this.#peer,
+        login,
+        protocol: `MQTT ${versionName(this.#version)}`,
+        clientId,
+        listener: this,
+      });
+      this.#welcome(client, virtualHost, { connect, clientId, assigned });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #welcome(
+    client: Client,
+    virtualHost: VirtualHost,
+    { connect, clientId, assigned }: { connect: Connect; clientId: string; assigned: string | undefined },
+  ): void {
+    const version = this.#version;
+    const { topicAliasMaximum, maxInflight } = this.#options;
+    this.#decoder.agree(version);
+    const receiver = new Receiver({
+      output: this.#output,
+      wire: this.#wire,
+      version,
+      now: () => this.#broker.clock.now(),
+      maxInflight: Math.min(connect.properties.number("receiveMaximum") ?? 0xffff, maxInflight),
+      maxPacketBytes: this.#maxPacketBytes,
+      stalled: () => {
+        this.#stalled = true;
+      },
+      cancelled: (reason) => this.#broker.clock.endOfTurn(() => this.#leave(REASON.administrativeAction, reason)),
+      whenSafe: (then) => this.#whenSafe(client, then),
+      later: (task) => this.#broker.clock.endOfTurn(task),
+    });
+    const publisher = new Publisher(client, this.#wire, version, topicAliasMaximum);
+    publisher.now = this.#broker.clock.now();
+    const expiryMs = this.#expiryOf(connect);
+    const { session, present } = virtualHost.sessions.open(client, {
+      id: SESSION_PREFIX + clientId,
+      clean: connect.cleanStart,
+      expiryMs,
+      consumer: receiver,
+      sharedConsumer: (share) => receiver.forShare(share),
+    });
+    this.#connected = { client, host: session, publisher, receiver };
+    for (const [key] of session.entries()) if (key.startsWith(IN)) this.#received.add(Number(key.slice(IN.length)));
+    this.#unacknowledged = this.#received.size;
+    this.#setWill(connect, client, publisher);
+    this.#peer.identify({
+      protocol: `MQTT ${versionName(version)}`,
+      clientId,
+      ...(client.user === undefined ? {} : { user: client.user }),
+    });
+    const keepAlive = this.#keepAliveOf(connect.keepAlive);
+    this.#state = "open";
+    // The session is on disk by then, if it is to outlive the connection.
+    this.#whenSafe(client, () => {
+      this.#say({
+        type: "connack",
+        // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+        sessionPresent: version === 3 ? false : present,
+        code: REASON.success,
+        properties: this.#offer({ assigned, keepAlive, asked: connect, expiryMs }),
+      });
+      receiver.resume(client, session);
+      session.start();
+      if (keepAlive > 0) {
+        this.#keepAlive = new KeepAlive(this.#broker.clock, this.#peer, keepAlive, (silentMs) => {
+          this.#fail(
+            new MqttError(
+              REASON.keepAliveTimeout,
+              `Nothing for ${Math.round(silentMs / 1000)} s, keep alive ${keepAlive} s`,
+            ),
+          );
+        });
+      }
+      this.#goOn();
+    });
+  }
+
+  #offer(to: {
+    readonly assigned: string | undefined;
+    readonly keepAlive: number;
+    readonly asked: Connect;
+    readonly expiryMs: number;
+  }): Properties {
+    const { receiveMaximum, maxPacketBytes, topicAliasMaximum } = this.#options;
+    const askedExpiry = to.asked.properties.number("sessionExpiryInterval") ?? 0;
+    const expiry = to.expiryMs === Number.POSITIVE_INFINITY ? EXPIRES_NEVER : to.expiryMs / 1000;
+    return {
+      sessionExpiryInterval: expiry === askedExpiry ? undefined : expiry,
+      receiveMaximum: receiveMaximum === 0xffff ? undefined : receiveMaximum,
+      maximumPacketSize: maxPacketBytes,
+      assignedClientIdentifier: to.assigned,
+      topicAliasMaximum: topicAliasMaximum === 0 ? undefined : topicAliasMaximum,
+      // [MQTT-3.1.2-21]
+      serverKeepAlive: to.keepAlive === to.asked.keepAlive ? undefined : to.keepAlive,
+    };
+  }
+
+  #expiryOf({ cleanStart, properties }: Connect): number {
+    const { maxSessionExpiryMs } = this.#options;
+    if (this.#version !== 5) return cleanStart ? 0 : maxSessionExpiryMs;
+    const seconds = properties.number("sessionExpiryInterval") ?? 0;
+    return Math.min(seconds === EXPIRES_NEVER ? Number.POSITIVE_INFINITY : seconds * 1000, maxSessionExpiryMs);
+  }
+
+  #keepAliveOf(asked: number): number {
+    const { maxKeepAlive } = this.#options;
+    // Only MQTT 5.0 can be told that it is another one.
+    if (this.#version !== 5 || maxKeepAlive === 0) return asked;
+    return asked === 0 ? maxKeepAlive : Math.min(asked, maxKeepAlive);
+  }
+
+  #setWill({ will }: Connect, client: Client, publisher: Publisher): void {
+    if (will === undefined) return;
+    const address = parseTopic(will.topic);
+    if (address instanceof MqttError) throw address;
+    const now = this.#broker.clock.now();
+    const expiry = will.properties.number("messageExpiryInterval");
+    const message = publisher.intake.will(will, {
+      address,
+      durable: will.qos > 0,
+      priority: 4,
+      expiresAt: 0,
+      receivedAt: now,
+    });
+    client.will = {
+      address,
+      message,
+      delayMs: (will.properties.number("willDelayInterval") ?? 0) * 1000,
+      ttlMs: expiry === undefined ? undefined : expiry * 1000,
+      // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+      retain: will.retain ? (will.payload.length === 0 ? "remove" : "set") : undefined,
+    };
+  }
+
+  #onSubscribe({ packetId, subscriptions, properties }: Subscribe, connected: Connected): void {
+    const tag = properties.number("subscriptionIdentifier") ?? 0;
+    const codes = subscriptions.map((request) => this.#subscribe(request, tag, connected));
+    // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
+    this.#whenSafe(connected.client, () => this.#say({ type: "suback", packetId, codes }));
+  }
+
+  #subscribe(request: SubscriptionRequest, tag: number, { host }: Connected): number {
+    const filter = parseFilter(request.filter);
+    if (filter instanceof MqttError) return this.#version === 5 ? filter.reasonCode : FAILURE;
+    const { qos, noLocal, retainAsPublished, retainHandling } = request;
+    const interest = { pattern: filter.pattern, quality: qos, noLocal, retainAsPublished, tag };
+    try {
+      if (host.interests.size >= this.#options.maxSubscriptions && host.interests.get(filter.pattern) === undefined) {
+        return this.#version === 5 ? REASON.quotaExceeded : FAILURE;
+      }
+      if (filter.group === undefined) host.add(interest, RETAINED[retainHandling] ?? "always");
+      else host.share(filter.group, interest);
+      return qos;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal.fault) throw error;
+      return this.#version === 5 ? refusal.reasonCode : FAILURE;
+    }
+  }
+
+  #onUnsubscribe({ packetId, filters }: Unsubscribe, connected: Connected): void {
+    const codes = filters.map((text) => {
+      const filter = parseFilter(text);
+      if (filter instanceof MqttError) return filter.reasonCode;
+      return unsubscribe(filter, connected.host) ? REASON.success : REASON.noSubscriptionExisted;
+    });
+    // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+    this.#whenSafe(connected.client, () => this.#say({ type: "unsuback", packetId, codes }));
+  }
+
+  #onDisconnect({ reasonCode, properties }: Disconnect, { client, host }: Connected): void {
+    const seconds = properties.number("sessionExpiryInterval");
+    if (seconds !== undefined) {
+      // [MQTT-3.14.2-2]: a session that was to end with the connection stays so.
+      if (host.expiryMs === 0 && seconds !== 0) {
+        throw protocolError("The session expiry interval was 0 in CONNECT and is not in DISCONNECT");
+      }
+      const expiryMs = seconds === EXPIRES_NEVER ? Number.POSITIVE_INFINITY : seconds * 1000;
+      host.expiryMs = Math.min(expiryMs, this.#options.maxSessionExpiryMs);
+    }
+    // [MQTT-3.14.4-3]
+    if (reasonCode !== REASON.disconnectWithWill) client.will = undefined;
+    this.#end();
+    this.#peer.close("the client disconnected");
+  }
+
+  /** What a message was refused for; other errors are thrown on. */
+  #refused(error: unknown): ReasonCode {
+    const { reasonCode, fault } = refusalOf(error);
+    // What breaks the protocol ends the connection.
+    if (fault || error instanceof MqttError) throw error;
+    // [MQTT-3.3.5-2]: before 5.0 a message is acknowledged or the connection closed. Who may not send is told so by
+    // nothing but silence; who could send again is not to think that it was kept.
+    if (this.#version !== 5 && reasonCode !== REASON.notAuthorized) throw error;
+    return reasonCode;
+  }
+
+  #whenSafe(client: Client, then: () => void): void {
+    const token = ++this.#lastToken;
+    this.#safe.set(token, then);
+    client.confirm(token);
+  }
+
+  #acknowledge(type: AckType, id: number, code: ReasonCode): void {
+    const reasonCode = this.#version === 5 ? code : REASON.success;
+    const at = this.#output.reserve(ackSize(reasonCode, this.#version));
+    this.#output.advance(writeAck(this.#output.buffer, at, type, id, reasonCode, this.#version));
+    if (this.#output.full) this.#acksWaiting++;
+  }
+
+  #say(statement: Statement): void {
+    const bytes = encodeStatement(statement, this.#version, this.#maxPacketBytes);
+    if (bytes === undefined) return;
+    const at = this.#output.reserve(bytes.length);
+    this.#output.advance(at + bytes.copy(this.#output.buffer, at));
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    if (this.#peerPaused) return;
+    this.#peerPaused = true;
+    this.#keepAlive?.suspend();
+    this.#peer.pause();
+  }
+
+  /** Handles what was left and reads on, unless there still is a reason not to. */
+  #goOn(): void {
+    if (!this.#paused || this.#state !== "open" || this.#held()) return;
+    this.#paused = false;
+    this.#handlePackets();
+    // A packet that was left may have been a reason to stop again: then the peer was never resumed.
+    if (!this.#paused && this.#live) {
+      this.#peerPaused = false;
+      this.#keepAlive?.resume();
+      this.#peer.resume();
+    }
+  }
+
+  get #live(): boolean {
+    return this.#state === "open";
+  }
+
+  #held(): boolean {
+    return this.#connected?.client.blocked === true || this.#acksWaiting > this.#options.maxAcksWaiting;
+  }
+
+  /** Something is wrong: says what, where the version has words for it, and closes [MQTT-4.13.1-1] [MQTT-4.13.2-1]. */
+  #fail(error: unknown): void {
+    const { reasonCode, text, fault } = refusalOf(error);
+    // What is neither the peer's fault nor a refusal needs its stack in the log.
+    const reason = fault && error instanceof Error ? (error.stack ?? error.message) : text;
+    this.#leave(reasonCode, fault ? reason : text, fault ? "The broker failed; its log says why" : text);
+  }
+
+  #leave(reasonCode: ReasonCode, reason: string, told = reason): void {
+    if (this.#state === "ended") return;
+    const greeted = this.#connected !== undefined;
+    const version = greeted ? this.#version : (this.#decoder.askedVersion ?? this.#version);
+    this.#version = version;
+    const properties = this.#problemInformation ? { reasonString: told } : {};
+    this.#end();
+    if (version === 5) {
+      if (greeted) this.#say({ type: "disconnect", code: reasonCode, properties });
+      else if (this.#decoder.askedVersion !== undefined) {
+        this.#say({ type: "connack", sessionPresent: false, code: reasonCode, properties });
+      }
+    } else if (!greeted && this.#decoder.askedVersion !== undefined) {
+      const code = connackReturnCode(reasonCode);
+      if (code !== undefined) this.#say({ type: "connack", sessionPresent: false, code });
+    } else if (!greeted && reasonCode === REASON.unsupportedProtocolVersion) {
+      this.#say({ type: "connack", sessionPresent: false, code: 1 });
+    }
+    this.#peer.close(reason);
+  }
+
+  #end(): void {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    this.#timeout?.cancel();
+    this.#keepAlive?.stop();
+    this.#safe.clear();
+    // At once, so that nothing is delivered behind the last packet.
+    this.#connected?.client.close();
+  }
+}
+
+function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
+  return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
+}
+
+function versionName(version: Version): string {
+  return version === 5 ? "5.0" : version === 4 ? "3.1.1" : "3.1";
+}
