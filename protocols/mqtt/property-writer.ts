@@ -32,7 +32,7 @@ export function propertiesSize(properties: Properties): number {
 }
 
 /** Writes the properties without their length before them; returns where they end. */
-export function writeProperties(target: Buffer, at: number, properties: Properties): number {
+function writeProperties(target: Buffer, at: number, properties: Properties): number {
   let to = at;
   for (const rule of PROPERTIES) {
     const value: Value = properties[rule.name];
