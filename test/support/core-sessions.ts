@@ -5,7 +5,15 @@ import { type HostSession, type RetainedHandling, Share } from "../../core/sessi
 import type { Sessions } from "../../core/sessions.ts";
 import type { Will } from "../../core/wills.ts";
 import type { Message } from "../../core/message.ts";
-import { Collector, type CoreBroker, parse, parsePattern, plainMessage, TestClient } from "./core-broker.ts";
+import {
+  Collector,
+  type CoreBroker,
+  coreBroker,
+  parse,
+  parsePattern,
+  plainMessage,
+  TestClient,
+} from "./core-broker.ts";
 
 /** An interest in a pattern such as `topic:a.*`. */
 export function interest(pattern: string, options: Partial<Interest> = {}): Interest {
@@ -102,4 +110,12 @@ export function connect(
 ): SessionClient {
   const { id = "s", clean = false, expiryMs = Number.POSITIVE_INFINITY, login } = options;
   return new SessionClient(core.broker, login).open(sessionsOf(core), { id, clean, expiryMs }).start();
+}
+
+/** Ends a broker without a word to its clients, and starts another one over its store, maybe later. */
+export async function restart(core: CoreBroker, laterMs = 0): Promise<CoreBroker> {
+  const { clock, store } = core;
+  await core.broker.close();
+  clock.advance(laterMs);
+  return coreBroker({ clock, store });
 }
