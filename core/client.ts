@@ -29,7 +29,7 @@ export interface ConnectOptions {
   readonly listener: ClientListener;
 }
 
-/** The core's side of one session: where its sends go, what it consumes, what it waits for. */
+/** The core's side of one connection: where its sends go, what it consumes, what it waits for. */
 export class Client implements GateWaiter, TransactionOwner {
   /** Unique for ever: `default-2-1f`. */
   readonly id: string;

@@ -14,7 +14,6 @@
  */
 import type { Client } from "./client.ts";
 import type { Destinations } from "./destinations.ts";
-import type { DurableSubscription } from "./durable-subscription.ts";
 import type { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
 import type { Interest, Interests } from "./interests.ts";
@@ -345,11 +344,16 @@ export class HostSession {
       return;
     }
     this.patterns.push(pattern);
+    const { receptive } = subscription;
+    // Nothing is to come before its protocol has heard that it may.
+    subscription.receptive = false;
     try {
       context.attach(subscription, pattern);
     } catch (refusal) {
       this.patterns.pop();
       throw refusal;
+    } finally {
+      subscription.receptive = receptive;
     }
     context.engine.clock.endOfTurn(() => this.dispatch());
   }
@@ -411,23 +415,28 @@ export class HostSession {
   private offerRetained(pattern: Pattern): void {
     const { context, state, subscription } = this;
     context.engine.clock.endOfTurn(() => {
-      if (state.interests.get(pattern) === undefined) return;
       const source = context.retained.sources([pattern]);
-      if (state.durable !== undefined) offerInSlices(context.engine, state.durable, source);
-      else if (!subscription.closed) subscription.feed?.begin(source);
+      if (state.kept) offerInSlices(context.engine, state, pattern, source);
+      else if (!subscription.closed && state.interests.get(pattern) !== undefined) subscription.feed?.begin(source);
     });
   }
 }
 
-/** Puts retained messages into the queue of a session, so many in a turn and while there is room. */
-function offerInSlices(engine: Engine, durable: DurableSubscription, source: RetainedSource): void {
-  const full = engine.storeGate.closed || engine.memoryGate.closed || durable.queue.gate.closed;
-  for (let i = 0; i < RETAINED_AT_ONCE && !full; i++) {
-    const message = durable.queue.deleted ? undefined : source.next().value;
+/** Puts retained messages into the queue of a session, so many in a turn, while there is room and as long as it wants them. */
+function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, source: RetainedSource): void {
+  const { durable, interests } = state;
+  if (durable === undefined || durable.queue.deleted || interests.get(pattern) === undefined) return;
+  const again = (): void => offerInSlices(engine, state, pattern, source);
+  if (engine.storeGate.closed || engine.memoryGate.closed || durable.queue.gate.closed) {
+    engine.clock.after(RETAINED_WAIT_MS, again);
+    return;
+  }
+  for (let i = 0; i < RETAINED_AT_ONCE; i++) {
+    const message = source.next().value;
     if (message === undefined) return;
     durable.offer(message, DEFAULT_POLICY, undefined);
   }
-  engine.clock.after(full ? RETAINED_WAIT_MS : 0, () => offerInSlices(engine, durable, source));
+  engine.clock.after(0, again);
 }
 
 function takeOut<T>(list: T[], item: T): void {

@@ -66,7 +66,7 @@ export class Sessions {
     this.context = { ...options, disconnected: (state) => this.disconnected(state) };
     this.ends = new Deadlines(options.engine.clock, (id) => {
       const state = this.byId.get(id);
-      if (state !== undefined && state.connection === undefined) this.end(state);
+      if (state !== undefined) this.end(state);
     });
   }
 
@@ -168,6 +168,7 @@ export class Sessions {
   }
 
   private check(client: Client, { id, clean, expiryMs }: SessionOptions): void {
+    if (client.closed) throw new BrokerError("bad-request", `The connection ${client.id} has ended`);
     if (client.session !== undefined) {
       throw new BrokerError("bad-request", `The connection has the session ${client.session.id}; it cannot have two`);
     }

@@ -97,6 +97,19 @@ describe("sessions of a broker that starts again", () => {
     expect(sessionsOf(second).count).toBe(0);
   });
 
+  it("of which the store lost the record leave no queue behind", async () => {
+    const first = await coreBroker();
+    const client = connect(first).want("topic:a");
+    client.session.share("g", interest("topic:a"));
+    client.core.close();
+    first.client().send("topic:a", "1", { durable: true });
+    first.settle();
+    first.store.remove("session", "default\0s");
+    const second = await restart(first);
+    expect(second.broker.host(undefined)?.durables.size).toBe(0);
+    expect([...second.store.keys("session-interest")]).toEqual([]);
+  });
+
   it("that are clean leave nothing behind", async () => {
     const first = await coreBroker();
     const client = connect(first, { expiryMs: 0 }).want("topic:a");

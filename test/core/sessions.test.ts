@@ -98,6 +98,28 @@ describe("a session that outlives its connection", () => {
     expect(connect(core).present).toBe(false);
   });
 
+  it("ends so long after its last connection, however many there were before", async () => {
+    const core = await coreBroker();
+    for (let i = 0; i < 3; i++) {
+      connect(core, { expiryMs: 5000 }).core.close();
+      core.clock.advance(3000);
+    }
+    expect(sessionsOf(core).count).toBe(1);
+    core.clock.advance(1999);
+    expect(sessionsOf(core).count).toBe(1);
+    core.clock.advance(1);
+    expect(sessionsOf(core).count).toBe(0);
+  });
+
+  it("has to settle what waits for it, though it wants nothing surely any more", async () => {
+    const core = await coreBroker();
+    const first = connect(core).want("topic:a");
+    first.session.subscription.hold();
+    core.client().send("topic:a", "1", { durable: true });
+    first.want("topic:a", { quality: 0 }).core.close();
+    expect(connect(core).session.subscription.settling).toBe(true);
+  });
+
   it("ends when its client has changed its mind about how long", async () => {
     const core = await coreBroker();
     const first = connect(core, { expiryMs: 1000 });
@@ -163,6 +185,17 @@ describe("a session that outlives its connection", () => {
     expect(() => connect(core, { id: "d" })).toThrow("There is a durable subscription d");
     other.core.deleteDurable("s");
     expect(sessionsOf(core).count).toBe(0);
+  });
+
+  it("is not for a connection that has ended, nor two for one", async () => {
+    const core = await coreBroker();
+    const client = connect(core, { id: "one" });
+    expect(() => client.open(sessionsOf(core), { id: "two", clean: true, expiryMs: 0 })).toThrow("cannot have two");
+    client.core.close();
+    expect(() => client.open(sessionsOf(core), { id: "two", clean: true, expiryMs: 0 })).toThrow("has ended");
+    expect(() => connect(core, { id: "" })).toThrow("expected are 1 to 512");
+    expect(() => connect(core, { id: "x".repeat(513) })).toThrow("expected are 1 to 512");
+    expect(sessionsOf(core).count).toBe(1);
   });
 
   it("is refused to whoever may not have it, without a change to who has it", async () => {
@@ -259,6 +292,18 @@ describe("what a session is interested in", () => {
     expect(client.got.bodies).toEqual(["0", "0", "1 queue:q.a"]);
   });
 
+  it("is given nothing of a queue before the turn in which it asked is over", async () => {
+    const core = await coreBroker();
+    for (const name of ["queue:a.x", "queue:b"]) core.client().send(name, name);
+    core.settle();
+    const client = connect(core);
+    core.settle();
+    client.want("queue:a.*").want("queue:b");
+    expect(client.got.bodies).toEqual([]);
+    core.settle();
+    expect(client.got.bodies).toEqual(["queue:a.x", "queue:b"]);
+  });
+
   it("does not settle anything until something is wanted surely", async () => {
     const core = await coreBroker();
     const client = connect(core, { expiryMs: 0 }).want("topic:a", { quality: 0 });
@@ -303,6 +348,16 @@ describe("retained messages come to a session", () => {
     expect(client.got.taken).toHaveLength(1000);
     core.clock.advance(0);
     expect(new Set(client.got.bodies).size).toBe(2500);
+  });
+
+  it("no more of them once they are not wanted any more", async () => {
+    const core = await coreBroker();
+    for (let i = 0; i < 1500; i++) retain(core, `topic:r.${i}`, String(i));
+    const client = connect(core).want("topic:r.*", {}, "always");
+    core.clock.settle();
+    client.session.remove(parsePattern("topic:r.*"));
+    core.clock.advance(1000);
+    expect(client.got.taken).toHaveLength(1000);
   });
 
   it("and still say what they are when they waited for it", async () => {
