@@ -168,7 +168,7 @@ export class MqttSession implements Session, ClientListener {
         return;
       case "pingreq":
         // [MQTT-3.12.4-1]
-        this.#output.advance(writePingresp(this.#output.buffer, this.#output.reserve(PINGRESP_BYTES)));
+        this.#pong();
         break;
       case "control":
         if (packet.control !== undefined) this.#onControl(packet.control, connected);
@@ -505,6 +505,12 @@ export class MqttSession implements Session, ClientListener {
     const at = this.#output.reserve(ackSize(reasonCode, this.#version));
     this.#output.advance(writeAck(this.#output.buffer, at, type, id, reasonCode, this.#version));
     if (this.#output.full) this.#acksWaiting++;
+  }
+
+  #pong(): void {
+    // First, for it may change the buffer.
+    const at = this.#output.reserve(PINGRESP_BYTES);
+    this.#output.advance(writePingresp(this.#output.buffer, at));
   }
 
   #say(statement: Statement): void {
