@@ -97,7 +97,7 @@ export class Receiver implements Consumer {
   }
 
   settles(message: Message): boolean {
-    return message.durable && this.#session?.interests.grantOf(message.address)?.quality !== 0;
+    return message.durable && this.#qualityOf(message) > 0;
   }
 
   /** Who receives what comes by a share: as this one does, but with the share's own wishes. */
@@ -195,7 +195,7 @@ export class Receiver implements Consumer {
   }
 
   #send(id: number, { message, delivery, deliveries, share }: Task): void {
-    const granted = share?.interest.quality ?? this.#session?.interests.grantOf(message.address)?.quality ?? 2;
+    const granted = share?.interest.quality ?? this.#qualityOf(message);
     const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
     const subscription = share?.subscription ?? this.#session?.subscription;
     const flight = { qos, subscription, delivery };
@@ -218,6 +218,12 @@ export class Receiver implements Consumer {
     if (this.#writer.write(message, { qos, packetId, dup, retain, tags }, this.#maxPacketBytes)) return true;
     this.oversized++;
     return false;
+  }
+
+  /** What is wanted of a message; as of the surest filter for one that came here by another way than its topic. */
+  #qualityOf({ address }: Message): Qos {
+    const interests = this.#session?.interests;
+    return interests?.grantOf(address)?.quality ?? interests?.highest ?? 0;
   }
 
   /** From its place in the session's own queue, if it has one. */
