@@ -98,3 +98,33 @@ const RETURN_CODES: ReadonlyMap<ReasonCode, number> = new Map<ReasonCode, number
 export function connackReturnCode(reasonCode: ReasonCode): number | undefined {
   return RETURN_CODES.get(reasonCode);
 }
+
+/** Those that a CONNACK of 5.0 can have (mqtt5 3.2.2.2), with which a client is refused. */
+const CONNACK_CODES: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
+  REASON.unspecifiedError,
+  REASON.malformedPacket,
+  REASON.protocolError,
+  REASON.implementationSpecificError,
+  REASON.unsupportedProtocolVersion,
+  REASON.clientIdentifierNotValid,
+  REASON.badUserNameOrPassword,
+  REASON.notAuthorized,
+  REASON.serverUnavailable,
+  REASON.serverBusy,
+  REASON.banned,
+  REASON.badAuthenticationMethod,
+  REASON.topicNameInvalid,
+  REASON.packetTooLarge,
+  REASON.quotaExceeded,
+  REASON.payloadFormatInvalid,
+  REASON.retainNotSupported,
+  REASON.qosNotSupported,
+  REASON.useAnotherServer,
+  REASON.serverMoved,
+  REASON.connectionRateExceeded,
+]);
+
+/** The reason code of CONNACK in 5.0 for a refused CONNECT [MQTT-3.2.2-8]: not all that DISCONNECT has are there. */
+export function connackReasonCode(reasonCode: ReasonCode): ReasonCode {
+  return CONNACK_CODES.has(reasonCode) ? reasonCode : REASON.serverUnavailable;
+}

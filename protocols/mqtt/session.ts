@@ -5,10 +5,19 @@ import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import type { HostSession } from "../../core/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
+import type { Will } from "../../core/wills.ts";
 import { Decoder } from "./codec.ts";
 import type { SharedWire } from "./delivery-writer.ts";
 import { ackSize, PINGRESP_BYTES, writeAck, writePingresp } from "./encode.ts";
-import { connackReturnCode, MqttError, protocolError, REASON, type ReasonCode, type Version } from "./errors.ts";
+import {
+  connackReasonCode,
+  connackReturnCode,
+  MqttError,
+  protocolError,
+  REASON,
+  type ReasonCode,
+  type Version,
+} from "./errors.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type {
   AckType,
@@ -62,13 +71,15 @@ export class MqttSession implements Session, ClientListener {
   #version: Version = 4;
   #state: State = "greeting";
   #connected: Connected | undefined = undefined;
+  /** Whether the client was told that it is connected: before, there is no DISCONNECT but a CONNACK [MQTT-3.14.0-1]. */
+  #greeted = false;
   #timeout: Timer | undefined;
   #keepAlive: KeepAlive | undefined = undefined;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #problemInformation = true;
   /** Packet identifiers at QoS 2 whose PUBREL has not come yet [MQTT-4.3.3-10]. */
   readonly #received = new Set<number>();
-  /** Messages at QoS 1 and 2 that the client sent and that are not acknowledged yet. */
+  /** Messages at QoS 1 and 2 that the client sent on this connection and that are not acknowledged yet [MQTT-4.9.0-1]. */
   #unacknowledged = 0;
   /** What is to be said once what was said before it is safe; by token. */
   readonly #safe = new Map<number, () => void>();
@@ -229,7 +240,8 @@ export class MqttSession implements Session, ClientListener {
   #onPubrel({ packetId: id }: Packet, { client, host }: Connected): void {
     const known = this.#received.delete(id);
     if (known) {
-      this.#unacknowledged--;
+      // One that the client sent on a connection before was not counted on this one.
+      if (this.#unacknowledged > 0) this.#unacknowledged--;
       host.drop(IN + id);
     }
     // [MQTT-4.3.3-11]
@@ -300,7 +312,12 @@ export class MqttSession implements Session, ClientListener {
         clientId,
         listener: this,
       });
-      this.#welcome(client, virtualHost, { connect, clientId, assigned });
+      try {
+        this.#welcome(client, virtualHost, { connect, clientId, assigned });
+      } catch (error) {
+        client.close();
+        throw error;
+      }
     } catch (error) {
       this.#fail(error);
     }
@@ -330,6 +347,8 @@ export class MqttSession implements Session, ClientListener {
     });
     const publisher = new Publisher(client, this.#wire, version, topicAliasMaximum);
     publisher.now = this.#broker.clock.now();
+    // Before the session is opened: a CONNECT that is refused takes over nothing.
+    const will = this.#willOf(connect, publisher);
     const expiryMs = this.#expiryOf(connect);
     const { session, present } = virtualHost.sessions.open(client, {
       id: SESSION_PREFIX + clientId,
@@ -340,8 +359,7 @@ export class MqttSession implements Session, ClientListener {
     });
     this.#connected = { client, host: session, publisher, receiver };
     for (const [key] of session.entries()) if (key.startsWith(IN)) this.#received.add(Number(key.slice(IN.length)));
-    this.#unacknowledged = this.#received.size;
-    this.#setWill(connect, client, publisher);
+    client.will = will;
     this.#peer.identify({
       protocol: `MQTT ${versionName(version)}`,
       clientId,
@@ -351,6 +369,7 @@ export class MqttSession implements Session, ClientListener {
     this.#state = "open";
     // The session is on disk by then, if it is to outlive the connection.
     this.#whenSafe(client, () => {
+      this.#greeted = true;
       this.#say({
         type: "connack",
         // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
@@ -408,8 +427,8 @@ export class MqttSession implements Session, ClientListener {
     return asked === 0 ? maxKeepAlive : Math.min(asked, maxKeepAlive);
   }
 
-  #setWill({ will }: Connect, client: Client, publisher: Publisher): void {
-    if (will === undefined) return;
+  #willOf({ will }: Connect, publisher: Publisher): Will | undefined {
+    if (will === undefined) return undefined;
     const address = parseTopic(will.topic);
     if (address instanceof MqttError) throw address;
     const now = this.#broker.clock.now();
@@ -421,7 +440,7 @@ export class MqttSession implements Session, ClientListener {
       expiresAt: 0,
       receivedAt: now,
     });
-    client.will = {
+    return {
       address,
       message,
       delayMs: (will.properties.number("willDelayInterval") ?? 0) * 1000,
@@ -444,7 +463,7 @@ export class MqttSession implements Session, ClientListener {
     const { qos, noLocal, retainAsPublished, retainHandling } = request;
     const interest = { pattern: filter.pattern, quality: qos, noLocal, retainAsPublished, tag };
     try {
-      if (host.interests.size >= this.#options.maxSubscriptions && host.interests.get(filter.pattern) === undefined) {
+      if (this.#hasAllSubscriptions(filter, host)) {
         return this.#version === 5 ? REASON.quotaExceeded : FAILURE;
       }
       if (filter.group === undefined) host.add(interest, RETAINED[retainHandling] ?? "always");
@@ -455,6 +474,11 @@ export class MqttSession implements Session, ClientListener {
       if (refusal.fault) throw error;
       return this.#version === 5 ? refusal.reasonCode : FAILURE;
     }
+  }
+
+  #hasAllSubscriptions({ group, pattern }: Filter, { interests, shares }: HostSession): boolean {
+    if (interests.size + shares.size < this.#options.maxSubscriptions) return false;
+    return group !== undefined || interests.get(pattern) === undefined;
   }
 
   #onUnsubscribe({ packetId, filters }: Unsubscribe, connected: Connected): void {
@@ -560,7 +584,7 @@ export class MqttSession implements Session, ClientListener {
 
   #leave(reasonCode: ReasonCode, reason: string, told = reason): void {
     if (this.#state === "ended") return;
-    const greeted = this.#connected !== undefined;
+    const greeted = this.#greeted;
     const version = greeted ? this.#version : (this.#decoder.askedVersion ?? this.#version);
     this.#version = version;
     const properties = this.#problemInformation ? { reasonString: told } : {};
@@ -568,7 +592,7 @@ export class MqttSession implements Session, ClientListener {
     if (version === 5) {
       if (greeted) this.#say({ type: "disconnect", code: reasonCode, properties });
       else if (this.#decoder.askedVersion !== undefined) {
-        this.#say({ type: "connack", sessionPresent: false, code: reasonCode, properties });
+        this.#say({ type: "connack", sessionPresent: false, code: connackReasonCode(reasonCode), properties });
       }
     } else if (!greeted && this.#decoder.askedVersion !== undefined) {
       const code = connackReturnCode(reasonCode);
