@@ -17,12 +17,15 @@ export class MqttjsClient {
   readonly got: Got[] = [];
   /** Whether its session was there already when it last connected. */
   present = false;
+  /** How often it was connected. */
+  connections = 0;
 
   private constructor(client: MqttClient) {
     this.mqtt = client;
     client.on("message", (topic, body, packet) => void this.got.push({ topic, body, packet }));
     client.on("connect", ({ sessionPresent }) => {
       this.present = sessionPresent;
+      this.connections++;
     });
     // Without a listener it throws into the void what is told by other ways too.
     client.on("error", () => {});
