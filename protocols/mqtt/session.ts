@@ -56,6 +56,8 @@ const FAILURE = 0x80;
 interface Connected {
   readonly client: Client;
   readonly host: HostSession;
+  /** Whether the session was there before this connection. */
+  readonly resumed: boolean;
   readonly publisher: Publisher;
   readonly receiver: Receiver;
 }
@@ -87,7 +89,6 @@ export class MqttSession implements Session, ClientListener {
   #acksWaiting = 0;
   #paused = false;
   #peerPaused = false;
-  #stalled = false;
 
   constructor(peer: Peer, broker: Broker, options: MqttOptions, wire: SharedWire) {
     this.#peer = peer;
@@ -110,10 +111,7 @@ export class MqttSession implements Session, ClientListener {
 
   drained(): void {
     this.#acksWaiting = 0;
-    if (this.#stalled) {
-      this.#stalled = false;
-      this.#connected?.receiver.drained();
-    }
+    this.#connected?.receiver.drained();
     this.#goOn();
   }
 
@@ -237,15 +235,15 @@ export class MqttSession implements Session, ClientListener {
     this.#whenSafe(client, () => this.#acknowledge("pubrec", id, code));
   }
 
-  #onPubrel({ packetId: id }: Packet, { client, host }: Connected): void {
+  #onPubrel({ packetId: id }: Packet, { client, host, resumed }: Connected): void {
     const known = this.#received.delete(id);
     if (known) {
       // One that the client sent on a connection before was not counted on this one.
       if (this.#unacknowledged > 0) this.#unacknowledged--;
       host.drop(IN + id);
     }
-    // [MQTT-4.3.3-11]
-    const code = known ? REASON.success : REASON.packetIdentifierNotFound;
+    // [MQTT-4.3.3-11]: one that comes again after a reconnect is no error (mqtt5 3.7.2.1), but clients take it for one.
+    const code = known || resumed ? REASON.success : REASON.packetIdentifierNotFound;
     this.#whenSafe(client, () => this.#acknowledge("pubcomp", id, code));
   }
 
@@ -338,9 +336,6 @@ export class MqttSession implements Session, ClientListener {
       now: () => this.#broker.clock.now(),
       maxInflight: Math.min(connect.properties.number("receiveMaximum") ?? 0xffff, maxInflight),
       maxPacketBytes: this.#maxPacketBytes,
-      stalled: () => {
-        this.#stalled = true;
-      },
       cancelled: (reason) => this.#broker.clock.endOfTurn(() => this.#leave(REASON.administrativeAction, reason)),
       whenSafe: (then) => this.#whenSafe(client, then),
       later: (task) => this.#broker.clock.endOfTurn(task),
@@ -357,7 +352,7 @@ export class MqttSession implements Session, ClientListener {
       consumer: receiver,
       sharedConsumer: (share) => receiver.forShare(share),
     });
-    this.#connected = { client, host: session, publisher, receiver };
+    this.#connected = { client, host: session, resumed: present, publisher, receiver };
     for (const [key] of session.entries()) if (key.startsWith(IN)) this.#received.add(Number(key.slice(IN.length)));
     client.will = will;
     this.#peer.identify({
