@@ -24,7 +24,8 @@ import type { Qos } from "./packet.ts";
 
 const IDS = 65_535;
 const OUT = "out ";
-const NOTHING: Buffer = Buffer.alloc(0);
+/** Of the number that says when a message was released, after which of the others. */
+const ORDER_BYTES = 6;
 const NO_TAGS: readonly number[] = [];
 
 /** A delivery under way at QoS 1 or 2. */
@@ -53,8 +54,6 @@ export interface ReceiverOptions {
   readonly maxInflight: number;
   /** Bytes of a packet that the client takes; Infinity for any. */
   readonly maxPacketBytes: number;
-  /** The output is full: `resume` is to be called when it is not. */
-  readonly stalled: () => void;
   readonly cancelled: (reason: string) => void;
   /** Calls back in the order given once what was said so far is safe. */
   readonly whenSafe: (then: () => void) => void;
@@ -69,14 +68,18 @@ export class Receiver implements Consumer {
   readonly #options: ReceiverOptions;
   readonly #writer: DeliveryWriter;
   readonly #flights = new Map<number, Flight>();
-  /** Their identifiers are still in use. */
-  readonly #waiting: { readonly id: number; readonly task: Task }[] = [];
+  /** Their identifiers are still in use, or too many deliveries are under way. */
+  #waiting: Task[] = [];
   readonly #maxPacketBytes: number;
   #client: Client | undefined = undefined;
   #session: HostSession | undefined = undefined;
   #lastId = 0;
   /** True while nothing more is taken because too many deliveries are under way. */
   #crowded = false;
+  /** Messages released so far. */
+  #releases = 0;
+  /** Which subscription may take more first. */
+  #turn = 0;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -88,11 +91,17 @@ export class Receiver implements Consumer {
   resume(client: Client, session: HostSession): void {
     this.#client = client;
     this.#session = session;
-    for (const [key] of session.entries()) {
+    const released: { id: number; order: number }[] = [];
+    for (const [key, value] of session.entries()) {
       if (!key.startsWith(OUT)) continue;
-      const id = Number(key.slice(OUT.length));
+      released.push({ id: Number(key.slice(OUT.length)), order: value.readUIntBE(0, ORDER_BYTES) });
+    }
+    // [MQTT-4.6.0-4]
+    released.sort((a, b) => a.order - b.order);
+    for (const { id, order } of released) {
       this.#flights.set(id, { qos: 2, subscription: undefined, delivery: undefined });
       this.#writeAck("pubrel", id, REASON.success);
+      this.#releases = order;
     }
   }
 
@@ -116,11 +125,7 @@ export class Receiver implements Consumer {
   #take(message: Message, delivery: Delivery | undefined, deliveries: number, share: Share | undefined): boolean {
     if (delivery === undefined) this.#deliverOnce(message, share);
     else this.#deliverSurely({ message, delivery, deliveries, share });
-    if (this.#options.output.full) {
-      this.#options.stalled();
-      return false;
-    }
-    return !this.#crowded;
+    return !this.#crowded && !this.#options.output.full;
   }
 
   cancelled(reason: string): void {
@@ -136,7 +141,7 @@ export class Receiver implements Consumer {
   onPuback(id: number, reasonCode: number): void {
     const flight = this.#flights.get(id);
     if (flight?.qos !== 1) return;
-    this.#land(id);
+    this.#flights.delete(id);
     this.#settle(flight, reasonCode);
     this.#relax();
   }
@@ -151,14 +156,18 @@ export class Receiver implements Consumer {
     }
     if (flight.qos !== 2) throw protocolError(`A PUBREC for packet identifier ${id}, which was sent with QoS 1`);
     if (reasonCode >= 0x80) {
-      this.#land(id);
+      // It may be that it was released already.
+      this.#session?.drop(OUT + id);
+      this.#flights.delete(id);
       this.#settle(flight, reasonCode);
       this.#relax();
       return;
     }
     if (flight.subscription !== undefined) {
       // One batch: either the message is to be sent again after a crash, or PUBREL is.
-      this.#session?.put(OUT + id, NOTHING);
+      const order = Buffer.alloc(ORDER_BYTES);
+      order.writeUIntBE(++this.#releases, 0, ORDER_BYTES);
+      this.#session?.put(OUT + id, order);
       this.#settle(flight, reasonCode);
       this.#flights.set(id, { ...flight, subscription: undefined, delivery: undefined });
     }
@@ -170,7 +179,7 @@ export class Receiver implements Consumer {
     const flight = this.#flights.get(id);
     if (flight === undefined || flight.subscription !== undefined) return;
     this.#session?.drop(OUT + id);
-    this.#land(id);
+    this.#flights.delete(id);
     this.#relax();
   }
 
@@ -184,14 +193,22 @@ export class Receiver implements Consumer {
   }
 
   #deliverSurely(task: Task): void {
+    if (!this.#begin(task)) this.#waiting.push(task);
+    if (this.#waiting.length > 0 || this.#busy) this.#crowd();
+  }
+
+  /** Whether as many deliveries are under way as may be [MQTT-3.3.4-9]. */
+  get #busy(): boolean {
+    return this.#flights.size >= this.#options.maxInflight;
+  }
+
+  /** Sends a message, unless it has to wait. */
+  #begin(task: Task): boolean {
+    if (this.#busy) return false;
     const id = this.#idFor(task);
-    if (this.#flights.has(id)) {
-      this.#waiting.push({ id, task });
-      this.#crowd();
-      return;
-    }
+    if (this.#flights.has(id)) return false;
     this.#send(id, task);
-    if (this.#flights.size >= this.#options.maxInflight) this.#crowd();
+    return true;
   }
 
   #send(id: number, { message, delivery, deliveries, share }: Task): void {
@@ -243,14 +260,6 @@ export class Receiver implements Consumer {
     this.#client?.settle(subscription, delivery, reasonCode >= 0x80 ? "rejected" : "accepted");
   }
 
-  /** A delivery is over; who waited for its identifier goes. */
-  #land(id: number): void {
-    this.#flights.delete(id);
-    const at = this.#waiting.findIndex((waiting) => waiting.id === id);
-    const [next] = at < 0 ? [] : this.#waiting.splice(at, 1);
-    if (next !== undefined) this.#send(next.id, next.task);
-  }
-
   /** Nothing more is taken by any of the session's subscriptions. */
   #crowd(): void {
     if (this.#crowded) return;
@@ -261,17 +270,24 @@ export class Receiver implements Consumer {
     for (const { subscription } of session.shares.values()) subscription.hold();
   }
 
+  /** A delivery is over: those that waited go first. */
   #relax(): void {
-    if (!this.#crowded || this.#waiting.length > 0 || this.#flights.size >= this.#options.maxInflight) return;
+    if (!this.#crowded) return;
+    // What came by a share that the client has left has gone to others.
+    this.#waiting = this.#waiting.filter((task) => task.share?.subscription.closed !== true && !this.#begin(task));
+    if (this.#waiting.length > 0 || this.#busy) return;
     this.#crowded = false;
-    if (!this.#options.output.full) this.#ready();
+    this.#ready();
   }
 
   #ready(): void {
     const session = this.#session;
     if (session === undefined) return;
-    session.subscription.ready();
-    for (const { subscription } of session.shares.values()) subscription.ready();
+    const subscriptions = [session.subscription, ...Array.from(session.shares.values(), (share) => share.subscription)];
+    // Whoever takes the last room there is begins last the next time.
+    for (let i = 0; i < subscriptions.length && !this.#crowded && !this.#options.output.full; i++) {
+      subscriptions[this.#turn++ % subscriptions.length]?.ready();
+    }
   }
 
   #writeAck(type: "pubrel", id: number, reasonCode: number): void {
