@@ -46,7 +46,7 @@ async function load(delos: DelosProcess): Promise<number[]> {
   const frame = `SEND\ndestination:/queue/backlog\npersistent:true\nreceipt:r\ncontent-length:${BODY.length}\n\n${BODY}\0`;
   const progress = new Progress();
   const socket = await delos.session();
-  await sendConfirmed(socket, MESSAGES, () => frame, { confirmed: (count) => progress.reached(count) });
+  await sendConfirmed(socket, MESSAGES, () => frame, { reached: (count) => progress.reached(count) });
   socket.destroy();
   return progress.rates;
 }

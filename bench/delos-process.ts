@@ -73,12 +73,21 @@ export function countNul(chunk: Buffer): number {
   return count;
 }
 
+/** How `sendConfirmed` sends. */
+interface SendOptions {
+  /** Receipts it waits for at most, and frames in one write. */
+  readonly outstanding?: number;
+  readonly batch?: number;
+  /** Told how many frames are confirmed. */
+  readonly reached?: (confirmed: number) => void;
+}
+
 /** Sends frames with a receipt each, at most `outstanding` of them unconfirmed; settles when all are confirmed. */
 export async function sendConfirmed(
   socket: Socket,
   count: number,
   frame: (number: number) => string,
-  { outstanding = 2000, batch = 500, confirmed: reached = (_: number): void => {} } = {},
+  { outstanding = 2000, batch = 500, reached }: SendOptions = {},
 ): Promise<void> {
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   let sent = 0;
@@ -93,7 +102,7 @@ export async function sendConfirmed(
   };
   const onData = (chunk: Buffer): void => {
     confirmed += countNul(chunk);
-    reached(confirmed);
+    reached?.(confirmed);
     sendMore();
   };
   socket.on("data", onData);
