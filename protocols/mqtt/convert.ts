@@ -27,7 +27,7 @@ import { formatTopic, parseTopic } from "./topic.ts";
 
 const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|;\s*charset\s*=/i;
 const BASE64 = "base64:";
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Where the topic's length stands in a stored packet: behind the fixed header. */
 export function fieldsAt(message: Message): number {
