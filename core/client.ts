@@ -1,6 +1,7 @@
 import type { Login } from "./access.ts";
 import { Address, type AddressKind } from "./address.ts";
 import type { Engine } from "./engine.ts";
+import { Entry } from "./entry.ts";
 import { BrokerError } from "./errors.ts";
 import type { Gate, GateWaiter } from "./gate.ts";
 import type { Message } from "./message.ts";
@@ -34,7 +35,6 @@ export class Client implements GateWaiter, TransactionOwner {
   /** Unique for ever: `default-2-1f`. */
   readonly id: string;
   readonly host: VirtualHost;
-  readonly login: Login;
   readonly peer: Peer;
   readonly protocol: string;
   readonly subscriptions = new Set<Subscription>();
@@ -43,6 +43,7 @@ export class Client implements GateWaiter, TransactionOwner {
   published = 0;
   /** The session it has opened, if any. */
   session: HostSession | undefined = undefined;
+  private currentLogin: Login;
   private readonly engine: Engine;
   private readonly listener: ClientListener;
   private readonly transactionBytes: number;
@@ -60,15 +61,36 @@ export class Client implements GateWaiter, TransactionOwner {
     this.id = id;
     this.host = host;
     this.engine = engine;
-    this.login = options.login;
+    this.currentLogin = options.login;
     this.peer = options.peer;
     this.protocol = options.protocol;
     this.listener = options.listener;
     this.transactionBytes = transactionBytes;
   }
 
+  get login(): Login {
+    return this.currentLogin;
+  }
+
   get user(): string | undefined {
-    return this.login.user;
+    return this.currentLogin.user;
+  }
+
+  /**
+   * The same user has logged in anew, maybe with other groups. What was opened before stays open; routes made from now on
+   * and the will are checked by the new login. Throws BrokerError for another user.
+   */
+  renewLogin(login: Login): void {
+    if (login.user !== this.user) {
+      throw new BrokerError(
+        "not-authenticated",
+        `The new login is of user ${login.user ?? "(none)"}; expected ${this.user ?? "(none)"}, whose connection this is`,
+      );
+    }
+    this.currentLogin = login;
+    if (this.currentWill === undefined) return;
+    this.host.wills.set(this, this.currentWill);
+    this.touch();
   }
 
   /** True after a send that filled something up: handle no more input until `ClientListener.unblocked`. */
@@ -138,6 +160,13 @@ export class Client implements GateWaiter, TransactionOwner {
   /** Something was just written on behalf of this client: what it asks to be confirmed from now on waits for that. */
   touch(): void {
     this.touched = this.engine.store.gathering;
+  }
+
+  /** Whether a delivery's message is still to be written; if so, what is to be confirmed from now on waits for that too. */
+  awaits(delivery: Delivery): boolean {
+    if (!(delivery instanceof Entry) || delivery.batch <= this.engine.store.durable) return false;
+    if (delivery.batch > this.touched) this.touched = delivery.batch;
+    return true;
   }
 
   /** Deletes a durable subscription with what it holds, attached or not. Throws BrokerError. */

@@ -3,7 +3,7 @@
  *
  *     deliver -> QoS 0: written, done
  *             -> QoS 1: written --PUBACK--> settled
- *             -> QoS 2: written --PUBREC--> settled, "out ID" noted --on disk--> PUBREL --PUBCOMP--> note dropped
+ *             -> QoS 2: --on disk--> written --PUBREC--> settled, "out ID" noted --on disk--> PUBREL --PUBCOMP--> note dropped
  *
  * A packet identifier is that of the message's place in the session's queue, so that it is the same after a reconnect and
  * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. Deliveries from elsewhere get a free one.
@@ -20,6 +20,7 @@ import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
 import { DeliveryWriter, isRetained, type Manner, retainsAsPublished, type SharedWire } from "./delivery-writer.ts";
 import { ackSize, writeAck } from "./encode.ts";
 import { protocolError, REASON, type Version } from "./errors.ts";
+import { Flight, Flights } from "./flights.ts";
 import type { Qos } from "./packet.ts";
 
 const IDS = 65_535;
@@ -28,20 +29,17 @@ const OUT = "out ";
 const ORDER_BYTES = 6;
 const NO_TAGS: readonly number[] = [];
 
-/** A delivery under way at QoS 1 or 2. */
-interface Flight {
-  readonly qos: Qos;
-  /** Undefined once settled, while the client has yet to say PUBCOMP. */
-  readonly subscription: Subscription | undefined;
-  readonly delivery: Delivery | undefined;
-}
-
 /** A delivery to be made at QoS 1 or 2. */
 interface Task {
   readonly message: Message;
   readonly delivery: Delivery;
   readonly deliveries: number;
   /** By which it came. */
+  readonly share: Share | undefined;
+}
+
+/** How a message is delivered, before it is known what it says of itself. */
+interface DeliveryManner extends Omit<Manner, "retain" | "tags"> {
   readonly share: Share | undefined;
 }
 
@@ -67,17 +65,20 @@ export class Receiver implements Consumer {
   oversized = 0;
   readonly #options: ReceiverOptions;
   readonly #writer: DeliveryWriter;
-  readonly #flights = new Map<number, Flight>();
+  readonly #flights = new Flights();
+  /** Of the delivery at hand. */
+  readonly #manner = new DeliveryManner();
   /** Their identifiers are still in use, or too many deliveries are under way. */
   #waiting: Task[] = [];
   readonly #maxPacketBytes: number;
   #client: Client | undefined = undefined;
   #session: HostSession | undefined = undefined;
-  #lastId = 0;
   /** True while nothing more is taken because too many deliveries are under way. */
   #crowded = false;
   /** Messages released so far. */
   #releases = 0;
+  /** Messages at QoS 2 that wait for the disk, with their identifiers. */
+  #unsafe = 0;
   /** Which subscription may take more first. */
   #turn = 0;
 
@@ -99,7 +100,7 @@ export class Receiver implements Consumer {
     // [MQTT-4.6.0-4]
     released.sort((a, b) => a.order - b.order);
     for (const { id, order } of released) {
-      this.#flights.set(id, { qos: 2, subscription: undefined, delivery: undefined });
+      this.#flights.set(id, new Flight(2, undefined, undefined));
       this.#writeAck("pubrel", id, REASON.success);
       this.#releases = order;
     }
@@ -124,7 +125,7 @@ export class Receiver implements Consumer {
 
   #take(message: Message, delivery: Delivery | undefined, deliveries: number, share: Share | undefined): boolean {
     if (delivery === undefined) this.#deliverOnce(message, share);
-    else this.#deliverSurely({ message, delivery, deliveries, share });
+    else this.#deliverSurely(message, delivery, deliveries, share);
     return !this.#crowded && !this.#options.output.full;
   }
 
@@ -169,7 +170,8 @@ export class Receiver implements Consumer {
       order.writeUIntBE(++this.#releases, 0, ORDER_BYTES);
       this.#session?.put(OUT + id, order);
       this.#settle(flight, reasonCode);
-      this.#flights.set(id, { ...flight, subscription: undefined, delivery: undefined });
+      flight.subscription = undefined;
+      flight.delivery = undefined;
     }
     this.#options.whenSafe(() => this.#writeAck("pubrel", id, REASON.success));
   }
@@ -188,12 +190,14 @@ export class Receiver implements Consumer {
     if (plain && this.#maxPacketBytes === Number.POSITIVE_INFINITY && this.#writer.fitsAsIs(message)) {
       this.#writer.pass(message);
     } else {
-      this.#write(message, { qos: 0, packetId: 0, dup: false, share });
+      this.#write(message, share, 0, 0, false);
     }
   }
 
-  #deliverSurely(task: Task): void {
-    if (!this.#begin(task)) this.#waiting.push(task);
+  #deliverSurely(message: Message, delivery: Delivery, deliveries: number, share: Share | undefined): void {
+    if (!this.#begin(message, delivery, deliveries, share)) {
+      this.#waiting.push({ message, delivery, deliveries, share });
+    }
     if (this.#waiting.length > 0 || this.#busy) this.#crowd();
   }
 
@@ -203,36 +207,37 @@ export class Receiver implements Consumer {
   }
 
   /** Sends a message, unless it has to wait. */
-  #begin(task: Task): boolean {
+  #begin(message: Message, delivery: Delivery, deliveries: number, share: Share | undefined): boolean {
     if (this.#busy) return false;
-    const id = this.#idFor(task);
-    if (this.#flights.has(id)) return false;
-    this.#send(id, task);
+    const own = this.#ownId(delivery, share);
+    const id = own ?? this.#flights.next();
+    if (id === undefined || (own !== undefined && this.#flights.has(own))) return false;
+    const granted = share?.interest.quality ?? this.#qualityOf(message);
+    const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
+    const flight = new Flight(qos, share?.subscription ?? this.#session?.subscription, delivery);
+    const written = this.#write(message, share, qos, id, deliveries > 0);
+    if (!written) {
+      if (own === undefined) this.#flights.giveBack(id);
+      // [MQTT-3.1.2-25]: as if it had been delivered; not from within a delivery, though.
+      this.#options.later(() => this.#settle(flight, REASON.packetTooLarge));
+    } else if (own === undefined) {
+      this.#flights.begin(id, flight);
+    } else {
+      this.#flights.set(id, flight);
+    }
     return true;
   }
 
-  #send(id: number, { message, delivery, deliveries, share }: Task): void {
-    const granted = share?.interest.quality ?? this.#qualityOf(message);
-    const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
-    const subscription = share?.subscription ?? this.#session?.subscription;
-    const flight = { qos, subscription, delivery };
-    if (this.#write(message, { qos, packetId: id, dup: deliveries > 0, share })) {
-      this.#flights.set(id, flight);
-      return;
-    }
-    // [MQTT-3.1.2-25]: as if it had been delivered; not from within a delivery, though.
-    this.#options.later(() => this.#settle(flight, REASON.packetTooLarge));
-  }
-
-  #write(
-    message: Message,
-    { qos, packetId, dup, share }: Omit<Manner, "retain" | "tags"> & { readonly share: Share | undefined },
-  ): boolean {
+  #write(message: Message, share: Share | undefined, qos: Qos, packetId: number, dup: boolean): boolean {
     const grant = share === undefined ? this.#session?.interests.grantOf(message.address) : undefined;
     const asPublished = share?.interest.retainAsPublished ?? grant?.retainAsPublished ?? false;
-    const retain = isRetained(message) || (asPublished && retainsAsPublished(message));
-    const tags = this.#options.version === 5 ? tagsOf(share, grant) : NO_TAGS;
-    if (this.#writer.write(message, { qos, packetId, dup, retain, tags }, this.#maxPacketBytes)) return true;
+    const manner = this.#manner;
+    manner.qos = qos;
+    manner.packetId = packetId;
+    manner.dup = dup;
+    manner.retain = isRetained(message) || (asPublished && retainsAsPublished(message));
+    manner.tags = this.#options.version === 5 ? tagsOf(share, grant) : NO_TAGS;
+    if (this.#writer.write(message, manner, this.#maxPacketBytes)) return true;
     this.oversized++;
     return false;
   }
@@ -243,16 +248,11 @@ export class Receiver implements Consumer {
     return interests?.grantOf(address)?.quality ?? interests?.highest ?? 0;
   }
 
-  /** From its place in the session's own queue, if it has one. */
-  #idFor({ delivery, share }: Task): number {
-    const session = this.#session;
-    if (share === undefined && session?.kept === true && delivery instanceof Entry) {
-      // What comes from a queue with a name comes by an interest in that queue.
-      if (delivery.holder?.queue.address === undefined) return (delivery.sequence % IDS) + 1;
-    }
-    do this.#lastId = this.#lastId === IDS ? 1 : this.#lastId + 1;
-    while (this.#flights.has(this.#lastId));
-    return this.#lastId;
+  /** The identifier of what comes from the session's own queue: by its place there. */
+  #ownId(delivery: Delivery, share: Share | undefined): number | undefined {
+    if (share !== undefined || this.#session?.kept !== true || !(delivery instanceof Entry)) return undefined;
+    // What comes from a queue with a name comes by an interest in that queue.
+    return delivery.holder?.queue.address === undefined ? (delivery.sequence % IDS) + 1 : undefined;
   }
 
   #settle({ subscription, delivery }: Flight, reasonCode: number): void {
@@ -274,7 +274,10 @@ export class Receiver implements Consumer {
   #relax(): void {
     if (!this.#crowded) return;
     // What came by a share that the client has left has gone to others.
-    this.#waiting = this.#waiting.filter((task) => task.share?.subscription.closed !== true && !this.#begin(task));
+    this.#waiting = this.#waiting.filter(
+      ({ message, delivery, deliveries, share }) =>
+        share?.subscription.closed !== true && !this.#begin(message, delivery, deliveries, share),
+    );
     if (this.#waiting.length > 0 || this.#busy) return;
     this.#crowded = false;
     this.#ready();
@@ -295,6 +298,15 @@ export class Receiver implements Consumer {
     const at = output.reserve(ackSize(reasonCode, version));
     output.advance(writeAck(output.buffer, at, type, id, reasonCode, version));
   }
+}
+
+/** The same object for every delivery: whoever writes keeps nothing of it. */
+class DeliveryManner implements Manner {
+  qos: Qos = 0;
+  packetId = 0;
+  dup = false;
+  retain = false;
+  tags: readonly number[] = NO_TAGS;
 }
 
 function tagsOf(share: Share | undefined, grant: Grant | undefined): readonly number[] {

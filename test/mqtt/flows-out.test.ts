@@ -1,0 +1,281 @@
+import type { IPublishPacket, Packet } from "mqtt-packet";
+import { describe, expect, it } from "vitest";
+import { type Connecting, FlowWorld, type Wire, words } from "./flow-world.ts";
+
+interface Scene {
+  world: FlowWorld;
+  sender: Wire;
+  reader: Wire;
+}
+
+/** A reader of `t` with a session, and somebody who publishes to it. */
+async function scene(qos: 1 | 2, connecting: Connecting = {}): Promise<Scene> {
+  const world = await FlowWorld.open();
+  const reader = await world.connect("reader", connecting);
+  reader.subscribe("t", qos).read();
+  return { world, reader, sender: await world.connect("sender") };
+}
+
+function onlyPublish(packets: readonly Packet[]): IPublishPacket & { messageId: number } {
+  const [packet] = packets;
+  if (packets.length !== 1 || packet?.cmd !== "publish" || packet.messageId === undefined) {
+    throw new Error(`Not one PUBLISH with an identifier but: ${packets.map(words).join(", ")}`);
+  }
+  return { ...packet, messageId: packet.messageId };
+}
+
+describe("a message at QoS 1 to a client", () => {
+  it("is gone with its PUBACK, which may come twice", async () => {
+    const { world, reader, sender } = await scene(1);
+    sender.publish(1, 1, "a");
+    const { messageId } = onlyPublish(reader.read());
+    reader.ack("puback", messageId).ack("puback", messageId);
+    expect(reader.said).toEqual([]);
+    expect(world.sessionOf("reader")?.messages).toBe(0);
+    expect(world.core.broker.engine.memoryBytes).toBe(0);
+  });
+
+  it("is not sent again on the same connection", async () => {
+    const { world, reader, sender } = await scene(1);
+    sender.publish(1, 1, "a");
+    expect(reader.said).toHaveLength(1);
+    world.clock.advance(3_600_000);
+    expect(reader.said).toEqual([]);
+  });
+
+  it.each([4, 5] as const)(
+    "is gone as well when a client of version %i says that it failed: it has it",
+    async (version) => {
+      const { world, reader, sender } = await scene(1, { version });
+      sender.publish(1, 1, "a");
+      reader.ack("puback", onlyPublish(reader.read()).messageId, 0x80);
+      reader.lose();
+      reader.lose();
+      expect((await world.connect("reader", { version })).said).toEqual([]);
+      expect(world.sessionOf("reader")?.messages).toBe(0);
+    },
+  );
+
+  it("comes again with the same identifier and DUP to a client that comes back, in its order", async () => {
+    const { world, reader, sender } = await scene(1);
+    for (const [index, body] of ["a", "b", "c", "d"].entries()) sender.publish(1, index + 1, body);
+    const first = reader.read();
+    expect(first.map(words)).toEqual(["publish 2 q1: a", "publish 3 q1: b", "publish 4 q1: c", "publish 5 q1: d"]);
+    reader.ack("puback", 3).lose();
+    const again = await world.connect("reader");
+    sender.publish(1, 5, "e");
+    expect(again.said).toEqual([
+      "publish 2 q1 dup: a",
+      "publish 4 q1 dup: c",
+      "publish 5 q1 dup: d",
+      "publish 6 q1: e",
+    ]);
+  });
+
+  it("comes with the same identifier after a crash, in its order", async () => {
+    const { world, reader, sender } = await scene(1);
+    for (const [index, body] of ["a", "b", "c"].entries()) sender.publish(1, index + 1, body);
+    expect(reader.said).toHaveLength(3);
+    reader.ack("puback", 3);
+    const next = await world.crash();
+    const again = await next.connect("reader");
+    expect(again.present).toBe(true);
+    expect(again.said.map((line) => line.replace(" dup", ""))).toEqual(["publish 2 q1: a", "publish 4 q1: c"]);
+  });
+});
+
+describe("a message at QoS 2 to a client", () => {
+  it("goes through PUBREC, PUBREL and PUBCOMP, and nothing of it is left", async () => {
+    const { world, reader, sender } = await scene(2);
+    sender.publish(2, 1, "a").ack("pubrel", 1).read();
+    const { messageId, qos } = onlyPublish(reader.read());
+    expect(qos).toBe(2);
+    expect(reader.ack("pubrec", messageId).said).toEqual([`pubrel ${messageId}`]);
+    expect(world.entries).toHaveLength(1);
+    expect(reader.ack("pubcomp", messageId).said).toEqual([]);
+    expect(world.entries).toEqual([]);
+    expect(world.sessionOf("reader")?.messages).toBe(0);
+    expect(world.core.broker.engine.memoryBytes).toBe(0);
+  });
+
+  it.each(["t", "$share/g/t"])("is not sent to a session that is kept before it is on disk (%s)", async (filter) => {
+    const world = await FlowWorld.open();
+    const reader = await world.connect("reader");
+    reader.subscribe(filter, 2).read();
+    const clean = await world.connect("clean", { clean: true });
+    clean.subscribe("t", 2).read();
+    const sender = await world.connect("sender");
+    world.gate.hold();
+    sender.publish(2, 1, "a").publish(1, 2, "b").publish(2, 3, "c");
+    expect(reader.said).toEqual([expect.stringMatching(/q1: b$/)]);
+    expect(clean.said).toHaveLength(3);
+    world.gate.letGo();
+    expect(reader.said).toEqual([expect.stringMatching(/q2: a$/), expect.stringMatching(/q2: c$/)]);
+  });
+
+  it("is another one's after a crash whose message never got to the disk, and its identifier too", async () => {
+    const { world, reader, sender } = await scene(2);
+    world.gate.hold();
+    sender.publish(2, 1, "a");
+    const receiver = new Receiver();
+    receiver.step(reader, true);
+    const next = await world.crash();
+    const again = await next.connect("reader");
+    const other = await next.connect("other");
+    other.publish(2, 1, "b").ack("pubrel", 1);
+    const resent = await next.connect("sender");
+    resent.publish(2, 1, "a", { dup: true }).ack("pubrel", 1);
+    while (receiver.step(again, true)) expect(receiver.got.length).toBeLessThanOrEqual(2);
+    expect(receiver.got).toEqual(["b", "a"]);
+  });
+
+  it("bears every answer twice", async () => {
+    const { world, reader, sender } = await scene(2);
+    sender.publish(2, 1, "a").ack("pubrel", 1);
+    const { messageId: id } = onlyPublish(reader.read());
+    expect(reader.ack("pubrec", id).ack("pubrec", id).said).toEqual([`pubrel ${id}`, `pubrel ${id}`]);
+    expect(reader.ack("pubcomp", id).ack("pubcomp", id).said).toEqual([]);
+    expect(world.entries).toEqual([]);
+    // A late PUBREC of what is over is released, so that the client is done with it too.
+    expect(reader.ack("pubrec", id).said).toEqual([`pubrel ${id}`]);
+  });
+
+  it("a PUBREC of nothing is answered to a client of MQTT 5.0 with what the broker lacks", async () => {
+    const { reader } = await scene(2, { version: 5 });
+    expect(reader.ack("pubrec", 77).said).toEqual(["pubrel 77 0x92"]);
+  });
+
+  it("is released only when that is on disk", async () => {
+    const { world, reader, sender } = await scene(2);
+    sender.publish(2, 1, "a").ack("pubrel", 1);
+    const { messageId: id } = onlyPublish(reader.read());
+    world.gate.hold();
+    expect(reader.ack("pubrec", id).ack("pubrec", id).said).toEqual([]);
+    world.gate.letGo();
+    expect(reader.said).toEqual([`pubrel ${id}`, `pubrel ${id}`]);
+  });
+
+  it("comes again whole after a crash before its PUBREC was on disk, and as PUBREL after that", async () => {
+    const { world, reader, sender } = await scene(2);
+    sender.publish(2, 1, "a").ack("pubrel", 1);
+    const { messageId: id } = onlyPublish(reader.read());
+    world.gate.hold();
+    reader.ack("pubrec", id);
+    const second = await world.crash();
+    const again = await second.connect("reader");
+    expect(onlyPublish(again.read()).messageId).toBe(id);
+    expect(again.ack("pubrec", id).said).toEqual([`pubrel ${id}`]);
+    const third = await second.crash();
+    const last = await third.connect("reader");
+    expect(last.said).toEqual([`pubrel ${id}`]);
+    expect(last.ack("pubcomp", id).said).toEqual([]);
+    expect(third.entries).toEqual([]);
+  });
+
+  it("is over with a PUBREC that says it failed, also when one that did not say so came before", async () => {
+    const { world, reader, sender } = await scene(2, { version: 5 });
+    sender.publish(2, 1, "a").ack("pubrel", 1).publish(2, 2, "b").ack("pubrel", 2);
+    const ids = reader.read().map(({ messageId }) => Number(messageId));
+    expect(ids).toHaveLength(2);
+    const [one = 0, two = 0] = ids;
+    expect(reader.ack("pubrec", one, 0x80).said).toEqual([]);
+    reader.ack("pubrec", two);
+    expect(reader.ack("pubrec", two, 0x80).said).toEqual([`pubrel ${two}`]);
+    expect(world.entries).toEqual([]);
+    reader.lose();
+    expect((await world.connect("reader", { version: 5 })).said).toEqual([]);
+  });
+
+  it("those that are released come before those that are sent again, each in the order of before", async () => {
+    const { world, reader, sender } = await scene(2);
+    for (let id = 1; id <= 12; id++) sender.publish(2, id, `m${id}`).ack("pubrel", id);
+    const ids = reader.read().map(({ messageId }) => Number(messageId));
+    expect(ids).toHaveLength(12);
+    const early = ids.slice(0, 10);
+    for (const id of early) reader.ack("pubrec", id);
+    const expected = [...early.map((id) => `pubrel ${id}`), `publish ${ids[10]} q2: m11`, `publish ${ids[11]} q2: m12`];
+    reader.lose();
+    const again = await world.connect("reader");
+    expect(again.said.map((line) => line.replace(" dup", ""))).toEqual(expected);
+    // [MQTT-4.6.0-4]: a client may hand its messages on when they are released.
+    const next = await world.crash();
+    const last = await next.connect("reader");
+    expect(last.said.map((line) => line.replace(" dup", ""))).toEqual(expected);
+  });
+
+  it("is sent at QoS 1 when it was published so, or is wanted so", async () => {
+    const { reader, sender } = await scene(2);
+    sender.publish(1, 1, "a");
+    expect(onlyPublish(reader.read()).qos).toBe(1);
+    reader.subscribe("t", 1).read();
+    sender.publish(2, 2, "b");
+    expect(onlyPublish(reader.read().filter(({ cmd }) => cmd === "publish")).qos).toBe(1);
+  });
+});
+
+/** How a connection ends between two steps. */
+const ENDINGS = ["lost", "taken over", "crash", "crash before anything is on disk"] as const;
+type Ending = (typeof ENDINGS)[number];
+
+/** A client that keeps what it must of QoS 2, and hands on what comes. */
+class Receiver {
+  readonly got: string[] = [];
+  readonly #unreleased = new Set<number>();
+  done = false;
+
+  /** Handles one packet; false when there is none, or it is not answered. */
+  step(wire: Wire, answers: boolean): boolean {
+    const packets = wire.read();
+    for (const packet of packets) {
+      if (packet.cmd === "publish") {
+        const id = Number(packet.messageId);
+        if (packet.qos !== 2 || !this.#unreleased.has(id)) this.got.push(packet.payload.toString());
+        if (packet.qos === 2) this.#unreleased.add(id);
+        if (answers) wire.ack(packet.qos === 2 ? "pubrec" : "puback", id);
+        this.done ||= answers && packet.qos === 1;
+      } else if (packet.cmd === "pubrel") {
+        const id = Number(packet.messageId);
+        this.#unreleased.delete(id);
+        if (answers) wire.ack("pubcomp", id);
+        this.done ||= answers;
+      } else throw new Error(words(packet));
+    }
+    return packets.length > 0;
+  }
+}
+
+const CUTS = [0, 1, 2, 3].flatMap((bits) => ENDINGS.map((ending) => ({ ending, mute: bits & 1, step: bits >> 1 })));
+
+async function comeBack(ending: Ending, { world, reader, ...rest }: Scene): Promise<Scene> {
+  if (ending === "lost") reader.lose();
+  const next = ending.startsWith("crash") ? await world.crash() : world;
+  const again = await next.connect("reader", { version: reader.version });
+  if (ending === "taken over") expect(reader.peer.closedFor).toMatch(/opened by another connection/);
+  expect(again.present).toBe(true);
+  return { ...rest, world: next, reader: again };
+}
+
+describe.each([4, 5] as const)("the flow of QoS 2 to a client of version %i", (version) => {
+  it.each(CUTS)(
+    "brings the message once when the connection ends ($ending) at step $step, answer not sent: $mute",
+    async ({ ending, mute, step }) => {
+      let now = await scene(2, { version });
+      now.sender.publish(2, 1, "a").ack("pubrel", 1);
+      const receiver = new Receiver();
+      for (let i = 0; !receiver.done || i <= step; i++) {
+        expect(i).toBeLessThan(10);
+        if (i !== step) {
+          receiver.step(now.reader, true);
+          continue;
+        }
+        if (ending === "crash before anything is on disk") now.world.gate.hold();
+        receiver.step(now.reader, mute === 0);
+        now = await comeBack(ending, now);
+      }
+      while (receiver.step(now.reader, true)) expect(receiver.got).toEqual(["a"]);
+      expect(receiver.got).toEqual(["a"]);
+      expect(now.world.sessionOf("reader")?.messages).toBe(0);
+      expect(now.world.entries).toEqual([]);
+    },
+  );
+});
