@@ -124,8 +124,13 @@ export class MqttSession implements Session, ClientListener {
   }
 
   confirmed(token: string | number): void {
-    const then = this.#safe.get(Number(token));
-    this.#safe.delete(Number(token));
+    const number = Number(token);
+    if (number < FIRST_TOKEN) {
+      this.#confirmedPlain(number >>> 16, number & 0xffff);
+      return;
+    }
+    const then = this.#safe.get(number);
+    this.#safe.delete(number);
     if (this.#state !== "ended") then?.();
   }
 
@@ -383,6 +388,7 @@ export class MqttSession implements Session, ClientListener {
             ),
           );
         });
+        if (this.#peerPaused) this.#keepAlive.suspend();
       }
       this.#goOn();
     });
