@@ -15,7 +15,6 @@ import type { Grant } from "../../core/interests.ts";
 import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
 import type { HostSession, Share } from "../../core/session.ts";
-import type { Subscription } from "../../core/subscription.ts";
 import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
 import { DeliveryWriter, isRetained, type Manner, retainsAsPublished, type SharedWire } from "./delivery-writer.ts";
 import { ackSize, writeAck } from "./encode.ts";
@@ -38,11 +37,6 @@ interface Task {
   readonly share: Share | undefined;
 }
 
-/** How a message is delivered, before it is known what it says of itself. */
-interface DeliveryManner extends Omit<Manner, "retain" | "tags"> {
-  readonly share: Share | undefined;
-}
-
 export interface ReceiverOptions {
   readonly output: Output;
   readonly wire: SharedWire;
@@ -53,7 +47,9 @@ export interface ReceiverOptions {
   /** Bytes of a packet that the client takes; Infinity for any. */
   readonly maxPacketBytes: number;
   readonly cancelled: (reason: string) => void;
-  /** Calls back in the order given once what was said so far is safe. */
+  /** Writes a PUBREL once what was said so far is safe. */
+  readonly release: (id: number) => void;
+  /** Calls back once what was said so far is safe. */
   readonly whenSafe: (then: () => void) => void;
   /** Runs at the end of the turn. */
   readonly later: (task: () => void) => void;
@@ -173,7 +169,7 @@ export class Receiver implements Consumer {
       flight.subscription = undefined;
       flight.delivery = undefined;
     }
-    this.#options.whenSafe(() => this.#writeAck("pubrel", id, REASON.success));
+    this.#options.release(id);
   }
 
   /** PUBCOMP [MQTT-4.3.3-5]. */
@@ -215,17 +211,39 @@ export class Receiver implements Consumer {
     const granted = share?.interest.quality ?? this.#qualityOf(message);
     const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
     const flight = new Flight(qos, share?.subscription ?? this.#session?.subscription, delivery);
-    const written = this.#write(message, share, qos, id, deliveries > 0);
-    if (!written) {
-      if (own === undefined) this.#flights.giveBack(id);
+    if (own === undefined) this.#flights.begin(id, flight);
+    else this.#flights.set(id, flight);
+    if (qos === 2 && this.#isUnsafe(delivery)) {
+      this.#sendWhenSafe(id, flight, { message, delivery, deliveries, share });
+    } else if (!this.#write(message, share, qos, id, deliveries > 0)) {
+      this.#flights.delete(id);
       // [MQTT-3.1.2-25]: as if it had been delivered; not from within a delivery, though.
       this.#options.later(() => this.#settle(flight, REASON.packetTooLarge));
-    } else if (own === undefined) {
-      this.#flights.begin(id, flight);
-    } else {
-      this.#flights.set(id, flight);
     }
     return true;
+  }
+
+  /**
+   * Whether a message must not be sent yet, because a client that remembers its identifier would take another message
+   * for it: after a crash, a message that was not on disk is not there, and its place is the next one's.
+   */
+  #isUnsafe(delivery: Delivery): boolean {
+    if (this.#session?.kept !== true) return false;
+    // What came later does not go first.
+    return this.#client?.awaits(delivery) === true || this.#unsafe > 0;
+  }
+
+  #sendWhenSafe(id: number, flight: Flight, { message, deliveries, share }: Task): void {
+    this.#unsafe++;
+    this.#options.whenSafe(() => {
+      this.#unsafe--;
+      // The client may have left the share by which it came: then it went to others.
+      const left = flight.subscription?.closed === true;
+      if (!left && this.#write(message, share, flight.qos, id, deliveries > 0)) return;
+      this.#flights.delete(id);
+      this.#settle(flight, REASON.packetTooLarge);
+      this.#relax();
+    });
   }
 
   #write(message: Message, share: Share | undefined, qos: Qos, packetId: number, dup: boolean): boolean {

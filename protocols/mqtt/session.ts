@@ -49,6 +49,11 @@ const SESSION_PREFIX = "mqtt/";
 const EXPIRES_NEVER = 0xffff_ffff;
 /** Retain handling of a SUBSCRIBE (mqtt5 3.8.3.1) in the core's words. */
 const RETAINED = ["always", "if-new", "never"] as const;
+/** Tokens below the first one that is counted: an answer in this list, and its packet identifier. */
+const ANSWERS: readonly AckType[] = ["puback", "pubrec", "pubrel", "pubcomp"];
+const ID_BITS = 16;
+const MOST_IDS = 0xffff;
+const FIRST_TOKEN = ANSWERS.length << ID_BITS;
 /** SUBACK of 3.1 and 3.1.1 has one word for all that is wrong. */
 const FAILURE = 0x80;
 
@@ -85,7 +90,7 @@ export class MqttSession implements Session, ClientListener {
   #unacknowledged = 0;
   /** What is to be said once what was said before it is safe; by token. */
   readonly #safe = new Map<number, () => void>();
-  #lastToken = 0;
+  #lastToken = FIRST_TOKEN;
   #acksWaiting = 0;
   #paused = false;
   #peerPaused = false;
@@ -126,7 +131,7 @@ export class MqttSession implements Session, ClientListener {
   confirmed(token: string | number): void {
     const number = Number(token);
     if (number < FIRST_TOKEN) {
-      this.#confirmedPlain(number >>> 16, number & 0xffff);
+      if (this.#state !== "ended") this.#answer(number >>> ID_BITS, number & MOST_IDS);
       return;
     }
     const then = this.#safe.get(number);
@@ -204,7 +209,7 @@ export class MqttSession implements Session, ClientListener {
     }
     if (qos === 2 && this.#received.has(id)) {
       // [MQTT-4.3.3-9]: it was sent again because PUBREC did not arrive.
-      this.#whenSafe(client, () => this.#acknowledge("pubrec", id, REASON.success));
+      this.#answerWhenSafe(client, "pubrec", id, REASON.success);
       return;
     }
     // [MQTT-3.3.4-7]
@@ -224,10 +229,7 @@ export class MqttSession implements Session, ClientListener {
     this.#unacknowledged++;
     if (qos === 1) {
       // [MQTT-4.3.2-4]
-      this.#whenSafe(client, () => {
-        this.#unacknowledged--;
-        this.#acknowledge("puback", id, code);
-      });
+      this.#answerWhenSafe(client, "puback", id, code);
       return;
     }
     if (code < 0x80) {
@@ -237,7 +239,7 @@ export class MqttSession implements Session, ClientListener {
     } else {
       this.#unacknowledged--;
     }
-    this.#whenSafe(client, () => this.#acknowledge("pubrec", id, code));
+    this.#answerWhenSafe(client, "pubrec", id, code);
   }
 
   #onPubrel({ packetId: id }: Packet, { client, host, resumed }: Connected): void {
@@ -249,7 +251,7 @@ export class MqttSession implements Session, ClientListener {
     }
     // [MQTT-4.3.3-11]: one that comes again after a reconnect is no error (mqtt5 3.7.2.1), but clients take it for one.
     const code = known || resumed ? REASON.success : REASON.packetIdentifierNotFound;
-    this.#whenSafe(client, () => this.#acknowledge("pubcomp", id, code));
+    this.#answerWhenSafe(client, "pubcomp", id, code);
   }
 
   #onControl(control: Control, connected: Connected): void {
@@ -342,6 +344,7 @@ export class MqttSession implements Session, ClientListener {
       maxInflight: Math.min(connect.properties.number("receiveMaximum") ?? 0xffff, maxInflight),
       maxPacketBytes: this.#maxPacketBytes,
       cancelled: (reason) => this.#broker.clock.endOfTurn(() => this.#leave(REASON.administrativeAction, reason)),
+      release: (id) => this.#answerWhenSafe(client, "pubrel", id, REASON.success),
       whenSafe: (then) => this.#whenSafe(client, then),
       later: (task) => this.#broker.clock.endOfTurn(task),
     });
@@ -519,6 +522,18 @@ export class MqttSession implements Session, ClientListener {
     return reasonCode;
   }
 
+  /** Answers once what was said so far is safe. */
+  #answerWhenSafe(client: Client, type: AckType, id: number, code: ReasonCode): void {
+    // For most of them the token says all there is to say.
+    if (code === REASON.success) client.confirm((ANSWERS.indexOf(type) << ID_BITS) | id);
+    else this.#whenSafe(client, () => this.#acknowledge(type, id, code));
+  }
+
+  #answer(answer: number, id: number): void {
+    const type = ANSWERS[answer];
+    if (type !== undefined) this.#acknowledge(type, id, REASON.success);
+  }
+
   #whenSafe(client: Client, then: () => void): void {
     const token = ++this.#lastToken;
     this.#safe.set(token, then);
@@ -526,6 +541,7 @@ export class MqttSession implements Session, ClientListener {
   }
 
   #acknowledge(type: AckType, id: number, code: ReasonCode): void {
+    if (type === "puback") this.#unacknowledged--;
     const reasonCode = this.#version === 5 ? code : REASON.success;
     const at = this.#output.reserve(ackSize(reasonCode, this.#version));
     this.#output.advance(writeAck(this.#output.buffer, at, type, id, reasonCode, this.#version));

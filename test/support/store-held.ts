@@ -10,7 +10,7 @@ export class DurabilityGate {
   /** The same store, but for what it says of durability. */
   under(store: Store): Store {
     const open = (listener: StoreListener): ReturnType<Store["open"]> => {
-      this.#announce = listener.durable;
+      this.#announce = (batch) => listener.durable(batch);
       const durable = (batch: number): void => {
         this.#reached = batch;
         if (!this.#held) this.#tell();
