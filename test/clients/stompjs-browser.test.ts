@@ -1,23 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { join } from "node:path";
 import type * as stompjs from "@stomp/stompjs";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { ROOT, startBroker } from "../support/broker.ts";
-
-const CHROMIUM = "/usr/bin/chromium";
-const MISSING = existsSync(CHROMIUM) ? "" : ` (skipped: there is no ${CHROMIUM})`;
-const ARGUMENTS = [
-  "--headless=new",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { describe, expect, it } from "vitest";
+import { startBroker } from "../support/broker.ts";
+import { BROWSER_MISSING, usePages } from "./page.ts";
 
 declare global {
   /** What stomp.umd.min.js makes in a page. */
@@ -52,53 +36,13 @@ const subscribe = (url: string): Promise<string> =>
     client.activate();
   });
 
-/** Serves the page with the library on a free port; the origin of its address. */
-async function servePage(): Promise<{ origin: string; stop: () => void }> {
-  const page = readFileSync(join(import.meta.dirname, "stompjs-browser.html"));
-  const library = readFileSync(join(ROOT, "node_modules/@stomp/stompjs/bundles/stomp.umd.min.js"));
-  const server = createServer((request, response) => {
-    const script = request.url === "/stomp.js";
-    response.setHeader("content-type", script ? "text/javascript" : "text/html");
-    response.end(script ? library : page);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("The page is served on no port");
-  return {
-    origin: `http://127.0.0.1:${address.port}`,
-    stop: () => {
-      server.close();
-      server.closeAllConnections();
-    },
-  };
-}
-
-describe.skipIf(MISSING !== "")(`stompjs in Chromium${MISSING}`, () => {
-  let browser: Browser;
-  let site: Awaited<ReturnType<typeof servePage>>;
-
-  beforeAll(async () => {
-    site = await servePage();
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
-  });
-
-  afterAll(async () => {
-    await browser.close();
-    site.stop();
-  });
-
-  async function openPage(): Promise<Page> {
-    const page = await browser.newPage();
-    onTestFinished(() => page.close());
-    await page.goto(site.origin);
-    return page;
-  }
-
-  const allowed = (): string => `listeners.stomp.websocket.origins=[${site.origin}]`;
+describe.skipIf(BROWSER_MISSING !== "")(`stompjs in Chromium${BROWSER_MISSING}`, () => {
+  const pages = usePages("@stomp/stompjs/bundles/stomp.umd.min.js");
+  const allowed = (): string => `listeners.stomp.websocket.origins=[${pages().origin}]`;
 
   it.each(["1.0", "1.1", "1.2"])("speaks STOMP %s: text, bytes, acknowledgements, transactions", async (version) => {
     const { port, server } = await startBroker([allowed(), "security.users.alice.password=secret"]);
-    const page = await openPage();
+    const page = await pages().open();
     const outcome = await page.evaluate(
       ([url, chosen]) =>
         new Promise<Outcome>((resolve) => {
@@ -148,7 +92,7 @@ describe.skipIf(MISSING !== "")(`stompjs in Chromium${MISSING}`, () => {
   it("receives a megabyte, a retained message and what a wildcard matches, and lives by heart-beats", async () => {
     const settings = ["stomp.heart_beat.send=200ms", "stomp.heart_beat.receive=200ms", "stomp.heart_beat.grace=10"];
     const { port } = await startBroker([allowed(), ...settings]);
-    const page = await openPage();
+    const page = await pages().open();
     const outcome = await page.evaluate(
       (url) =>
         new Promise<Outcome & { beats: number; lost: boolean }>((resolve) => {
@@ -186,11 +130,10 @@ describe.skipIf(MISSING !== "")(`stompjs in Chromium${MISSING}`, () => {
 
   it("comes back to its durable subscription after its page was closed", async () => {
     const { port } = await startBroker([allowed()]);
-    const first = await browser.newPage();
-    await first.goto(site.origin);
+    const first = await pages().open();
     await first.evaluate(subscribe, `ws://127.0.0.1:${port}`);
     await first.close();
-    const sender = await openPage();
+    const sender = await pages().open();
     await sender.evaluate(
       (url) =>
         new Promise<void>((resolve) => {
@@ -203,13 +146,13 @@ describe.skipIf(MISSING !== "")(`stompjs in Chromium${MISSING}`, () => {
         }),
       `ws://127.0.0.1:${port}`,
     );
-    const second = await openPage();
+    const second = await pages().open();
     expect(await second.evaluate(subscribe, `ws://127.0.0.1:${port}`)).toBe("sent meanwhile");
   });
 
   it("shows the page why it was refused: a wrong password", async () => {
     const { port } = await startBroker([allowed(), "security.users.alice.password=secret"]);
-    const page = await openPage();
+    const page = await pages().open();
     const error = await page.evaluate(
       (url) =>
         new Promise<string | undefined>((resolve) => {
@@ -225,7 +168,7 @@ describe.skipIf(MISSING !== "")(`stompjs in Chromium${MISSING}`, () => {
 
   it("is refused in a page of an origin that is not allowed", async () => {
     const { port, log } = await startBroker(["listeners.stomp.websocket.origins=[https://shop.example]"]);
-    const page = await openPage();
+    const page = await pages().open();
     const opened = await page.evaluate(
       (url) =>
         new Promise<boolean>((resolve) => {
