@@ -24,6 +24,8 @@ export const OPTIONS: MqttOptions = {
   maxSubscriptions: 1000,
   maxKeepAlive: 0,
   maxClientIdBytes: 100,
+  maxTopicBytes: 1024,
+  maxTopicLevels: 128,
   maxAcksWaiting: 10,
 };
 
