@@ -3,6 +3,7 @@ import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./clock.ts";
 import type { CronParser } from "./cron.ts";
 import { Engine } from "./engine.ts";
+import { BrokerError } from "./errors.ts";
 import type { Peer } from "./protocol.ts";
 import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue-description.ts";
 import type { RecoveredQueue, Store } from "./store.ts";
@@ -16,9 +17,27 @@ export interface Credentials {
   readonly peer: Peer;
 }
 
+/** What an authenticator says to a peer's data: a challenge, or that it is convinced, maybe with last words of its own. */
+export type Step =
+  | { readonly done: false; readonly data: Buffer }
+  | { readonly done: true; readonly data: Buffer | undefined; readonly login: Login };
+
+/** One conversation in which a peer proves who it is. Of no use once it has ended, in whichever way. */
+export interface Exchange {
+  /**
+   * Takes what the peer says; empty data at the beginning if it said nothing yet. One call at a time. Rejects with
+   * BrokerError("not-authenticated") and a text that may be shown to the peer.
+   */
+  step(data: Buffer): Promise<Step>;
+}
+
 /** Checks credentials. Rejects with BrokerError("not-authenticated") and a text that may be shown to the peer. */
 export interface Authenticator {
   login(credentials: Credentials): Promise<Login>;
+  /** The mechanisms of SASL that it knows besides, by their registered names, the best first; none if absent. */
+  readonly mechanisms?: readonly string[];
+  /** Begins a conversation by one of its mechanisms. Throws BrokerError("not-authenticated") for another one. */
+  begin?(mechanism: string, peer: Peer): Exchange;
 }
 
 /** What a broker is made of. */
@@ -125,6 +144,18 @@ export class Broker {
   /** Checks credentials; see `Authenticator`. */
   login(credentials: Credentials): Promise<Login> {
     return this.options.authenticator.login(credentials);
+  }
+
+  /** The mechanisms by which a peer may prove who it is in a conversation. */
+  get mechanisms(): readonly string[] {
+    return this.options.authenticator.mechanisms ?? [];
+  }
+
+  /** Begins such a conversation; see `Authenticator`. Throws BrokerError for a mechanism that is not known. */
+  authenticate(mechanism: string, peer: Peer): Exchange {
+    const exchange = this.options.authenticator.begin?.(mechanism, peer);
+    if (exchange !== undefined) return exchange;
+    throw new BrokerError("not-authenticated", `The mechanism ${mechanism} is not known`);
   }
 
   /** Writes what is left and lets the store go. Sessions must have ended. */

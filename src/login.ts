@@ -5,21 +5,27 @@
  *     others -> seen within the last minute? -> being checked at this moment? -> a queue -> scrypt, two at a time
  *
  * A check costs about 50 ms on purpose. When thousands of clients come back at once with the same credentials, they share
- * one check. What is remembered is an HMAC under a key of this process, never a password.
+ * one check. What is remembered is an HMAC under a key of this process, never a password. SCRAM costs nothing like that
+ * and does not queue.
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP } from "node:net";
 import type { Login } from "../core/access.ts";
-import type { Authenticator, Credentials } from "../core/broker.ts";
+import type { Authenticator, Credentials, Exchange } from "../core/broker.ts";
 import type { Clock } from "../core/clock.ts";
 import { BrokerError } from "../core/errors.ts";
+import type { Peer } from "../core/protocol.ts";
 import type { Config } from "./config/schema.ts";
 import { type PasswordHash, parsePasswordHash, unknowablePassword, verifyPassword } from "./password.ts";
+import { SCRAM_SHA_256, type ScramAccount, ScramExchange, scramRefusal } from "./scram.ts";
+import { ScramUsers } from "./scram-users.ts";
 
 const MOST_AT_A_TIME = 2;
 const MOST_WAITING = 256;
 const REMEMBERED_MS = 60_000;
 const MOST_REMEMBERED = 10_000;
+
+const SECRET_BYTES = 32;
 
 const REFUSED = "The user name or the password is not accepted";
 const BUSY = "Too many logins are being checked; try again in a moment";
@@ -40,10 +46,14 @@ interface Accounts {
   /** By HMAC of the credentials: until when they need not be checked again. */
   readonly remembered: Map<string, number>;
   readonly checking: Map<string, Promise<boolean>>;
+  readonly scram: ScramUsers;
 }
 
 /** Checks credentials against the users and the guest of the configuration. */
 export class ConfiguredLogin implements Authenticator {
+  readonly mechanisms: readonly string[] = [SCRAM_SHA_256];
+  /** Makes the salts of names that have none; to be the same after a restart, as those of real users are. */
+  secret: Buffer = randomBytes(SECRET_BYTES);
   private readonly clock: Clock;
   private accounts: Accounts;
   private running = 0;
@@ -62,18 +72,39 @@ export class ConfiguredLogin implements Authenticator {
   async login(credentials: Credentials): Promise<Login> {
     const { accounts } = this;
     const { user = "", password = "" } = credentials;
-    if (user === "" && password === "") return guestLogin(accounts, credentials);
+    if (user === "" && password === "") return guestLogin(accounts, credentials.peer);
     const known = accounts.users.get(user);
     const { guest } = accounts;
     if (known === undefined && guest.enabled && user === guest.name) {
       const given = mac(accounts, "password", password);
-      if (timingSafeEqual(given, mac(accounts, "password", guest.password))) return guestLogin(accounts, credentials);
+      if (timingSafeEqual(given, mac(accounts, "password", guest.password))) {
+        return guestLogin(accounts, credentials.peer);
+      }
     }
     const right = await this.check(accounts, user, password);
     // The configuration may have changed meanwhile: who was put out must not slip in.
     if (accounts !== this.accounts) return this.login(credentials);
     if (!right || known === undefined) throw refusal(REFUSED);
     return { user, groups: known.groups };
+  }
+
+  begin(mechanism: string, peer: Peer): Exchange {
+    if (mechanism !== SCRAM_SHA_256) {
+      throw refusal(`The mechanism ${mechanism} is not known; expected ${SCRAM_SHA_256}`);
+    }
+    return new ScramExchange((user) => this.scramAccount(user, peer));
+  }
+
+  private async scramAccount(user: string, peer: Peer): Promise<ScramAccount> {
+    const { accounts } = this;
+    const keys = await accounts.scram.keysOf(user, this.secret);
+    const login = (): Login => {
+      if (accounts !== this.accounts) throw refusal("The configuration of users changed meanwhile; log in again");
+      if (!accounts.scram.has(user)) throw scramRefusal();
+      const known = accounts.users.get(user);
+      return known === undefined ? guestLogin(accounts, peer) : { user, groups: known.groups };
+    };
+    return { keys, login };
   }
 
   private check(accounts: Accounts, user: string, password: string): Promise<boolean> {
@@ -138,6 +169,7 @@ function accountsOf(security: Config["security"]): Accounts {
     nobody: unknowablePassword(),
     remembered: new Map<string, number>(),
     checking: new Map<string, Promise<boolean>>(),
+    scram: new ScramUsers(security),
   };
   const users = new Map<string, User>();
   for (const [name, { password, password_hash: text, groups }] of Object.entries(security.users)) {
@@ -153,7 +185,7 @@ function mac(accounts: { readonly key: Buffer }, name: string, password: string)
     .digest();
 }
 
-function guestLogin({ guest }: Accounts, { peer }: Credentials): Login {
+function guestLogin({ guest }: Accounts, peer: Peer): Login {
   if (!guest.enabled) {
     throw refusal("No user name and password were given, and guests are not let in (security.guest.enabled is false)");
   }

@@ -76,6 +76,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     report: (sentence) => log.warn({}, sentence),
   });
   await broker.open();
+  login.secret = keptSecret(broker.store, login.secret);
   const listeners = createListeners(config, broker, clock, log);
   const running = new Server(config, broker, listeners, login, log, failed);
   try {
@@ -85,6 +86,14 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     throw error;
   }
   return running;
+}
+
+/** The secret of the store; the given one if it has none yet, which it then has. */
+function keptSecret(store: Store, fresh: Buffer): Buffer {
+  const kept = store.get("login", "secret");
+  if (kept !== undefined) return kept;
+  store.put("login", "secret", fresh);
+  return fresh;
 }
 
 class Server implements RunningServer {

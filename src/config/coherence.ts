@@ -1,4 +1,5 @@
 import { parsePasswordHash } from "../password.ts";
+import { parseScramKeys } from "../scram.ts";
 import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";
 import type { Config } from "./schema.ts";
@@ -85,14 +86,21 @@ function checkHosts({ hosts }: Config, refuse: Tell): void {
 }
 
 function checkUsers({ security }: Config, refuse: Tell, warn: Tell): void {
-  for (const [name, { password, password_hash: hash }] of Object.entries(security.users)) {
+  for (const [name, { password, password_hash: hash, scram_sha_256: scram }] of Object.entries(security.users)) {
     const key = joinKey("security.users", name);
     const path = ["security", "users", name];
-    if ((password === undefined) === (hash === undefined)) {
-      refuse(path, `${key}: must have either password_hash ("delos hash-password" makes one) or password`);
-    } else if (hash !== undefined && parsePasswordHash(hash) === undefined) {
+    if ((password === undefined) === (hash === undefined && scram === undefined)) {
+      const hashes = 'password_hash, scram_sha_256 or both ("delos hash-password" makes them)';
+      refuse(path, `${key}: must have either ${hashes} or password`);
+      continue;
+    }
+    if (hash !== undefined && parsePasswordHash(hash) === undefined) {
       refuse([...path, "password_hash"], `${key}.password_hash: is not what "delos hash-password" prints`);
-    } else if (password !== undefined) {
+    }
+    if (scram !== undefined && parseScramKeys(scram) === undefined) {
+      refuse([...path, "scram_sha_256"], `${key}.scram_sha_256: is not what "delos hash-password --scram" prints`);
+    }
+    if (password !== undefined) {
       const advice = 'use password_hash; "delos hash-password" makes one';
       warn([...path, "password"], `${key}.password: who reads the configuration knows this password; ${advice}`);
     }

@@ -96,7 +96,11 @@ const mqtt = Type.Object(
   {
     max_packet_bytes: size("2m", "Bytes of one packet; told to clients of MQTT 5.0.", 1024),
     max_connect_bytes: size("64k", "Bytes of a CONNECT packet: nobody knows yet who that is.", 256),
-    connect_timeout: duration("10s", "How long a client may take from connecting to its CONNECT packet.", 1),
+    connect_timeout: duration(
+      "10s",
+      "How long a client may take from connecting to its CONNECT packet, and how long an enhanced authentication may.",
+      1,
+    ),
     max_inflight: limited(1000, 65_535, "Messages of QoS 1 and 2 under way to one client, unless it wants fewer."),
     receive_maximum: limited(1000, 65_535, "Messages of QoS 1 and 2 that a client of MQTT 5.0 may have under way."),
     topic_alias_maximum: limited(100, 65_535, "The highest topic alias a client may use; 0 for none.", 0),
@@ -129,14 +133,24 @@ const user = Type.Object(
     ),
     password: Type.Optional(
       Type.String({
+    scram_sha_256: Type.Optional(
+      Type.String({
+        writeOnly: true,
+        pattern: "^\\d+\\$",
+        description:
+          'The keys of the password for logins by SCRAM-SHA-256, as "delos hash-password --scram" prints them. ' +
+          "Who is to log in both ways has a password_hash too.",
+      }),
+    ),
         writeOnly: true,
         minLength: 1,
-        description: "The password itself, for tests only: who reads the configuration knows it.",
+        description:
+          "The password itself, for all ways to log in, for tests only: who reads the configuration knows it.",
       }),
     ),
     groups: names("The groups this user is in."),
   },
-  { ...CLOSED, description: "A user: a password_hash or a password, and groups." },
+  { ...CLOSED, description: "A user: a password_hash, scram_sha_256 or both, or a password; and groups." },
 );
 
 const security = Type.Object(

@@ -80,6 +80,7 @@ describe("the schema for editors", () => {
       "listeners.*.port",
       ...["from.queue", "from.topic", "to", "to[].queue", "to[].topic"].map((key) => `diverts[].${key}`),
       "security.users.*.password_hash",
+      "security.users.*.scram_sha_256",
       "security.users.*.password",
     ]);
   });
