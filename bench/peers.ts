@@ -1,7 +1,8 @@
 /*
- * Delos beside its peers over STOMP, alternating in one run: medians, ratios, messages per broker CPU second.
+ * Delos beside its peers over one protocol, alternating in one run: medians, ratios, messages per broker CPU second.
  *
- *     node bench/stomp.ts --mqload DIR/mqload [--peer name=rabbitmq,port=12613,pid=123 ...] [--cases a,b] [--reps 5] [--time 4]
+ *     node bench/peers.ts --mqload DIR/mqload [--protocol stomp|mqtt] [--peer name=rabbitmq,port=12613,pid=123 ...]
+ *                         [--cases a,b] [--reps 5] [--time 4]
  *
  * `mqload` is the load generator. Delos is started afresh for the run, its data in a temporary folder on a real disk.
  * Prints one Markdown table; --json FILE keeps every run.
@@ -31,74 +32,43 @@ interface Run {
   readonly brokerCpu: number;
 }
 
-const COMMON = ["-s", "24"];
-const CASES: Readonly<Record<string, readonly string[]>> = {
-  "topic 1 to 1": ["-k", "topic", "-p", "1", "-c", "1", "-a", "none"],
-  "topic 10 to 10": ["-k", "topic", "-p", "10", "-c", "10", "-a", "none"],
-  "topic 1 to 10": ["-k", "topic", "-p", "1", "-c", "10", "-a", "none"],
-  "queue 1 to 1": ["-k", "queue", "-p", "1", "-c", "1", "-a", "none"],
-  "queue 1 to 1, ack each": ["-k", "queue", "-p", "1", "-c", "1", "-a", "individual"],
-  "queues 10 to 10": ["-k", "queue", "-p", "10", "-c", "10", "-d", "10", "-a", "none"],
-  "queue 1 to 1, 1 KB": ["-k", "queue", "-p", "1", "-c", "1", "-a", "none", "-s", "1024"],
-  "persistent, receipt and ack each, 10 x 1": [
-    "-k",
-    "queue",
-    "-p",
-    "10",
-    "-c",
-    "1",
-    "--persistent",
-    "--confirm",
-    "-W",
-    "1",
-    "-a",
-    "individual",
-  ],
-  "persistent, receipt and ack each, 10 x 100": [
-    "-k",
-    "queue",
-    "-p",
-    "10",
-    "-c",
-    "1",
-    "--persistent",
-    "--confirm",
-    "-W",
-    "100",
-    "-a",
-    "individual",
-  ],
-  "persistent, receipt each, no consumer, 10 x 1": [
-    "-k",
-    "queue",
-    "-p",
-    "10",
-    "-c",
-    "0",
-    "--persistent",
-    "--confirm",
-    "-W",
-    "1",
-    "--unique",
-  ],
-  "persistent, receipt each, no consumer, 10 x 100": [
-    "-k",
-    "queue",
-    "-p",
-    "10",
-    "-c",
-    "0",
-    "--persistent",
-    "--confirm",
-    "-W",
-    "100",
-    "--unique",
-  ],
+/** The generator's options, as on its command line. */
+type Cases = Readonly<Record<string, string>>;
+
+const CASES: Readonly<Record<string, Cases>> = {
+  stomp: {
+    "topic 1 to 1": "-k topic -p 1 -c 1 -a none",
+    "topic 10 to 10": "-k topic -p 10 -c 10 -a none",
+    "topic 1 to 10": "-k topic -p 1 -c 10 -a none",
+    "queue 1 to 1": "-k queue -p 1 -c 1 -a none",
+    "queue 1 to 1, ack each": "-k queue -p 1 -c 1 -a individual",
+    "queues 10 to 10": "-k queue -p 10 -c 10 -d 10 -a none",
+    "queue 1 to 1, 1 KB": "-k queue -p 1 -c 1 -a none -s 1024",
+    "persistent, receipt and ack each, 10 x 1": "-k queue -p 10 -c 1 --persistent --confirm -W 1 -a individual",
+    "persistent, receipt and ack each, 10 x 100": "-k queue -p 10 -c 1 --persistent --confirm -W 100 -a individual",
+    "persistent, receipt each, no consumer, 10 x 1": "-k queue -p 10 -c 0 --persistent --confirm -W 1",
+    "persistent, receipt each, no consumer, 10 x 100": "-k queue -p 10 -c 0 --persistent --confirm -W 100",
+  },
+  mqtt: {
+    "QoS 0, 1 to 1": "-q 0 -p 1 -c 1",
+    "QoS 0, 10 to 10": "-q 0 -p 10 -c 10",
+    "QoS 0, 10 to 10, ten topics": "-q 0 -p 10 -c 10 -d 10",
+    "QoS 0, 100 to 1": "-q 0 -p 100 -c 1",
+    "QoS 0, 1 to 1,000": "-q 0 -p 1 -c 1000",
+    "QoS 0, 1 to 1, 1 KB": "-q 0 -p 1 -c 1 -s 1024",
+    "QoS 0, 10 to 10, 1 KB": "-q 0 -p 10 -c 10 -s 1024",
+    "QoS 0, 10 to 10, MQTT 5": "-q 0 -p 10 -c 10 --mqtt5",
+    "QoS 1, 1 to 1": "-q 1 -p 1 -c 1",
+    "QoS 1, 10 to 10": "-q 1 -p 10 -c 10",
+    "QoS 2, 1 to 1": "-q 2 -p 1 -c 1",
+    "QoS 2, 10 to 10": "-q 2 -p 10 -c 10",
+  },
 };
 
 const { values } = parseArgs({
   options: {
     mqload: { type: "string" },
+    protocol: { type: "string", default: "stomp" },
     peer: { type: "string", multiple: true, default: [] },
     cases: { type: "string" },
     reps: { type: "string", default: "5" },
@@ -111,6 +81,8 @@ const { values } = parseArgs({
 });
 if (values.mqload === undefined) throw new Error("--mqload FILE: the load generator to run");
 const mqload = resolve(values.mqload);
+const cases = CASES[values.protocol];
+if (cases === undefined) throw new Error(`--protocol is one of ${Object.keys(CASES).join(", ")}`);
 
 function parseTarget(text: string): Target {
   const parts = new Map(text.split(",").map((part) => part.split("=", 2) as [string, string]));
@@ -152,10 +124,11 @@ async function startDelos(): Promise<{ target: Target; stop: () => Promise<void>
   return { target: { name: "delos", port, pid: child.pid ?? 0, vhost: "/" }, stop };
 }
 
-function run(name: string, options: readonly string[], target: Target): Run {
-  const unconsumed = options.includes("0") && options[options.indexOf("-c") + 1] === "0";
-  const args = ["throughput", "stomp", "--json", "--unique", "-P", String(target.port), "-u", "guest", "-w", "guest"];
-  args.push("--vhost", target.vhost, "--warmup", "1", "-t", values.time, "--timeout", "60", ...COMMON, ...options);
+function run(name: string, options: string, target: Target): Run {
+  const unconsumed = options.includes("-c 0 ");
+  const args = ["throughput", values.protocol, "--json", "--unique", "-P", String(target.port)];
+  if (values.protocol === "stomp") args.push("-u", "guest", "-w", "guest", "--vhost", target.vhost);
+  args.push("--warmup", "1", "-t", values.time, "--timeout", "60", "-s", "24", ...options.split(" "));
   if (target.pid > 0) args.push("--broker-pid", String(target.pid));
   const result = spawnSync(mqload, args, { encoding: "utf8", timeout: 120_000 });
   const line = result.stdout.trim().split("\n").at(-1) ?? "";
@@ -207,7 +180,7 @@ const targets = [...(delos === undefined ? [] : [delos.target]), ...values.peer.
 const wanted = values.cases?.split(",");
 const runs: Run[] = [];
 try {
-  for (const [name, options] of Object.entries(CASES)) {
+  for (const [name, options] of Object.entries(cases)) {
     if (wanted !== undefined && !wanted.some((part) => name.includes(part))) continue;
     for (let rep = 0; rep < Number(values.reps); rep++) {
       for (const target of targets) {
