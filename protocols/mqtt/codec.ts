@@ -76,6 +76,7 @@ export class Decoder {
   #version: Version | undefined = undefined;
   #asked: Version | undefined = undefined;
   #connected = false;
+  #authenticating = false;
   #chunk: Buffer = EMPTY;
   #at = 0;
   #queue: Buffer[] = [];
@@ -92,6 +93,12 @@ export class Decoder {
   /** What CONNECT asked for; set even when the rest of it was refused, because the answer depends on it. */
   get askedVersion(): Version | undefined {
     return this.#asked;
+  }
+
+  /** From now on, until `agree`, only AUTH and DISCONNECT may come [MQTT-3.1.2-30], and no longer ones than a CONNECT. */
+  authenticate(): void {
+    this.#version = 5;
+    this.#authenticating = true;
   }
 
   /** From now on packets are read by the rules of this version; before, only a CONNECT may come. */
@@ -247,10 +254,7 @@ export class Decoder {
   }
 
   #checkHeader(type: number, flags: number): void {
-    // [MQTT-3.1.0-1]
-    if (!this.#connected && type !== CONTROL.connect) {
-      throw protocolError(`The first packet is a ${NAMES[type]}; expected a CONNECT`);
-    }
+    if (!this.#connected) this.#checkOpening(type);
     // [MQTT-3.1.0-2]
     if (this.#connected && type === CONTROL.connect) throw protocolError("A second CONNECT; only one is allowed");
     if (type === PUBLISH) {
@@ -266,6 +270,16 @@ export class Decoder {
     const relevant = this.#version === 3 && expected === 2 ? flags & 7 : flags;
     // [MQTT-2.1.3-1] [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1]
     if (relevant !== expected) throw malformed(`The flags of a ${NAMES[type]} are ${flags}; expected ${expected}`);
+  }
+
+  #checkOpening(type: number): void {
+    if (this.#authenticating) {
+      // [MQTT-3.1.2-30]
+      if (type === CONTROL.auth || type === CONTROL.disconnect) return;
+      throw protocolError(`A ${NAMES[type]} during the authentication; expected an AUTH or a DISCONNECT`);
+    }
+    // [MQTT-3.1.0-1]
+    if (type !== CONTROL.connect) throw protocolError(`The first packet is a ${NAMES[type]}; expected a CONNECT`);
   }
 
   #checkPublishFlags(flags: number): void {

@@ -1,3 +1,4 @@
+import type { Login } from "../../core/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import type { Timer } from "../../core/clock.ts";
@@ -6,6 +7,7 @@ import type { ClientListener, EvictionCause, Peer, Session } from "../../core/pr
 import type { HostSession } from "../../core/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import type { Will } from "../../core/wills.ts";
+import { Authentication } from "./authentication.ts";
 import { Decoder } from "./codec.ts";
 import type { SharedWire } from "./delivery-writer.ts";
 import { ackSize, PINGRESP_BYTES, writeAck, writePingresp } from "./encode.ts";
@@ -21,6 +23,7 @@ import {
 import { KeepAlive } from "./keep-alive.ts";
 import type {
   AckType,
+  Auth,
   Connect,
   Control,
   Disconnect,
@@ -39,8 +42,10 @@ import { type Filter, parseFilter, parseTopic } from "./topic.ts";
 
 /*
  *     greeting --CONNECT--> logging-in --login--> open --DISCONNECT, or anything wrong--> ended
+ *         |                                   ^
+ *         +-- CONNECT with a method --> authenticating
  */
-type State = "greeting" | "logging-in" | "open" | "ended";
+type State = "greeting" | "authenticating" | "logging-in" | "open" | "ended";
 
 const IN = "in ";
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -82,6 +87,7 @@ export class MqttSession implements Session, ClientListener {
   #greeted = false;
   #timeout: Timer | undefined;
   #keepAlive: KeepAlive | undefined = undefined;
+  #authentication: Authentication | undefined = undefined;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #problemInformation = true;
   /** Packet identifiers at QoS 2 whose PUBREL has not come yet [MQTT-4.3.3-10]. */
@@ -151,7 +157,7 @@ export class MqttSession implements Session, ClientListener {
   #handlePackets(): void {
     try {
       if (this.#connected !== undefined) this.#connected.publisher.now = this.#broker.clock.now();
-      while (!this.#paused && (this.#state === "open" || this.#state === "greeting")) {
+      while (!this.#paused && this.#state !== "logging-in" && this.#state !== "ended") {
         const packet = this.#decoder.next();
         if (packet === undefined) return;
         this.#onPacket(packet);
@@ -164,9 +170,7 @@ export class MqttSession implements Session, ClientListener {
   #onPacket(packet: Packet): void {
     const connected = this.#connected;
     if (connected === undefined) {
-      const { control } = packet;
-      // The decoder lets nothing else through.
-      if (packet.type === "control" && control?.type === "connect") this.#onConnect(control);
+      if (packet.type === "control" && packet.control !== undefined) this.#onOpening(packet.control);
       return;
     }
     switch (packet.type) {
@@ -266,11 +270,26 @@ export class MqttSession implements Session, ClientListener {
         this.#onDisconnect(control, connected);
         return;
       case "auth":
-        // mqtt5 4.12.1: only who authenticated so may do so again.
-        throw protocolError("An AUTH, although the CONNECT named no authentication method");
+        this.#onAuth(control);
+        return;
       case "connect":
         throw protocolError("A second CONNECT; only one is allowed");
     }
+  }
+
+  /** What may come before the client is connected; the decoder lets nothing else through. */
+  #onOpening(control: Control): void {
+    if (control.type === "connect") this.#onConnect(control);
+    else if (control.type === "auth") this.#onAuth(control);
+    else this.#hangUp();
+  }
+
+  #onAuth(auth: Auth): void {
+    // [MQTT-4.12.0-7]
+    if (this.#authentication === undefined) {
+      throw protocolError("An AUTH, although the CONNECT named no authentication method");
+    }
+    this.#authentication.onAuth(auth);
   }
 
   #onConnect(connect: Connect): void {
@@ -279,9 +298,6 @@ export class MqttSession implements Session, ClientListener {
     this.#version = connect.version;
     this.#problemInformation = connect.properties.number("requestProblemInformation") !== 0;
     this.#maxPacketBytes = connect.properties.number("maximumPacketSize") ?? Number.POSITIVE_INFINITY;
-    if (connect.properties.text("authenticationMethod") !== undefined) {
-      throw new MqttError(REASON.badAuthenticationMethod, "This broker has no enhanced authentication");
-    }
     const { clientId, cleanStart } = connect;
     if (Buffer.byteLength(clientId) > this.#options.maxClientIdBytes) {
       throw new MqttError(
@@ -298,16 +314,59 @@ export class MqttSession implements Session, ClientListener {
     }
     const host = this.#broker.host(undefined);
     if (host === undefined) throw new MqttError(REASON.serverUnavailable, "There is no virtual host");
+    const method = connect.properties.text("authenticationMethod");
+    if (method !== undefined) {
+      this.#authenticate(method, host, connect);
+      return;
+    }
     this.#state = "logging-in";
     this.#pause();
     void this.#login(host, connect);
+  }
+
+  #authenticate(method: string, host: VirtualHost, connect: Connect): void {
+    const authentication = new Authentication(method, {
+      broker: this.#broker,
+      peer: this.#peer,
+      timeoutMs: this.#options.connectTimeoutMs,
+      say: (code, properties) => this.#say({ type: "auth", code, properties }),
+      accepted: (login, proof) => {
+        if (this.#connected !== undefined) {
+          this.#renew(login, this.#connected, proof);
+          return;
+        }
+        checkName(connect, login);
+        this.#pause();
+        this.#enter(login, host, connect, proof);
+      },
+      failed: (error) => this.#fail(error),
+    });
+    this.#authentication = authentication;
+    this.#state = "authenticating";
+    this.#decoder.authenticate();
+    authentication.begin(connect.properties.bytes("authenticationData"));
+  }
+
+  /** The client has authenticated itself once more. */
+  #renew(login: Login, { client, publisher }: Connected, proof: Properties): void {
+    client.renewLogin(login);
+    publisher.forgetRoutes();
+    this.#say({ type: "auth", code: REASON.success, properties: proof });
   }
 
   async #login(virtualHost: VirtualHost, connect: Connect): Promise<void> {
     try {
       const { username, password } = connect;
       const login = await this.#broker.login({ user: username, password: password?.toString(), peer: this.#peer });
-      if (this.#state !== "logging-in") return;
+      if (this.#state === "logging-in") this.#enter(login, virtualHost, connect);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** `proof`: what CONNACK says of the authentication. */
+  #enter(login: Login, virtualHost: VirtualHost, connect: Connect, proof: Properties = {}): void {
+    try {
       const assigned = connect.clientId === "" ? this.#broker.random.token() : undefined;
       const clientId = assigned ?? connect.clientId;
       const client = virtualHost.connect({
@@ -318,7 +377,7 @@ export class MqttSession implements Session, ClientListener {
         listener: this,
       });
       try {
-        this.#welcome(client, virtualHost, { connect, clientId, assigned });
+        this.#welcome(client, virtualHost, { connect, clientId, assigned, proof });
       } catch (error) {
         client.close();
         throw error;
@@ -331,7 +390,12 @@ export class MqttSession implements Session, ClientListener {
   #welcome(
     client: Client,
     virtualHost: VirtualHost,
-    { connect, clientId, assigned }: { connect: Connect; clientId: string; assigned: string | undefined },
+    {
+      connect,
+      clientId,
+      assigned,
+      proof,
+    }: { connect: Connect; clientId: string; assigned: string | undefined; proof: Properties },
   ): void {
     const version = this.#version;
     const { topicAliasMaximum, maxInflight } = this.#options;
@@ -378,7 +442,7 @@ export class MqttSession implements Session, ClientListener {
         // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
         sessionPresent: version === 3 ? false : present,
         code: REASON.success,
-        properties: this.#offer({ assigned, keepAlive, asked: connect, expiryMs }),
+        properties: { ...this.#offer({ assigned, keepAlive, asked: connect, expiryMs }), ...proof },
       });
       receiver.resume(client, session);
       session.start();
@@ -511,6 +575,10 @@ export class MqttSession implements Session, ClientListener {
     this.#peer.close("the client disconnected");
   }
 
+    this.#hangUp();
+  }
+
+  #hangUp(): void {
   /** What a message was refused for; other errors are thrown on. */
   #refused(error: unknown): ReasonCode {
     const { reasonCode, fault } = refusalOf(error);
@@ -629,10 +697,20 @@ export class MqttSession implements Session, ClientListener {
     // At once, so that nothing is delivered behind the last packet.
     this.#connected?.client.close();
   }
+    this.#authentication?.stop();
 }
 
 function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
   return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
+}
+
+/** A CONNECT may have a user name beside its method, but not somebody else's. */
+function checkName({ username }: Connect, { user }: Login): void {
+  if (username === undefined || username === user) return;
+  throw new MqttError(
+    REASON.badUserNameOrPassword,
+    `CONNECT has the user name ${username}, and ${user ?? "nobody"} was authenticated; expected the same, or none`,
+  );
 }
 
 function versionName(version: Version): string {
