@@ -134,6 +134,11 @@ export class Reading {
     return this.#answers.length;
   }
 
+  /** Identifiers that it still remembers. */
+  get unreleased(): number {
+    return this.#unreleased.size;
+  }
+
   up(line: Line): void {
     this.#line = line;
   }
