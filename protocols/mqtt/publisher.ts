@@ -42,6 +42,13 @@ export class Publisher {
     this.intake = new Intake(version, wire.received);
   }
 
+  /** What the client may do has changed: it is asked again where it sends. */
+  forgetRoutes(): void {
+    for (const target of this.#targets.values()) target.route = undefined;
+    for (const target of this.#near) if (target !== undefined) target.route = undefined;
+    for (const target of this.#aliases.values()) target.route = undefined;
+  }
+
   /** PUBLISH. Throws `MqttError` for what MQTT forbids, BrokerError for what the broker refuses. */
   publish(packet: Packet): void {
     const { properties, qos } = packet;

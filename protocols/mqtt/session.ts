@@ -571,14 +571,14 @@ export class MqttSession implements Session, ClientListener {
     }
     // [MQTT-3.14.4-3]
     if (reasonCode !== REASON.disconnectWithWill) client.will = undefined;
-    this.#end();
-    this.#peer.close("the client disconnected");
-  }
-
     this.#hangUp();
   }
 
   #hangUp(): void {
+    this.#end();
+    this.#peer.close("the client disconnected");
+  }
+
   /** What a message was refused for; other errors are thrown on. */
   #refused(error: unknown): ReasonCode {
     const { reasonCode, fault } = refusalOf(error);
@@ -693,15 +693,11 @@ export class MqttSession implements Session, ClientListener {
     this.#state = "ended";
     this.#timeout?.cancel();
     this.#keepAlive?.stop();
+    this.#authentication?.stop();
     this.#safe.clear();
     // At once, so that nothing is delivered behind the last packet.
     this.#connected?.client.close();
   }
-    this.#authentication?.stop();
-}
-
-function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
-  return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
 }
 
 /** A CONNECT may have a user name beside its method, but not somebody else's. */
@@ -711,6 +707,10 @@ function checkName({ username }: Connect, { user }: Login): void {
     REASON.badUserNameOrPassword,
     `CONNECT has the user name ${username}, and ${user ?? "nobody"} was authenticated; expected the same, or none`,
   );
+}
+
+function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
+  return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
 }
 
 function versionName(version: Version): string {

@@ -131,8 +131,6 @@ const user = Type.Object(
         description: 'The hash of the password, as "delos hash-password" prints it.',
       }),
     ),
-    password: Type.Optional(
-      Type.String({
     scram_sha_256: Type.Optional(
       Type.String({
         writeOnly: true,
@@ -142,6 +140,8 @@ const user = Type.Object(
           "Who is to log in both ways has a password_hash too.",
       }),
     ),
+    password: Type.Optional(
+      Type.String({
         writeOnly: true,
         minLength: 1,
         description:
