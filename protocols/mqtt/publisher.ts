@@ -61,13 +61,6 @@ export class Publisher {
     target.route ??= this.#client.route([target.address]);
     const aliased = packet.topicStart === packet.topicEnd;
     const message = this.intake.message(packet, envelope, aliased ? target.bytes : undefined);
-  /** What the client may do has changed: it is asked again where it sends. */
-  forgetRoutes(): void {
-    for (const target of this.#targets.values()) target.route = undefined;
-    for (const target of this.#near) if (target !== undefined) target.route = undefined;
-    for (const target of this.#aliases.values()) target.route = undefined;
-  }
-
     if (packet.retain) {
       // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]: an empty payload takes the topic's retained message away.
       const empty = packet.payloadStart === packet.payloadEnd;
