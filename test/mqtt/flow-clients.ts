@@ -32,13 +32,13 @@ export class Publishing {
   finished = 0;
   /** In the order in which they were published, by packet identifier. */
   readonly #sending = new Map<number, Sending>();
-  readonly #pad: string;
+  readonly #padding: string;
   #line: Line | undefined = undefined;
 
-  /** Its messages end in the padding. */
-  constructor(name: string, pad = "") {
+  /** Its messages are larger by so many bytes than what tells them apart. */
+  constructor(name: string, paddingBytes = 0) {
     this.name = name;
-    this.#pad = pad;
+    this.#padding = paddingBytes === 0 ? "" : " ".repeat(paddingBytes);
   }
 
   get unfinished(): number {
@@ -60,7 +60,7 @@ export class Publishing {
   publish(topic: string, qos: 1 | 2): void {
     let id = 1;
     while (this.#sending.has(id)) id++;
-    const sending = { body: `${this.name}-${this.sent.length}${this.#pad}`, topic, qos, released: false };
+    const sending = { body: `${this.name}-${this.sent.length}`, topic, qos, released: false };
     this.sent.push(sending);
     this.#sending.set(id, sending);
     this.#publish(id, sending, false);
@@ -97,7 +97,7 @@ export class Publishing {
   }
 
   #publish(messageId: number, { topic, body, qos }: Sending, dup: boolean): void {
-    this.#line?.send({ cmd: "publish", messageId, topic, payload: body, qos, dup, retain: false });
+    this.#line?.send({ cmd: "publish", messageId, topic, payload: body + this.#padding, qos, dup, retain: false });
   }
 
   #finish(id: number): void {
@@ -162,7 +162,7 @@ export class Reading {
     this.#underWay.add(messageId);
     this.mostUnderWay = Math.max(this.mostUnderWay, this.#underWay.size);
     if (qos === 2 && this.#unreleased.has(messageId)) this.repeated++;
-    else this.got.push({ body: payload.toString(), topic, qos });
+    else this.got.push({ body: payload.toString().trimEnd(), topic, qos });
     if (qos === 2) this.#unreleased.add(messageId);
     this.#answers.push({ cmd: qos === 2 ? "pubrec" : "puback", messageId });
   }
