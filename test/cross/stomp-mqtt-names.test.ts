@@ -12,6 +12,7 @@ const NAMES: readonly (readonly [string, string])[] = [
   ["a.b", "a%2Eb"],
   ["100%", "100%25"],
   ["a%2Fb", "a/b"],
+  ["a%252Fb", "a%252Fb"],
   ["a%2fb", "a%252fb"],
   ["a%41", "a%2541"],
   ["with space/ ", "with space. "],
@@ -62,7 +63,27 @@ describe.each([4, 5] as const)("with MQTT.js protocol version %i", (level) => {
 const part = fc.oneof(
   fc.string({ unit: "grapheme", maxLength: 8 }),
   fc.string({
-    unit: fc.constantFrom("a", "%", "2", "F", "E", "5", ".", "*", ",", "{", "}", " ", "$", "\\", ":", "\n"),
+    unit: fc.constantFrom(
+      "a",
+      "%",
+      "%25",
+      "%2F",
+      "%2B",
+      "%00",
+      "%2E",
+      "2",
+      "F",
+      ".",
+      "*",
+      ",",
+      "{",
+      "}",
+      " ",
+      "$",
+      "\\",
+      ":",
+      "\n",
+    ),
   }),
 );
 const anyTopic = fc
