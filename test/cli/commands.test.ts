@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { parsePasswordHash, verifyPassword } from "../../src/password.ts";
+import { deriveScramKeys, parseScramKeys } from "../../src/scram.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const OWN_NODE = join(ROOT, "node_modules/.bin/node");
@@ -254,6 +255,14 @@ describe("delos hash-password", () => {
     if (hash === undefined) throw new Error(`Not a hash: ${stdout}`);
     expect(await verifyPassword("p\u00e4ss wort", hash)).toBe(true);
     expect(await verifyPassword("p\u00e4ss wort\nmore", hash)).toBe(false);
+  });
+
+  it("prints the keys for SCRAM instead when asked to", async () => {
+    const { status, stdout } = delos(["hash-password", "--scram"], { input: "p\u00e4ss wort\n" });
+    expect(status).toBe(0);
+    const keys = parseScramKeys(stdout.trim());
+    if (keys === undefined) throw new Error(`Not keys: ${stdout}`);
+    expect(await deriveScramKeys("p\u00e4ss wort", keys.salt, keys.iterations)).toEqual(keys);
   });
 
   it("refuses an empty password", () => {

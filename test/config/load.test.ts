@@ -335,6 +335,14 @@ describe("a wrong configuration", () => {
       "security: {users: {ann: {password_hash: scrypt$1}}}",
       /^delos\.yaml:1:41: security\.users\.ann\.password_hash: is not what/,
     ],
+    [
+      "security: {users: {ann: {scram_sha_256: 4096$A$B$C}}}",
+      /^delos\.yaml:1:41: security\.users\.ann\.scram_sha_256: is not what "delos hash-password --scram" prints/,
+    ],
+    [
+      "security: {users: {ann: {scram_sha_256: 4096$A$B$C, password: x}}}",
+      /^delos\.yaml:1:25: security\.users\.ann: must have either password_hash, scram_sha_256 or both/,
+    ],
   ])("is refused with its place: %j", (yaml, problem) => {
     const found = problems(yaml);
     expect(found).toHaveLength(1);
