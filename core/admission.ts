@@ -17,7 +17,7 @@ import type { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
 import type { Gate } from "./gate.ts";
 import type { LossReason } from "./ledger.ts";
-import { type Message, type Timing, TRAIT } from "./message.ts";
+import { type Message, TRAIT } from "./message.ts";
 import type { Policy } from "./policy.ts";
 import { Queue } from "./queue.ts";
 import type { Destination } from "./route.ts";
@@ -85,7 +85,7 @@ export class Admission {
     if (excess !== undefined) throw new BrokerError("too-large", `The ${destination.subject} ${excess}`);
     if ((message.traits & SPECIAL_TRAITS) !== 0) {
       const { duplicateId } = message;
-      const timing = timingOf(message);
+      const { timing } = message;
       if (duplicateId !== undefined) checkDuplicateId(duplicateId);
       if (timing !== undefined) {
         // It needs no room before its time.
@@ -166,7 +166,7 @@ export class Admission {
       this.remembersIds = true;
       if (this.duplicates.seen(duplicateId, durable)) return "duplicate";
     }
-    const timing = timingOf(message);
+    const { timing } = message;
     if (timing === undefined) return undefined;
     context.schedule.add(address, message, timing, true);
     return "scheduled";
@@ -214,11 +214,6 @@ export class Admission {
       context.hops--;
     }
   }
-}
-
-/** Taken apart only for what is to be delivered later. */
-function timingOf(message: Message): Timing | undefined {
-  return (message.traits & TRAIT.timed) === 0 ? undefined : message.content.timing;
 }
 
 /** Whether an address is of a kind that lives with a session. */

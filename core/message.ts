@@ -25,12 +25,14 @@ export type Annotation = string | number | boolean;
 export const TRAIT = {
   /** It belongs to a message group: `content.groupId` is set. */
   grouped: 1,
-  /** It is to be delivered later: `content.timing` is set. */
+  /** It is to be delivered later: `Message.timing` is set. */
   timed: 2,
   /** It has an id by which a repeated send is found out: `content.duplicateId` is set. */
   identified: 4,
   /** It is delivered because its topic retains it, not because it was just sent. */
   retained: 8,
+  /** When it is delivered, later than it was sent, its topic retains it; or, if it is empty, nothing any more. */
+  retaining: 16,
 } as const;
 
 /** What a message says, whatever protocol it came by. Absent fields are undefined. */
@@ -79,6 +81,8 @@ export interface Envelope {
   readonly receivedAt: number;
   /** Bits of `TRAIT`; none if absent. */
   readonly traits?: number;
+  /** With `TRAIT.timed`: when it is to be delivered, if its frame does not say so. */
+  readonly timing?: Timing | undefined;
 }
 
 /**
@@ -95,7 +99,7 @@ export class Message {
   /** Set by the sender; the policy of its destination may change it before anybody has the message. */
   expiresAt: number;
   readonly receivedAt: number;
-  /** Bits of `TRAIT`. Of these `grouped` and `retained` are stored: the others are carried out when the message comes in. */
+  /** Bits of `TRAIT`. `timed` and `identified` are carried out when the message comes in; the others are stored. */
   readonly traits: number;
   /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
   annotationBytes: Buffer | undefined = undefined;
@@ -114,6 +118,7 @@ export class Message {
   wireStart = 0;
   wireEnd = 0;
   #content: Content | undefined = undefined;
+  readonly #timing: Timing | undefined;
   #groupId: string | undefined = undefined;
 
   constructor(
@@ -132,6 +137,7 @@ export class Message {
     this.expiresAt = envelope.expiresAt;
     this.receivedAt = envelope.receivedAt;
     this.traits = envelope.traits ?? 0;
+    this.#timing = envelope.timing;
     this.data = data;
     this.start = start;
     this.end = end;
@@ -153,6 +159,12 @@ export class Message {
   get content(): Content {
     this.#content ??= this.format.open(this);
     return this.#content;
+  }
+
+  /** When it is to be delivered; undefined: at once. */
+  get timing(): Timing | undefined {
+    // Taken apart only for what is to be delivered later.
+    return (this.traits & TRAIT.timed) === 0 ? undefined : (this.#timing ?? this.content.timing);
   }
 
   /** Which message group it belongs to; empty without `TRAIT.grouped`. */
@@ -192,6 +204,7 @@ export class Message {
       receivedAt: change.receivedAt ?? this.receivedAt,
       expiresAt: change.expiresAt ?? this.expiresAt,
       traits: change.traits ?? this.traits,
+      timing: this.#timing,
     };
     const copy = new Message(this.format, envelope, this.data, this.start, this.end, this.bodyStart, this.bodyEnd);
     copy.detached = this.detached;

@@ -18,7 +18,7 @@ import type { DivertRule } from "./divert.ts";
 import type { DurableSubscription } from "./durable-subscription.ts";
 import { DurableSubscriptions } from "./durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
-import type { Message } from "./message.ts";
+import { type Message, TRAIT } from "./message.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
 import { Operations } from "./operations.ts";
@@ -354,7 +354,13 @@ export class VirtualHost {
   private deliver(address: Address, message: Message): boolean {
     const admission = this.destinations.admission(address);
     if (!admission.hasRoom(message)) return false;
-    admission.enter(message, undefined);
+    if ((message.traits & TRAIT.retaining) === 0) {
+      admission.enter(message, undefined);
+      return true;
+    }
+    const ordinary = message.with({ traits: message.traits & ~TRAIT.retaining });
+    admission.enter(ordinary, undefined);
+    if (address.kind === "topic") this.retain(address, message.bodyStart < message.bodyEnd ? ordinary : undefined);
     return true;
   }
 

@@ -244,6 +244,8 @@ function mqttProtocol({ mqtt }: Config): Protocol {
     maxSubscriptions: mqtt.max_subscriptions,
     maxKeepAlive: mqtt.max_keep_alive,
     maxClientIdBytes: mqtt.max_client_id_bytes,
+    maxTopicBytes: mqtt.max_topic_bytes,
+    maxTopicLevels: mqtt.max_topic_levels,
     maxAcksWaiting: mqtt.max_acks_waiting,
   });
 }

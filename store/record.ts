@@ -2,10 +2,10 @@
  * A message as bytes, numbers little-endian:
  *
  *      0 u32 length of the frame        12 f64 expires at      28 u16 length of the origin
- *      4 u32 start of the body          20 f64 received at     30 u8  flags: 1 durable, 2 grouped, 4 annotated, 8 retained
+ *      4 u32 start of the body          20 f64 received at     30 u8  flags, see below
  *      8 u32 end of the body                                   31 u8  priority
  *     32 frame
- *        annotations, if the flag says so: u32 length, and what `Message.annotationBytes` holds
+ *        annotations, if a flag says so: u32 length, and what `Message.annotationBytes` holds
  *        origin: u8 kind (0 queue, 1 topic), u8 length of the format's name, format's name, canonical name of the address
  *
  * The origin comes last so that a message in a segment knows where its record begins, and is compared as a whole with
@@ -22,10 +22,12 @@ export const HEADER_BYTES = 32;
 /** The length before the annotations. */
 const LENGTH_BYTES = 4;
 
+/** The flags. */
 const DURABLE = 1;
 const GROUPED = 2;
 const ANNOTATED = 4;
 const RETAINED = 8;
+const RETAINING = 16;
 
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
@@ -147,7 +149,7 @@ export class RecordReader {
       priority: Number(data[at + 31]),
       expiresAt: data.readDoubleLE(at + 12),
       receivedAt: data.readDoubleLE(at + 20),
-      traits: ((flags & GROUPED) === 0 ? 0 : TRAIT.grouped) | ((flags & RETAINED) === 0 ? 0 : TRAIT.retained),
+      traits: traitsOf(flags),
     };
     const message = new Message(this.lastFormat, envelope, data, start, end, bodyStart, bodyEnd);
     message.detached = true;
@@ -197,7 +199,16 @@ function flagsOf(message: Message): number {
   if ((message.traits & TRAIT.grouped) !== 0) flags |= GROUPED;
   if (message.annotationBytes !== undefined) flags |= ANNOTATED;
   if ((message.traits & TRAIT.retained) !== 0) flags |= RETAINED;
+  if ((message.traits & TRAIT.retaining) !== 0) flags |= RETAINING;
   return flags;
+}
+
+function traitsOf(flags: number): number {
+  let traits = 0;
+  if ((flags & GROUPED) !== 0) traits |= TRAIT.grouped;
+  if ((flags & RETAINED) !== 0) traits |= TRAIT.retained;
+  if ((flags & RETAINING) !== 0) traits |= TRAIT.retaining;
+  return traits;
 }
 
 /** What is known of a message whose format nobody here speaks. */

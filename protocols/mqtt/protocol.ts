@@ -3,9 +3,10 @@ import type { Peer, Protocol, Session } from "../../core/protocol.ts";
 import type { PacketLimits } from "./codec.ts";
 import { SharedWire } from "./delivery-writer.ts";
 import { MqttSession } from "./session.ts";
+import type { TopicLimits } from "./topic.ts";
 
 /** Settings of an MQTT adapter: sizes in bytes, times in milliseconds. */
-export interface MqttOptions extends PacketLimits {
+export interface MqttOptions extends PacketLimits, TopicLimits {
   /** From the connection's beginning to its CONNECT. */
   readonly connectTimeoutMs: number;
   /** Deliveries at QoS 1 and 2 under way to one client, unless it wants fewer. */

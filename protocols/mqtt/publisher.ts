@@ -1,17 +1,22 @@
 import type { Address } from "../../core/address.ts";
 import type { Client } from "../../core/client.ts";
-import type { Envelope } from "../../core/message.ts";
+import { type Envelope, type Timing, TRAIT } from "../../core/message.ts";
 import { Address as CoreAddress } from "../../core/address.ts";
 import type { Route } from "../../core/route.ts";
+import { BrokerError } from "../../core/errors.ts";
 import { MqttError, protocolError, REASON, type Version } from "./errors.ts";
 import { Intake } from "./intake.ts";
 import type { Packet } from "./packet.ts";
-import { parseTopic } from "./topic.ts";
+import { parseTarget, type TopicLimits } from "./topic.ts";
 import type { SharedWire } from "./delivery-writer.ts";
 
 /** Where a topic leads, as this client writes it. */
 interface Target {
   readonly bytes: Buffer;
+  /** Of the topic that its messages have: another one only after `$delayed/SECONDS/`. */
+  readonly topic: Buffer;
+  /** How much later what is published there is delivered. */
+  readonly delayMs: number;
   readonly address: Address;
   /** Undefined while nothing was published; a refusal is thrown anew each time. */
   route: Route | undefined;
@@ -33,12 +38,19 @@ export class Publisher {
   readonly #targets = new Map<string, Target>();
   readonly #aliases = new Map<number, Target>();
   readonly #mostAliases: number;
+  readonly #limits: TopicLimits;
   readonly #envelope = new PublishEnvelope();
 
-  /** `topicAliases` is the highest alias the client may use; 0 for none. */
-  constructor(client: Client, wire: SharedWire, version: Version, topicAliases: number) {
+  /** `topicAliasMaximum` is the highest alias the client may use; 0 for none. */
+  constructor(
+    client: Client,
+    wire: SharedWire,
+    version: Version,
+    limits: TopicLimits & { readonly topicAliasMaximum: number },
+  ) {
     this.#client = client;
-    this.#mostAliases = topicAliases;
+    this.#mostAliases = limits.topicAliasMaximum;
+    this.#limits = limits;
     this.intake = new Intake(version, wire.received);
   }
 
@@ -59,14 +71,37 @@ export class Publisher {
     envelope.receivedAt = this.now;
     envelope.expiresAt = properties.messageExpiry < 0 ? 0 : this.now + properties.messageExpiry * 1000;
     target.route ??= this.#client.route([target.address]);
-    const aliased = packet.topicStart === packet.topicEnd;
-    const message = this.intake.message(packet, envelope, aliased ? target.bytes : undefined);
+    if (target.delayMs > 0) {
+      this.#publishLater(packet, target, target.route);
+      return;
+    }
+    const aliased = packet.topicStart === packet.topicEnd || target.topic !== target.bytes;
+    const message = this.intake.message(packet, envelope, aliased ? target.topic : undefined);
     if (packet.retain) {
       // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]: an empty payload takes the topic's retained message away.
       const empty = packet.payloadStart === packet.payloadEnd;
       this.#client.retain(target.route, empty ? undefined : message);
     }
     this.#client.publish(target.route, message);
+  }
+
+  /** It expires, and is retained, as if it were sent when it is delivered. */
+  #publishLater(packet: Packet, { address, topic, delayMs }: Target, route: Route): void {
+    if (packet.retain && address.kind === "queue") {
+      throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
+    }
+    const { durable, priority, receivedAt, expiresAt } = this.#envelope;
+    const timing: Timing = { deliverAt: this.now + delayMs, periodMs: undefined, repeats: 0, cron: undefined };
+    const envelope = {
+      address,
+      durable,
+      priority,
+      receivedAt,
+      expiresAt: expiresAt === 0 ? 0 : expiresAt + delayMs,
+      traits: packet.retain ? TRAIT.timed | TRAIT.retaining : TRAIT.timed,
+      timing,
+    };
+    this.#client.publish(route, this.intake.message(packet, envelope, topic));
   }
 
   #target(packet: Packet): Target {
@@ -100,9 +135,17 @@ export class Publisher {
   }
 
   #open(key: string, text: string): Target {
-    const address = parseTopic(text);
-    if (address instanceof MqttError) throw address;
-    const target: Target = { bytes: Buffer.from(key, "latin1"), address, route: undefined };
+    const parsed = parseTarget(text, this.#limits);
+    if (parsed instanceof MqttError) throw parsed;
+    const { address, topic, delayMs } = parsed;
+    const bytes = Buffer.from(key, "latin1");
+    const target = {
+      bytes,
+      topic: topic === text ? bytes : Buffer.from(topic),
+      delayMs,
+      address,
+      route: undefined,
+    };
     if (this.#targets.size >= MOST_TARGETS) {
       const [oldest] = this.#targets.keys();
       if (oldest !== undefined) this.#targets.delete(oldest);

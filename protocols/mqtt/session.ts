@@ -38,7 +38,7 @@ import { Publisher } from "./publisher.ts";
 import { Receiver } from "./receiver.ts";
 import { refusalOf } from "./refusal.ts";
 import { encodeStatement, type Statement } from "./statement.ts";
-import { type Filter, parseFilter, parseTopic } from "./topic.ts";
+import { type Filter, parseFilter, parseRequest, parseTarget } from "./topic.ts";
 
 /*
  *     greeting --CONNECT--> logging-in --login--> open --DISCONNECT, or anything wrong--> ended
@@ -398,7 +398,7 @@ export class MqttSession implements Session, ClientListener {
     }: { connect: Connect; clientId: string; assigned: string | undefined; proof: Properties },
   ): void {
     const version = this.#version;
-    const { topicAliasMaximum, maxInflight } = this.#options;
+    const { maxInflight } = this.#options;
     this.#decoder.agree(version);
     const receiver = new Receiver({
       output: this.#output,
@@ -412,7 +412,7 @@ export class MqttSession implements Session, ClientListener {
       whenSafe: (then) => this.#whenSafe(client, then),
       later: (task) => this.#broker.clock.endOfTurn(task),
     });
-    const publisher = new Publisher(client, this.#wire, version, topicAliasMaximum);
+    const publisher = new Publisher(client, this.#wire, version, this.#options);
     publisher.now = this.#broker.clock.now();
     // Before the session is opened: a CONNECT that is refused takes over nothing.
     const will = this.#willOf(connect, publisher);
@@ -497,8 +497,12 @@ export class MqttSession implements Session, ClientListener {
 
   #willOf({ will }: Connect, publisher: Publisher): Will | undefined {
     if (will === undefined) return undefined;
-    const address = parseTopic(will.topic);
-    if (address instanceof MqttError) throw address;
+    const target = parseTarget(will.topic, this.#options);
+    if (target instanceof MqttError) throw target;
+    if (target.topic !== will.topic) {
+      throw new MqttError(REASON.topicNameInvalid, "The topic of a will cannot be delayed; it has a delay of its own");
+    }
+    const { address } = target;
     const now = this.#broker.clock.now();
     const expiry = will.properties.number("messageExpiryInterval");
     const message = publisher.intake.will(will, {
@@ -526,7 +530,7 @@ export class MqttSession implements Session, ClientListener {
   }
 
   #subscribe(request: SubscriptionRequest, tag: number, { host }: Connected): number {
-    const filter = parseFilter(request.filter);
+    const filter = parseRequest(request.filter, this.#options);
     if (filter instanceof MqttError) return this.#version === 5 ? filter.reasonCode : FAILURE;
     const { qos, noLocal, retainAsPublished, retainHandling } = request;
     const interest = { pattern: filter.pattern, quality: qos, noLocal, retainAsPublished, tag };

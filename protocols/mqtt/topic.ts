@@ -24,6 +24,79 @@ export interface Filter {
 
 const QUEUE = "$queue/";
 const SHARE = "$share/";
+const DELAYED = "$delayed/";
+/** A century and more. */
+const MOST_SECONDS = 0xffff_ffff;
+
+/** How long topics and filters may be. */
+export interface TopicLimits {
+  readonly maxTopicBytes: number;
+  readonly maxTopicLevels: number;
+}
+
+/** Where a PUBLISH leads. */
+export interface Target {
+  readonly address: Address;
+  /** The topic without `$delayed/SECONDS/`. */
+  readonly topic: string;
+  /** How long until it is to be delivered; 0 for a topic without delay. */
+  readonly delayMs: number;
+}
+
+/** What a topic in a PUBLISH means: `$delayed/SECONDS/TOPIC` is TOPIC, so many seconds later. */
+export function parseTarget(text: string, limits: TopicLimits): Target | MqttError {
+  let topic = text;
+  let delayMs = 0;
+  if (text.startsWith(DELAYED)) {
+    const [, digits, rest] = /^\$delayed\/(\d{1,10})\/([^]+)$/.exec(text) ?? [];
+    if (digits === undefined || rest === undefined || Number(digits) > MOST_SECONDS) {
+      return new MqttError(
+        REASON.topicNameInvalid,
+        `The topic ${quote(text)} is not valid; expected $delayed/SECONDS/TOPIC, with 0 to ${MOST_SECONDS} seconds`,
+      );
+    }
+    topic = rest;
+    delayMs = Number(digits) * 1000;
+  }
+  const address = excess(topic, limits, REASON.topicNameInvalid) ?? parseTopic(topic);
+  return address instanceof MqttError ? address : { address, topic, delayMs };
+}
+
+/** What a filter in a SUBSCRIBE asks for; an error when it is none, or too long. */
+export function parseRequest(text: string, limits: TopicLimits): Filter | MqttError {
+  const filter = parseFilter(text);
+  if (filter instanceof MqttError) return filter;
+  if (filter.text.startsWith(DELAYED)) {
+    return new MqttError(
+      REASON.topicFilterInvalid,
+      `${quote(text)}: what is published to $delayed/SECONDS/TOPIC comes to the subscribers of TOPIC`,
+    );
+  }
+  return excess(filter.text, limits, REASON.topicFilterInvalid) ?? filter;
+}
+
+/** What is wrong with the length of a topic or a filter, if anything. */
+function excess(
+  text: string,
+  { maxTopicBytes, maxTopicLevels }: TopicLimits,
+  reason: typeof REASON.topicNameInvalid | typeof REASON.topicFilterInvalid,
+): MqttError | undefined {
+  const bytes = Buffer.byteLength(text);
+  if (bytes > maxTopicBytes) {
+    return new MqttError(
+      reason,
+      `${quote(text)} has ${bytes} bytes; at most ${maxTopicBytes} are allowed (mqtt.max_topic_bytes)`,
+    );
+  }
+  const [, name] = split(text);
+  let levels = 1;
+  for (let at = name.indexOf("/"); at >= 0; at = name.indexOf("/", at + 1)) levels++;
+  if (levels <= maxTopicLevels) return undefined;
+  return new MqttError(
+    reason,
+    `${quote(text)} has ${levels} levels; at most ${maxTopicLevels} are allowed (mqtt.max_topic_levels)`,
+  );
+}
 
 /** A level that begins with anything but "$": what a wildcard in the first level stands for [MQTT-4.7.2-1]. */
 const NOT_RESERVED = new LevelExpression([{ regex: "([^$][^]*)?" }]);
@@ -37,6 +110,12 @@ export function parseTopic(text: string): Address | MqttError {
   if (text.startsWith(SHARE)) {
     return new MqttError(REASON.topicNameInvalid, `${quote(text)} can be subscribed to, but not published to`);
   }
+  if (text.startsWith(DELAYED)) {
+    return new MqttError(
+      REASON.topicNameInvalid,
+      `${quote(text)}: only what is published can be delayed, and only once`,
+    );
+  }
   return orError(REASON.topicNameInvalid, () => {
     const [kind, name] = split(text);
     return new Address(kind, levelsOf(name));
@@ -48,6 +127,11 @@ export function formatTopic(address: Address): string {
   let text = address.kind === "queue" ? QUEUE : "";
   for (let i = 0; i < address.levels.length; i++) text += (i > 0 ? "/" : "") + escapeLevel(address.levels[i] ?? "");
   return text;
+}
+
+/** A client identifier as a level of a topic. */
+export function asLevel(clientId: string): string {
+  return escapeLevel(clientId);
 }
 
 /** What a filter asks for; an error when it is none. */
