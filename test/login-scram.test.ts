@@ -6,7 +6,7 @@ import { defaultConfig } from "../src/config/load.ts";
 import type { Config } from "../src/config/schema.ts";
 import { ConfiguredLogin } from "../src/login.ts";
 import { hashPassword } from "../src/password.ts";
-import { deriveScramKeys, formatScramKeys, type ScramKeys } from "../src/scram.ts";
+import { deriveScramKeys, formatScramKeys } from "../src/scram.ts";
 import { ScramClient } from "./support/scram-client.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
@@ -124,6 +124,15 @@ describe("a user who logs in by SCRAM", () => {
   });
 });
 
+function keysOfShape(iterations: number, saltBytes: number): string {
+  return formatScramKeys({
+    iterations,
+    salt: Buffer.alloc(saltBytes, 1),
+    storedKey: Buffer.alloc(32),
+    serverKey: Buffer.alloc(32),
+  });
+}
+
 describe("what is shown of a name", () => {
   it("is the same each time, whether there is such a user or not", async () => {
     const login = authenticator();
@@ -141,15 +150,9 @@ describe("what is shown of a name", () => {
   });
 
   it("looks like that of a real user where there is none", async () => {
-    const keys = (iterations: number, bytes: number): ScramKeys => ({
-      iterations,
-      salt: Buffer.alloc(bytes, 1),
-      storedKey: Buffer.alloc(32),
-      serverKey: Buffer.alloc(32),
-    });
     const users = {
-      a: { scram_sha_256: formatScramKeys(keys(5000, 12)), groups: [] },
-      b: { scram_sha_256: formatScramKeys(keys(9000, 64)), groups: [] },
+      a: { scram_sha_256: keysOfShape(5000, 12), groups: [] },
+      b: { scram_sha_256: keysOfShape(9000, 64), groups: [] },
     };
     const login = authenticator(users, { enabled: false });
     const shapes = new Set<string>();

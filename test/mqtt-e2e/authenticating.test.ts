@@ -75,11 +75,11 @@ function users(log: readonly string[], clientId: string): string[] {
 
 describe("a CONNECT with an authentication method", () => {
   it("leads by AUTH packets to a CONNACK with the method and the last words [MQTT-4.12.0-2] [MQTT-4.12.0-5]", async () => {
-    const { port, log, stop } = await startBroker(USERS);
-    using client = await connect(port);
+    const broker = await startBroker(USERS);
+    using client = await connect(broker.port);
     await client.nothing();
-    await stop();
-    expect(new Set(users(log, "c"))).toEqual(new Set(["ann"]));
+    await broker.stop();
+    expect(new Set(users(broker.log, "c"))).toEqual(new Set(["ann"]));
   });
 
   it("may leave the data for the first AUTH", async () => {
@@ -215,15 +215,9 @@ describe("while the first authentication is under way", () => {
     const scram = new ScramClient("ann", "ann's");
     using client = await MqttWire.open(port);
     const properties = { authenticationMethod: METHOD, authenticationData: scram.first() };
-    const connect: Parameters<MqttWire["encode"]>[0] = {
-      cmd: "connect",
-      protocolVersion: 5,
-      clientId: "c",
-      clean: true,
-      properties,
-    };
+    const hello = client.encode({ cmd: "connect", protocolVersion: 5, clientId: "c", clean: true, properties });
     const auth = client.encode({ cmd: "auth", reasonCode: 0x18, properties });
-    await client.wire.send(Buffer.concat([client.encode(connect), auth]));
+    await client.wire.send(Buffer.concat([hello, auth]));
     expect((await refused(client)).reasonCode).toBe(0x82);
   });
 
@@ -249,10 +243,10 @@ describe("while the first authentication is under way", () => {
   });
 
   it("the broker may stop", async () => {
-    const { port, stop } = await startBroker(USERS);
-    using client = await begin(port, new ScramClient("ann", "ann's"));
+    const broker = await startBroker(USERS);
+    using client = await begin(broker.port, new ScramClient("ann", "ann's"));
     await challenge(client);
-    const stopped = stop();
+    const stopped = broker.stop();
     expect((await refused(client)).reasonCode).toBe(0x88);
     await stopped;
   });
