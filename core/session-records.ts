@@ -25,6 +25,8 @@ export interface SessionRecord {
   readonly connected: boolean;
   /** Since when it is connected, or is not: milliseconds since 1970. */
   readonly since: number;
+  /** Messages of its queue up to this sequence may have been delivered by a run of the broker that was killed. */
+  readonly doubtfulTo: number;
 }
 
 /** An interest as the store has it. */
@@ -45,9 +47,9 @@ export class SessionRecords {
     this.hostName = hostName;
   }
 
-  put(id: string, { user, expiryMs, connected, since }: SessionRecord): void {
+  put(id: string, { expiryMs, ...record }: SessionRecord): void {
     const expiry = expiryMs === Number.POSITIVE_INFINITY ? null : expiryMs;
-    this.write(SESSION, this.key(id), { user, expiry, connected, since });
+    this.write(SESSION, this.key(id), { ...record, expiry });
   }
 
   putInterest(id: string, { pattern, ...wanted }: Interest, group?: string): void {
@@ -92,7 +94,7 @@ export class SessionRecords {
     for (const key of this.keys(SESSION, prefix)) {
       const read = this.read(SESSION, key);
       if (read === undefined) continue;
-      const { user, expiry, connected, since } = read;
+      const { user, expiry, connected, since, doubtfulTo } = read;
       yield [
         key.slice(prefix.length),
         {
@@ -100,6 +102,7 @@ export class SessionRecords {
           expiryMs: expiry === null ? Number.POSITIVE_INFINITY : Number(expiry),
           connected: connected === true,
           since: Number(since),
+          doubtfulTo: typeof doubtfulTo === "number" ? doubtfulTo : 0,
         },
       ];
     }

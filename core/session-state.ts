@@ -21,6 +21,8 @@ export class SessionState implements TopicGuard {
   expiryMs: number;
   /** Since when it is connected, or is not: milliseconds since 1970. */
   since: number;
+  /** Messages of its queue up to this sequence may have been delivered by a run of the broker that was killed. */
+  doubtfulTo = 0;
   connection: HostSession | undefined = undefined;
   /** Small things of its protocol; undefined until they were read back. */
   entries: Map<string, Buffer> | undefined = undefined;

@@ -19,7 +19,7 @@ import { BrokerError } from "./errors.ts";
 import type { Interest, Interests } from "./interests.ts";
 import type { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY } from "./policy.ts";
-import type { Consumer } from "./protocol.ts";
+import type { Consumer, Delivery } from "./protocol.ts";
 import type { Queue } from "./queue.ts";
 import type { RetainedMessages } from "./retained.ts";
 import type { SessionRecords } from "./session-records.ts";
@@ -132,6 +132,11 @@ export class HostSession {
   /** Whether the session may outlive this connection. */
   get kept(): boolean {
     return this.state.kept;
+  }
+
+  /** Whether what comes from its own queue may have come before: in this run, or in one that was killed meanwhile. */
+  mayHaveCome({ deliveries, sequence }: Delivery): boolean {
+    return deliveries > 0 || sequence <= this.state.doubtfulTo;
   }
 
   /** How long the session outlives this connection: 0 not at all, Infinity for ever. */
@@ -275,8 +280,8 @@ export class HostSession {
   private putRecord(): void {
     const { state, context, client } = this;
     if (!state.kept) return;
-    const { user, expiryMs, since } = state;
-    context.records.put(state.id, { user, expiryMs, since, connected: true });
+    const { user, expiryMs, since, doubtfulTo } = state;
+    context.records.put(state.id, { user, expiryMs, since, doubtfulTo, connected: true });
     client.touch();
   }
 

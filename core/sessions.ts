@@ -56,6 +56,8 @@ export interface SessionsOptions extends Omit<SessionContext, "disconnected"> {
 
 /** The sessions of one virtual host: of each id there is one, and one connection has it at a time. */
 export class Sessions {
+  /** Sessions that ended because nobody came back in time. */
+  expired = 0;
   private readonly options: SessionsOptions;
   private readonly context: SessionContext;
   private readonly byId = new Map<string, SessionState>();
@@ -66,7 +68,9 @@ export class Sessions {
     this.context = { ...options, disconnected: (state) => this.disconnected(state) };
     this.ends = new Deadlines(options.engine.clock, (id) => {
       const state = this.byId.get(id);
-      if (state !== undefined) this.end(state);
+      if (state === undefined) return;
+      this.expired++;
+      this.end(state);
     });
   }
 
@@ -103,6 +107,17 @@ export class Sessions {
     client.session = session;
     if (engine.writes !== writes) client.touch();
     return { session, present: there !== undefined };
+  }
+
+  /** How many are not connected, and what they all are interested in. */
+  get sums(): { away: number; interests: number; shares: number } {
+    const sums = { away: 0, interests: 0, shares: 0 };
+    for (const { connection, interests, shares } of this.byId.values()) {
+      if (connection === undefined) sums.away++;
+      sums.interests += interests.size;
+      sums.shares += shares.size;
+    }
+    return sums;
   }
 
   /** All of them, connected or not. */
@@ -214,13 +229,13 @@ export class Sessions {
   }
 
   private disconnected(state: SessionState): void {
-    const { id, user, expiryMs } = state;
+    const { id, user, expiryMs, doubtfulTo } = state;
     if (!state.kept || expiryMs === 0) {
       this.end(state);
       return;
     }
     state.since = this.options.engine.clock.now();
-    this.options.records.put(id, { user, expiryMs, since: state.since, connected: false });
+    this.options.records.put(id, { user, expiryMs, since: state.since, doubtfulTo, connected: false });
     this.ends.set(id, state.since + expiryMs);
   }
 
@@ -241,8 +256,14 @@ export class Sessions {
     const now = this.options.engine.clock.now();
     const since = record.connected ? now : record.since;
     const { user, expiryMs } = record;
-    if (record.connected) this.options.records.put(id, { user, expiryMs, since, connected: false });
-    this.byId.set(id, new SessionState({ id, user, expiryMs, since, durable: this.durable(id) }));
+    const durable = this.durable(id);
+    const { lastSequence } = durable.queue;
+    // Who was connected may have been given all there is.
+    const doubtfulTo = record.connected ? lastSequence : Math.min(record.doubtfulTo, lastSequence);
+    if (record.connected) this.options.records.put(id, { user, expiryMs, since, doubtfulTo, connected: false });
+    const state = new SessionState({ id, user, expiryMs, since, durable });
+    state.doubtfulTo = doubtfulTo;
+    this.byId.set(id, state);
   }
 
   private recoverInterest(state: SessionState, interest: Interest): void {

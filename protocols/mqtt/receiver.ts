@@ -213,9 +213,11 @@ export class Receiver implements Consumer {
     const flight = new Flight(qos, share?.subscription ?? this.#session?.subscription, delivery);
     if (own === undefined) this.#flights.begin(id, flight);
     else this.#flights.set(id, flight);
+    // [MQTT-3.3.1-1]
+    const dup = own === undefined ? deliveries > 0 : this.#session?.mayHaveCome(delivery) === true;
     if (qos === 2 && this.#isUnsafe(delivery)) {
-      this.#sendWhenSafe(id, flight, { message, delivery, deliveries, share });
-    } else if (!this.#write(message, share, qos, id, deliveries > 0)) {
+      this.#sendWhenSafe(id, flight, { message, share, dup });
+    } else if (!this.#write(message, share, qos, id, dup)) {
       this.#flights.delete(id);
       // [MQTT-3.1.2-25]: as if it had been delivered; not from within a delivery, though.
       this.#options.later(() => this.#settle(flight, REASON.packetTooLarge));
@@ -233,13 +235,17 @@ export class Receiver implements Consumer {
     return this.#client?.awaits(delivery) === true || this.#unsafe > 0;
   }
 
-  #sendWhenSafe(id: number, flight: Flight, { message, deliveries, share }: Task): void {
+  #sendWhenSafe(
+    id: number,
+    flight: Flight,
+    { message, share, dup }: Pick<Task, "message" | "share"> & { readonly dup: boolean },
+  ): void {
     this.#unsafe++;
     this.#options.whenSafe(() => {
       this.#unsafe--;
       // The client may have left the share by which it came: then it went to others.
       const left = flight.subscription?.closed === true;
-      if (!left && this.#write(message, share, flight.qos, id, deliveries > 0)) return;
+      if (!left && this.#write(message, share, flight.qos, id, dup)) return;
       this.#flights.delete(id);
       this.#settle(flight, REASON.packetTooLarge);
       this.#relax();
