@@ -54,7 +54,7 @@ const CASES: Readonly<Record<string, Cases>> = {
     "QoS 0, 10 to 10": "-q 0 -p 10 -c 10",
     "QoS 0, 10 to 10, ten topics": "-q 0 -p 10 -c 10 -d 10",
     "QoS 0, 100 to 1": "-q 0 -p 100 -c 1",
-    "QoS 0, 1 to 1,000": "-q 0 -p 1 -c 1000",
+    "QoS 0, 1 to 1,000": "-q 0 -p 1 -c 1000 --window 200",
     "QoS 0, 1 to 1, 1 KB": "-q 0 -p 1 -c 1 -s 1024",
     "QoS 0, 10 to 10, 1 KB": "-q 0 -p 10 -c 10 -s 1024",
     "QoS 0, 10 to 10, MQTT 5": "-q 0 -p 10 -c 10 --mqtt5",
