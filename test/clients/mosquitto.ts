@@ -3,12 +3,13 @@ import { onTestFinished } from "vitest";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { eventually } from "../support/eventually.ts";
 
-/** Why tests with these programs are skipped; empty when they are there. */
-export const MOSQUITTO_MISSING = spawnSync("mosquitto_pub", ["--help"], { stdio: "ignore" }).error
-  ? " (skipped: there is no mosquitto_pub)"
-  : "";
+const PROGRAMS = ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"] as const;
+type Program = (typeof PROGRAMS)[number];
 
-type Program = "mosquitto_pub" | "mosquitto_sub" | "mosquitto_rr";
+const missing = PROGRAMS.filter((program) => spawnSync(program, ["--help"], { stdio: "ignore" }).error !== undefined);
+
+/** Why tests with these programs are skipped; empty when they are there. */
+export const MOSQUITTO_MISSING = missing.length === 0 ? "" : ` (skipped: there is no ${missing.join(", no ")})`;
 
 /** One of the programs at work. */
 export class Mosquitto {

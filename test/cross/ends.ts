@@ -20,19 +20,19 @@ export interface Note {
 }
 
 /** How a message is sent. */
-export interface Sending {
+interface Sending {
   readonly durable?: boolean;
   readonly retain?: "set" | "remove";
   readonly lifetimeSeconds?: number;
 }
 
 /** What comes to a subscription. */
-export interface Inbox {
+interface Inbox {
   next(): Promise<Note>;
 }
 
 /** One protocol's client. */
-export interface End {
+interface End {
   send(place: Place, note: Note, sending?: Sending): Promise<void>;
   /** Subscribes and acknowledges what comes. */
   receive(place: Place): Promise<Inbox>;
