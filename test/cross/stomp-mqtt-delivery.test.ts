@@ -103,6 +103,24 @@ describe.each(LEVELS)("a queue and MQTT.js with protocol version %i", (level) =>
     await eventually(() => expect(mqtt.bodies).toEqual(["9", "4", "1"]));
   });
 
+  it("what STOMP had retained is marked so for who subscribes later, and not for who was there", async () => {
+    const { port } = await startQueueBroker();
+    const early = await MqttjsClient.connect(port, level);
+    await early.mqtt.subscribeAsync("state/#", { qos: 1 });
+    using stomp = await StompWire.connect(port);
+    for (const persistent of ["true", "false"]) {
+      await stomp.request("SEND", { destination: `/topic/state.${persistent}`, retain: "set", persistent }, persistent);
+    }
+    const late = await MqttjsClient.connect(port, level);
+    await late.mqtt.subscribeAsync("state/#", { qos: 1 });
+    for (const client of [early, late]) {
+      await eventually(() => expect(client.bodies.toSorted()).toEqual(["false", "true"]));
+      for (const { topic, packet } of client.got) {
+        expect(packet).toMatchObject({ qos: topic === "state/true" ? 1 : 0, retain: client === late });
+      }
+    }
+  });
+
   it("a session of MQTT gets from STOMP what is persistent at QoS 1 and the rest at QoS 0", async () => {
     const { port } = await startQueueBroker();
     const mqtt = await MqttjsClient.connect(port, level);
