@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 
-
 /** What is wrong, the bytes in 3.1.1, the bytes in 5.0 and the reason code there; undefined: right or unknown in that version. */
 type Row = readonly [what: string, old: string | undefined, five: string | undefined, code?: number];
 
