@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { deriveScramKeys, formatScramKeys } from "../../src/scram.ts";
-import { startBroker } from "../support/broker.ts";
+import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { LeapingClock } from "../support/leaping-clock.ts";
 import { type ConnectOptions, MqttWire, type ReceivedAs } from "../support/mqtt-wire.ts";
 import { ScramClient } from "../support/scram-client.ts";
@@ -164,6 +164,20 @@ describe("a CONNECT with an authentication method", () => {
       "CONNECT has the user name bob, and ann was authenticated; expected the same, or none",
     );
   });
+});
+
+it("a name that nobody has is asked the same after a restart", async () => {
+  const settings = [...USERS, "store.kind=lmdb", `store.directory=${temporaryFolder()}`];
+  const questions: string[] = [];
+  for (let start = 0; start < 2; start++) {
+    const broker = await startBroker(settings);
+    using client = await begin(broker.port, new ScramClient("nobody", "x", { nonce: "n" }));
+    questions.push((await challenge(client))?.toString().replace(/^[^,]+,/, "") ?? "");
+    await client.disconnect();
+    await broker.stop();
+  }
+  expect(questions[0]).toMatch(/^s=[^,]{24},i=\d+$/);
+  expect(questions[1]).toBe(questions[0]);
 });
 
 describe("while the first authentication is under way", () => {
