@@ -6,7 +6,7 @@ import { FlowWorld, Wire } from "./flow-world.ts";
 
 const METHOD = "WORD";
 
-/** Lets everybody in whose only word it likes, with that word as the group; decides when it is told to. */
+/** Lets everybody in, with the last word as the group; decides when it is told to, and asks for more after "more". */
 class SlowAuthenticator implements Authenticator {
   readonly mechanisms = [METHOD];
   #decide: (() => void)[] = [];
@@ -22,6 +22,7 @@ class SlowAuthenticator implements Authenticator {
           this.#decide.push(() => {
             const word = data.toString();
             if (word === "broken") reject(new Error("No such file"));
+            else if (word === "more") resolve({ done: false, data });
             else resolve({ done: true, data: undefined, login: { user: "ann", groups: [word] } });
           });
         }),
@@ -82,8 +83,14 @@ describe("a client that authenticates itself again", () => {
   });
 
   it("may not speak twice in turn", async () => {
-    const { wire } = await connected("senders");
-    wire.send(auth(0x19, "senders"), auth(0x18, "senders"));
+    const first = await connected("senders");
+    first.wire.send(auth(0x19, "senders"), auth(0x18, "senders"));
+    expect(first.wire.said).toEqual(["disconnect 0x82"]);
+    const { authenticator, wire } = await connected("senders");
+    wire.send(auth(0x19, "more"));
+    await authenticator.decide();
+    expect(wire.said).toEqual(["auth"]);
+    wire.send(auth(0x18, "senders"), auth(0x18, "senders"));
     expect(wire.said).toEqual(["disconnect 0x82"]);
   });
 
