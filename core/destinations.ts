@@ -13,6 +13,7 @@ import { type DivertRule, Diverts } from "./divert.ts";
 import { storedWindows } from "./duplicates.ts";
 import type { Engine } from "./engine.ts";
 import { Ledger } from "./ledger.ts";
+import type { Message } from "./message.ts";
 import type { PausedQueues } from "./paused.ts";
 import { Pattern } from "./pattern.ts";
 import { DEFAULT_POLICY, type Policies, type Policy } from "./policy.ts";
@@ -24,6 +25,7 @@ import type { Schedule } from "./schedule.ts";
 import { canonical } from "./spelling.ts";
 import type { Subscription } from "./subscription.ts";
 import { Topic, type TopicTarget } from "./topic.ts";
+import type { Totals } from "./totals.ts";
 import { TopicFeed } from "./topic-feed.ts";
 import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-topic.ts";
 
@@ -31,6 +33,9 @@ import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-top
 const IDS_KEPT_MS = 10 * 60 * 1000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
+
+/** Nobody waits for those who are slow to take what the broker says of itself. */
+const ANNOUNCEMENTS: Policy = { ...DEFAULT_POLICY, slowSubscriber: "drop-oldest" };
 
 /** What the destinations of a virtual host are made with. */
 export interface DestinationsOptions {
@@ -44,6 +49,8 @@ export interface DestinationsOptions {
   readonly schedule: Schedule;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
+  /** Told what goes. */
+  readonly totals: Totals;
   /** A queue came that somebody watches for. */
   readonly appeared: (queue: Queue, watcher: Subscription) => void;
 }
@@ -201,6 +208,7 @@ export class Destinations {
     if (queue === undefined) return;
     this.queues.delete(address.name);
     this.queueTree.delete(address);
+    this.options.totals.queueGone(queue);
     this.unbindQueue(queue);
     this.dropAdmission(queue);
     this.options.paused.forget("queue", address.name, queue);
@@ -232,6 +240,14 @@ export class Destinations {
       this.topicBindings.add(pattern, target);
       this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
     }
+  }
+
+  /** Hands a message of a system topic to those who are subscribed to it now. */
+  announce(message: Message): void {
+    const targets = new Set<TopicTarget>();
+    this.topicBindings.matchNamed(message.address, (target) => targets.add(target));
+    message.shared = targets.size > 1;
+    for (const target of targets) target.offer(message, ANNOUNCEMENTS, undefined);
   }
 
   /** `keeps` tells of a topic whether the target gets it all the same, by another of its patterns. */
@@ -341,6 +357,7 @@ export class Destinations {
     topic.deleted = true;
     this.dropAdmission(topic);
     this.topics.delete(address.name);
+    this.options.totals.topicGone(topic);
     this.topicTree.delete(address);
     this.idle.delete(topic);
   }

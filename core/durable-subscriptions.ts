@@ -9,6 +9,7 @@ import { Queue } from "./queue.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
 import type { RetainedMessages } from "./retained.ts";
 import type { SubscribeOptions } from "./subscription.ts";
+import type { Totals } from "./totals.ts";
 
 /** What the durable subscriptions of a virtual host are made with. */
 export interface DurableSubscriptionsOptions {
@@ -19,6 +20,7 @@ export interface DurableSubscriptionsOptions {
   readonly deadLetters: DeadLetterOffice;
   readonly paused: PausedQueues;
   readonly retained: RetainedMessages;
+  readonly totals: Totals;
 }
 
 /** What a durable subscription is to the store. */
@@ -82,6 +84,7 @@ export class DurableSubscriptions {
   delete(durable: DurableSubscription): void {
     this.options.destinations.unbind(durable, durable.patterns);
     this.byId.delete(durable.id);
+    this.options.totals.durableGone(durable);
     this.options.paused.forget("dsub", durable.id, durable.queue);
     cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);
     durable.queue.delete();

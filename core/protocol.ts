@@ -59,6 +59,9 @@ export interface Peer {
   /** When a byte was last received or written, milliseconds by the broker's clock: for heart-beats. */
   readonly lastReceivedAt: number;
   readonly lastWrittenAt: number;
+  /** Bytes of the protocol so far, without what carries them. */
+  readonly bytesReceived: number;
+  readonly bytesWritten: number;
   /**
    * Writes what the output holds, then closes. The reason goes to the log. Nothing is received any more. With a patience
    * the peer may close first: many clients that see the end right behind the last words never report those.

@@ -3,6 +3,7 @@ import type { Engine } from "./engine.ts";
 import { type Message, TRAIT } from "./message.ts";
 import type { Pattern } from "./pattern.ts";
 import { AddressTree } from "./routing-tree.ts";
+import { namesSystemTopics } from "./system-topics.ts";
 import type { RetainedSource } from "./topic-feed.ts";
 
 /** Of one topic: how large its retained message is and, while there is room, the message itself. */
@@ -22,6 +23,8 @@ export class RetainedMessages {
   private readonly engine: Engine;
   private readonly hostName: string;
   private readonly tree = new AddressTree<Retained>();
+  /** Those of system topics: in memory only, and not counted. */
+  private readonly announced = new AddressTree<Message>();
   private total = 0;
   private totalBytes = 0;
   private cached = 0;
@@ -64,6 +67,11 @@ export class RetainedMessages {
     if (keep) this.cached += record.length;
   }
 
+  /** Replaces the retained message of a system topic. */
+  announce(message: Message): void {
+    this.announced.set(message.address, markRetained(message));
+  }
+
   /** The topic's retained message, with `TRAIT.retained`; undefined when there is none, or it expired. */
   get(address: Address): Message | undefined {
     const retained = this.tree.get(address);
@@ -86,12 +94,16 @@ export class RetainedMessages {
   /** The retained messages of the topics that patterns match, each once and looked up when its turn comes. */
   *sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource {
     for (const [at, pattern] of patterns.entries()) {
-      if (pattern.kind !== "topic" || this.total === 0) continue;
+      if (pattern.kind !== "topic") continue;
       const others = [...except, ...patterns.slice(0, at)];
       for (const { address } of this.tree.walk(pattern)) {
         if (others.some((other) => other.matches(address))) continue;
         const message = this.get(address);
         if (message !== undefined) yield message;
+      }
+      if (!namesSystemTopics(pattern)) continue;
+      for (const message of this.announced.walk(pattern)) {
+        if (!others.some((other) => namesSystemTopics(other) && other.matches(message.address))) yield message;
       }
     }
   }

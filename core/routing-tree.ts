@@ -77,6 +77,16 @@ export class PatternTree<T> {
     this.visit(this.root, address.levels, 0, each);
   }
 
+  /** The same, but for the patterns that begin with a wildcard. */
+  matchNamed({ levels }: Address, each: (value: T) => void): void {
+    this.matchCount++;
+    const { names, expressions = [] } = this.root;
+    const [name = ""] = levels;
+    const named = names?.get(name);
+    if (named !== undefined) this.visit(named, levels, 1, each);
+    for (const { regex, node } of expressions) if (regex.test(name)) this.visit(node, levels, 1, each);
+  }
+
   private visit(node: PatternNode<T>, names: readonly string[], at: number, each: (value: T) => void): void {
     const name = names[at];
     if (name === undefined) {

@@ -69,6 +69,11 @@ export class TopicFeed {
     return this.pending.length - this.pendingFrom + this.unsettled;
   }
 
+  /** Messages that the subscriber has yet to settle. */
+  get held(): number {
+    return this.unsettled;
+  }
+
   get pendingBytes(): number {
     return this.bytes;
   }

@@ -57,8 +57,9 @@ export class Topic {
     const targets = this.targets;
     const ledger = this.ledger;
     this.active = true;
+    const bytes = message.end - message.start;
     ledger.received++;
-    ledger.receivedBytes += message.end - message.start;
+    ledger.receivedBytes += bytes;
     const count = targets.length;
     if (count === 0) {
       ledger.lose("no-subscriber");
@@ -66,6 +67,7 @@ export class Topic {
     }
     ledger.consumed++;
     ledger.delivered += count;
+    ledger.deliveredBytes += bytes * count;
     if (count > 1) message.shared = true;
     let closed: Gate | undefined;
     for (let i = 0; i < count; i++) closed = targets[i]?.offer(message, this.policy, sender) ?? closed;

@@ -35,8 +35,10 @@ import { SessionRecords } from "./session-records.ts";
 import { Sessions } from "./sessions.ts";
 import { Shares } from "./shares.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
+import { isSystemTopic } from "./system-topics.ts";
 import type { Topic } from "./topic.ts";
 import { TopicFeed } from "./topic-feed.ts";
+import { Totals } from "./totals.ts";
 import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./virtual-topic.ts";
 import { type Will, Wills } from "./wills.ts";
 
@@ -93,6 +95,8 @@ export class VirtualHost {
   /** What outlives connections. */
   readonly sessions: Sessions;
   readonly wills: Wills;
+  /** What it has done so far. */
+  readonly totals: Totals;
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
@@ -108,6 +112,8 @@ export class VirtualHost {
     this.settings = settings;
     this.name = name;
     this.retained = new RetainedMessages(engine, name);
+    this.totals = new Totals(this);
+    const { totals } = this;
     const policies = new Policies(settings.policies, settings.durablePolicies);
     const deadLetters = new DeadLetterOffice({
       clock: engine.clock,
@@ -130,6 +136,7 @@ export class VirtualHost {
       deadLetters,
       paused,
       schedule: this.schedule,
+      totals,
       diverts: settings.diverts ?? [],
       virtualTopics: settings.virtualTopics ?? DEFAULT_VIRTUAL_TOPICS,
       checkRoom: () => this.checkRoom(),
@@ -144,6 +151,7 @@ export class VirtualHost {
       paused,
       destinations,
       retained,
+      totals,
     });
     this.wills = new Wills({ engine, hostName: name, publish: (will, login) => this.publishWill(will, login) });
     this.sessions = this.makeSessions();
@@ -183,6 +191,7 @@ export class VirtualHost {
     this.wills.recover((id) => this.sessions.leftMs(id));
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
     this.schedule.open();
+    this.totals.open();
   }
 
   /** Nothing comes due any more. Clients must have gone. */
@@ -203,12 +212,19 @@ export class VirtualHost {
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
     const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
     this.clients.add(client);
+    this.totals.came();
     return client;
   }
 
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
   admission(address: Address, client: Actor): Admission {
     this.check(client, "send", address.kind, address.name);
+    if (isSystemTopic(address)) {
+      throw new BrokerError(
+        "not-authorized",
+        `Only the broker itself may send to ${address.name}: it is a system topic`,
+      );
+    }
     // A server that answers a client that has left must not be punished for it.
     if (this.destinations.isAbandoned(address)) return this.destinations.wayNowhere(address);
     return this.destinations.admissionOf(this.destination(address, client));
@@ -233,6 +249,7 @@ export class VirtualHost {
   /** Detaches a consumer from everything; deliveries it holds come back with the outcome. */
   endSubscription(subscription: Subscription, outcome: "released" | "failed"): void {
     subscription.client.subscriptions.delete(subscription);
+    this.totals.subscriptionGone(subscription);
     for (const link of subscription.links) {
       link.queue.detach(link, outcome);
       this.destinations.noteIdle(link.queue);
@@ -304,8 +321,14 @@ export class VirtualHost {
     if (!this.destinations.isAbandoned(address)) this.retained.set(address, message);
   }
 
+  /** Says something of the broker on a system topic, which keeps it, in memory, for those who come later. */
+  announce(message: Message): void {
+    this.retained.announce(message);
+    this.destinations.announce(message);
+  }
+
   disconnected(client: Client): void {
-    this.clients.delete(client);
+    if (this.clients.delete(client)) this.totals.clientGone(client);
   }
 
   /** Builds a stored queue again; false when the description is not of this host or no longer means anything. */

@@ -26,6 +26,8 @@ import { packageVersion } from "./cli/package.ts";
 import { ConfiguredLogin } from "./login.ts";
 import { Listener } from "./net/listener.ts";
 import { Network } from "./net/network.ts";
+import { plainFormat } from "./plain-message.ts";
+import { SysTopics } from "./sys-topics.ts";
 
 /** A broker that listens. */
 export interface RunningServer {
@@ -50,7 +52,7 @@ export interface ServerParts {
 
 /** The formats of every protocol there is, by the names that stores keep. */
 const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
-  [stompFormat, mqttFormat, mqtt5Format].map((format) => [format.name, format]),
+  [plainFormat, stompFormat, mqttFormat, mqtt5Format].map((format) => [format.name, format]),
 );
 
 /** The parts of the configuration that `reload` takes over. */
@@ -105,6 +107,7 @@ class Server implements RunningServer {
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
+  private sysTopics: SysTopics | undefined = undefined;
 
   constructor(
     config: Config,
@@ -127,6 +130,10 @@ class Server implements RunningServer {
     for (const listener of this.all) {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
+    const intervalMs = this.config.mqtt.sys_interval;
+    if (intervalMs === 0) return;
+    const sockets = (): number => this.all.reduce((sum, { accepted }) => sum + accepted, 0);
+    this.sysTopics = new SysTopics(this.broker, intervalMs, sockets);
   }
 
   reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
@@ -139,6 +146,7 @@ class Server implements RunningServer {
   }
 
   async stop(reason: string): Promise<void> {
+    this.sysTopics?.stop();
     const timeoutMs = this.config.shutdown.timeout;
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
     await this.broker.close();

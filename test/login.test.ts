@@ -24,6 +24,8 @@ function peer(remoteAddress: string): Peer {
     subprotocol: undefined,
     lastReceivedAt: 0,
     lastWrittenAt: 0,
+    bytesReceived: 0,
+    bytesWritten: 0,
     pause() {},
     resume() {},
     close() {},

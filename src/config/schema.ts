@@ -117,6 +117,10 @@ const mqtt = Type.Object(
       0,
     ),
     max_client_id_bytes: limited(256, 500, "Bytes of a client identifier."),
+    sys_interval: duration(
+      "10s",
+      "How often the $SYS topics are brought up to date, as every virtual host has them; 0 is no such topics.",
+    ),
     max_topic_bytes: limited(1024, 1024, "Bytes of a topic or a filter."),
     max_topic_levels: limited(128, 128, "Levels of a topic or a filter."),
     max_acks_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),

@@ -32,6 +32,8 @@ export interface ListenerOptions {
 /** One port, which finds out what each connection speaks. */
 export class Listener {
   readonly name: string;
+  /** Connections that were accepted so far. */
+  accepted = 0;
   readonly #network: Network;
   readonly #options: ListenerOptions;
   readonly #server: Server;
@@ -122,6 +124,7 @@ export class Listener {
 
   #admit(socket: Socket): void {
     this.#open++;
+    this.accepted++;
     socket.on("close", () => this.#onClose(socket));
     const opening = new Opening(socket, (fed, chunk) => this.#feed(fed, chunk));
     this.#openings.add(opening);

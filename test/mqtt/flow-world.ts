@@ -164,6 +164,8 @@ export class WirePeer implements Peer {
   readonly subprotocol = undefined;
   lastReceivedAt = 0;
   lastWrittenAt = 0;
+  readonly bytesReceived = 0;
+  readonly bytesWritten = 0;
   paused = false;
   closedFor: string | undefined = undefined;
 

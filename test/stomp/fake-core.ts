@@ -39,6 +39,8 @@ export class FakePeer implements Peer {
   readonly subprotocol = undefined;
   lastReceivedAt = 0;
   lastWrittenAt = 0;
+  readonly bytesReceived = 0;
+  readonly bytesWritten = 0;
   paused = false;
   closedFor: string | undefined = undefined;
   identity: PeerIdentity = {};

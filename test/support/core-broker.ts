@@ -212,6 +212,8 @@ function silentPeer(): Peer {
     subprotocol: undefined,
     lastReceivedAt: 0,
     lastWrittenAt: 0,
+    bytesReceived: 0,
+    bytesWritten: 0,
     pause() {},
     resume() {},
     close() {},
