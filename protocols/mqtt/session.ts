@@ -574,7 +574,7 @@ export class MqttSession implements Session, ClientListener {
       host.expiryMs = Math.min(expiryMs, this.#options.maxSessionExpiryMs);
     }
     // [MQTT-3.14.4-3]
-    if (reasonCode !== REASON.disconnectWithWill) client.will = undefined;
+    if (reasonCode === REASON.success) client.will = undefined;
     this.#hangUp();
   }
 
