@@ -24,17 +24,26 @@ export class Flight {
  * used again as soon as they are free, so that they lie close together; others may have any.
  */
 export class Flights {
-  readonly #low: (Flight | undefined)[] = [undefined];
+  /** From the first one on that is given out here. */
+  readonly #low: (Flight | undefined)[] = [];
+  readonly #first: number;
   readonly #free: number[] = [];
   readonly #others = new Map<number, Flight>();
+  /** Not free although nothing is under way with them on this connection. */
+  readonly #reserved = new Set<number>();
   #lowCount = 0;
+
+  /** Gives out identifiers from the first one on. */
+  constructor(first: number) {
+    this.#first = first;
+  }
 
   get size(): number {
     return this.#lowCount + this.#others.size;
   }
 
   get(id: number): Flight | undefined {
-    return this.#low[id] ?? this.#others.get(id);
+    return this.#given(id) ?? this.#others.get(id);
   }
 
   has(id: number): boolean {
@@ -43,32 +52,56 @@ export class Flights {
 
   /** Begins one with an identifier that its message has. */
   set(id: number, flight: Flight): void {
+    this.#reserved.delete(id);
     this.#others.set(id, flight);
+  }
+
+  /** Keeps an identifier from being given out, until `set` begins a delivery with it. */
+  reserve(id: number): void {
+    this.#reserved.add(id);
+  }
+
+  isReserved(id: number): boolean {
+    return this.#reserved.has(id);
   }
 
   /** An identifier that is free; undefined when there is none. */
   next(): number | undefined {
-    for (let id = this.#free.pop(); id !== undefined; id = this.#free.pop()) if (!this.#others.has(id)) return id;
-    for (let id = this.#low.length; id <= MOST_IDS; id = this.#low.length) {
+    for (let at = this.#free.length - 1; at >= 0; at--) {
+      const id = this.#free[at];
+      if (id === undefined || this.#isTaken(id)) continue;
+      this.#free.splice(at, 1);
+      return id;
+    }
+    for (let id = this.#first + this.#low.length; id <= MOST_IDS; id++) {
       this.#low.push(undefined);
-      if (!this.#others.has(id)) return id;
+      if (!this.#isTaken(id)) return id;
+      this.#free.push(id);
     }
     return undefined;
   }
 
   /** Begins one with an identifier that `next` gave. */
   begin(id: number, flight: Flight): void {
-    this.#low[id] = flight;
+    this.#low[id - this.#first] = flight;
     this.#lowCount++;
   }
 
   delete(id: number): void {
-    if (this.#low[id] === undefined) {
+    if (this.#given(id) === undefined) {
       this.#others.delete(id);
       return;
     }
-    this.#low[id] = undefined;
+    this.#low[id - this.#first] = undefined;
     this.#lowCount--;
     this.#free.push(id);
+  }
+
+  #given(id: number): Flight | undefined {
+    return id < this.#first ? undefined : this.#low[id - this.#first];
+  }
+
+  #isTaken(id: number): boolean {
+    return this.#others.has(id) || this.#reserved.has(id);
   }
 }

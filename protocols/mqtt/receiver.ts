@@ -6,7 +6,9 @@
  *             -> QoS 2: --on disk--> written --PUBREC--> settled, "out ID" noted --on disk--> PUBREL --PUBCOMP--> note dropped
  *
  * A packet identifier is that of the message's place in the session's queue, so that it is the same after a reconnect and
- * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. Deliveries from elsewhere get a free one.
+ * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. Deliveries from elsewhere get a free one; at
+ * QoS 2 a kept session notes it as "lent ID" before it is used. When the message comes again it has the same one; when it
+ * went to somebody else meanwhile, the client is told to forget the identifier before it stands for another message.
  */
 import type { Client } from "../../core/client.ts";
 import { Entry } from "../../core/entry.ts";
@@ -22,8 +24,10 @@ import { protocolError, REASON, type Version } from "./errors.ts";
 import { Flight, Flights } from "./flights.ts";
 import type { Qos } from "./packet.ts";
 
-const IDS = 65_535;
+/** A kept session's own messages have the identifiers from 1 to this one, all others those behind it. */
+const OWN_IDS = 49_151;
 const OUT = "out ";
+const LENT = "lent ";
 /** Of the number that says when a message was released, after which of the others. */
 const ORDER_BYTES = 6;
 const NO_TAGS: readonly number[] = [];
@@ -35,6 +39,14 @@ interface Task {
   readonly deliveries: number;
   /** By which it came. */
   readonly share: Share | undefined;
+}
+
+/** A message of a queue that is not the session's own. */
+interface Loan {
+  readonly subject: string;
+  readonly sequence: number;
+  /** Tells it from the message that has its place after the queue was made anew. */
+  readonly receivedAt: number;
 }
 
 export interface ReceiverOptions {
@@ -61,7 +73,7 @@ export class Receiver implements Consumer {
   oversized = 0;
   readonly #options: ReceiverOptions;
   readonly #writer: DeliveryWriter;
-  readonly #flights = new Flights();
+  #flights = new Flights(1);
   /** Of the delivery at hand. */
   readonly #manner = new DeliveryManner();
   /** Their identifiers are still in use, or too many deliveries are under way. */
@@ -71,6 +83,8 @@ export class Receiver implements Consumer {
   #session: HostSession | undefined = undefined;
   /** True while nothing more is taken because too many deliveries are under way. */
   #crowded = false;
+  /** Those of connections before that were not released, by identifier. */
+  readonly #lent = new Map<number, Loan>();
   /** Messages released so far. */
   #releases = 0;
   /** Messages at QoS 2 that wait for the disk, with their identifiers. */
@@ -88,10 +102,16 @@ export class Receiver implements Consumer {
   resume(client: Client, session: HostSession): void {
     this.#client = client;
     this.#session = session;
+    if (session.kept) this.#flights = new Flights(OWN_IDS + 1);
     const released: { id: number; order: number }[] = [];
     for (const [key, value] of session.entries()) {
-      if (!key.startsWith(OUT)) continue;
-      released.push({ id: Number(key.slice(OUT.length)), order: value.readUIntBE(0, ORDER_BYTES) });
+      if (key.startsWith(OUT)) {
+        released.push({ id: Number(key.slice(OUT.length)), order: value.readUIntBE(0, ORDER_BYTES) });
+      } else if (key.startsWith(LENT)) {
+        const id = Number(key.slice(LENT.length));
+        this.#lent.set(id, readLoan(value));
+        this.#flights.reserve(id);
+      }
     }
     // [MQTT-4.6.0-4]
     released.sort((a, b) => a.order - b.order);
@@ -146,6 +166,10 @@ export class Receiver implements Consumer {
   /** PUBREC [MQTT-4.3.3-4]. */
   onPubrec(id: number, reasonCode: number): void {
     const flight = this.#flights.get(id);
+    if (flight === undefined && this.#flights.isReserved(id)) {
+      this.#giveUp(id);
+      return;
+    }
     if (flight === undefined) {
       // [MQTT-4.3.3-7]: a client that lost count must hear that nothing is to come.
       this.#writeAck("pubrel", id, REASON.packetIdentifierNotFound);
@@ -155,6 +179,7 @@ export class Receiver implements Consumer {
     if (reasonCode >= 0x80) {
       // It may be that it was released already.
       this.#session?.drop(OUT + id);
+      this.#session?.drop(LENT + id);
       this.#flights.delete(id);
       this.#settle(flight, reasonCode);
       this.#relax();
@@ -162,9 +187,7 @@ export class Receiver implements Consumer {
     }
     if (flight.subscription !== undefined) {
       // One batch: either the message is to be sent again after a crash, or PUBREL is.
-      const order = Buffer.alloc(ORDER_BYTES);
-      order.writeUIntBE(++this.#releases, 0, ORDER_BYTES);
-      this.#session?.put(OUT + id, order);
+      this.#noteRelease(id);
       this.#settle(flight, reasonCode);
       flight.subscription = undefined;
       flight.delivery = undefined;
@@ -205,17 +228,22 @@ export class Receiver implements Consumer {
   /** Sends a message, unless it has to wait. */
   #begin(message: Message, delivery: Delivery, deliveries: number, share: Share | undefined): boolean {
     if (this.#busy) return false;
-    const own = this.#ownId(delivery, share);
-    const id = own ?? this.#flights.next();
-    if (id === undefined || (own !== undefined && this.#flights.has(own))) return false;
     const granted = share?.interest.quality ?? this.#qualityOf(message);
     const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
+    const own = this.#ownId(delivery, share);
+    const loan = own === undefined && qos === 2 ? this.#loanOf(delivery, message) : undefined;
+    const known = own ?? (loan === undefined ? undefined : this.#identifierOf(loan));
+    const id = known ?? this.#flights.next();
+    if (id === undefined || (known !== undefined && this.#flights.has(known))) return false;
     const flight = new Flight(qos, share?.subscription ?? this.#session?.subscription, delivery);
-    if (own === undefined) this.#flights.begin(id, flight);
+    if (known === undefined) this.#flights.begin(id, flight);
     else this.#flights.set(id, flight);
+    const isNewLoan = loan !== undefined && known === undefined;
+    if (isNewLoan) this.#session?.put(LENT + id, writeLoan(loan));
+    this.#lent.delete(id);
     // [MQTT-3.3.1-1]
     const dup = own === undefined ? deliveries > 0 : this.#session?.mayHaveCome(delivery) === true;
-    if (qos === 2 && this.#isUnsafe(delivery)) {
+    if (isNewLoan || (qos === 2 && this.#isUnsafe(delivery))) {
       this.#sendWhenSafe(id, flight, { message, share, dup });
     } else if (!this.#write(message, share, qos, id, dup)) {
       this.#flights.delete(id);
@@ -247,9 +275,43 @@ export class Receiver implements Consumer {
       const left = flight.subscription?.closed === true;
       if (!left && this.#write(message, share, flight.qos, id, dup)) return;
       this.#flights.delete(id);
-      this.#settle(flight, REASON.packetTooLarge);
-      this.#relax();
+      this.#session?.drop(LENT + id);
+      this.#options.later(() => {
+        this.#settle(flight, REASON.packetTooLarge);
+        this.#relax();
+      });
     });
+  }
+
+  #loanOf(delivery: Delivery, { receivedAt }: Message): Loan | undefined {
+    if (this.#session?.kept !== true || !(delivery instanceof Entry) || delivery.holder === undefined) return undefined;
+    return { subject: delivery.holder.queue.subject, sequence: delivery.sequence, receivedAt };
+  }
+
+  /** The identifier that a message had on a connection before. Those before it in its queue went to somebody else. */
+  #identifierOf({ subject, sequence, receivedAt }: Loan): number | undefined {
+    let found: number | undefined;
+    for (const [id, lent] of this.#lent) {
+      if (lent.subject !== subject || lent.receivedAt > receivedAt) continue;
+      if (lent.receivedAt === receivedAt && lent.sequence === sequence) found = id;
+      else if (lent.receivedAt < receivedAt || lent.sequence < sequence) this.#giveUp(id);
+    }
+    return found;
+  }
+
+  #noteRelease(id: number): void {
+    const order = Buffer.alloc(ORDER_BYTES);
+    order.writeUIntBE(++this.#releases, 0, ORDER_BYTES);
+    this.#session?.drop(LENT + id);
+    this.#session?.put(OUT + id, order);
+  }
+
+  /** Has the client forget an identifier: its message went to somebody else. */
+  #giveUp(id: number): void {
+    this.#lent.delete(id);
+    this.#flights.set(id, new Flight(2, undefined, undefined));
+    this.#noteRelease(id);
+    this.#options.release(id);
   }
 
   #write(message: Message, share: Share | undefined, qos: Qos, packetId: number, dup: boolean): boolean {
@@ -276,7 +338,7 @@ export class Receiver implements Consumer {
   #ownId(delivery: Delivery, share: Share | undefined): number | undefined {
     if (share !== undefined || this.#session?.kept !== true || !(delivery instanceof Entry)) return undefined;
     // What comes from a queue with a name comes by an interest in that queue.
-    return delivery.holder?.queue.address === undefined ? (delivery.sequence % IDS) + 1 : undefined;
+    return delivery.holder?.queue.address === undefined ? (delivery.sequence % OWN_IDS) + 1 : undefined;
   }
 
   #settle({ subscription, delivery }: Flight, reasonCode: number): void {
@@ -331,6 +393,23 @@ class DeliveryManner implements Manner {
   dup = false;
   retain = false;
   tags: readonly number[] = NO_TAGS;
+}
+
+const LOAN_HEAD_BYTES = ORDER_BYTES + 8;
+
+function writeLoan({ subject, sequence, receivedAt }: Loan): Buffer {
+  const head = Buffer.alloc(LOAN_HEAD_BYTES);
+  head.writeUIntBE(sequence, 0, ORDER_BYTES);
+  head.writeDoubleBE(receivedAt, ORDER_BYTES);
+  return Buffer.concat([head, Buffer.from(subject)]);
+}
+
+function readLoan(value: Buffer): Loan {
+  return {
+    subject: value.toString("utf8", LOAN_HEAD_BYTES),
+    sequence: value.readUIntBE(0, ORDER_BYTES),
+    receivedAt: value.readDoubleBE(ORDER_BYTES),
+  };
 }
 
 function tagsOf(share: Share | undefined, grant: Grant | undefined): readonly number[] {

@@ -108,8 +108,8 @@ describe("packet identifiers", () => {
     sender.publish(2, 1, "a").ack("pubrel", 1);
     const [first = 0] = idsOf(reader);
     reader.ack("pubrec", first).read();
-    // As many as there are identifiers go by while the client keeps the flow open.
-    for (let i = 0; i < 65_534; i++) {
+    // As many as there are identifiers for messages of its own go by while the client keeps the flow open.
+    for (let i = 0; i < 49_150; i++) {
       sender.session.receive(Buffer.from([0x32, 6, 0, 1, 0x74, 0, 1, 0x62]));
       if (i % 50 !== 49) continue;
       for (const id of idsOf(reader)) reader.ack("puback", id);
