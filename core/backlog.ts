@@ -60,6 +60,7 @@ export class Backlog {
   private readonly listener: BacklogListener;
   private readonly memoryBytes: number;
   private readonly keepsEntries: boolean;
+  readonly finishes: boolean;
   private storeKey: QueueKey = 0;
   private messages = 0;
   private messageBytes = 0;
@@ -76,17 +77,22 @@ export class Backlog {
 
   /**
    * `memoryBytes` is what it may keep in memory while there is enough; with `keepsEntries` only bodies leave memory, and
-   * entries that nobody holds stay in the list.
+   * entries that nobody holds stay in the list; with `finishes` what was delivered once does not expire.
    */
   constructor(
     engine: Engine,
     listener: BacklogListener,
-    { memoryBytes, keepsEntries = false }: { readonly memoryBytes: number; readonly keepsEntries?: boolean },
+    {
+      memoryBytes,
+      keepsEntries = false,
+      finishes = false,
+    }: { readonly memoryBytes: number; readonly keepsEntries?: boolean; readonly finishes?: boolean },
   ) {
     this.engine = engine;
     this.listener = listener;
     this.memoryBytes = memoryBytes;
     this.keepsEntries = keepsEntries;
+    this.finishes = finishes;
     this.head.next = this.tail;
     this.tail.previous = this.head;
   }
@@ -357,7 +363,8 @@ export class Backlog {
       expire: () => {
         entry.expiry = undefined;
         // What a consumer holds is its own until it settles; takeBack looks again.
-        if (entry.holder === undefined && entry.next !== NOWHERE) this.fetch(entry, () => this.expire(entry));
+        if (entry.holder !== undefined || entry.next === NOWHERE) return;
+        if (entry.hasExpired(this.engine.clock.now())) this.fetch(entry, () => this.expire(entry));
       },
     });
   }

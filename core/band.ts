@@ -47,7 +47,11 @@ export class Band implements BacklogListener {
     this.engine = engine;
     this.priority = priority;
     const { memoryBytes, lastValueKey } = queue.policy;
-    this.backlog = new Backlog(engine, this, { memoryBytes, keepsEntries: lastValueKey !== undefined });
+    this.backlog = new Backlog(engine, this, {
+      memoryBytes,
+      keepsEntries: lastValueKey !== undefined,
+      finishes: queue.finishes,
+    });
     this.tail = this.backlog.tail;
     this.lanes = new Lanes(this.tail);
     for (const audience of audiences) this.open(audience);

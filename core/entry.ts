@@ -45,7 +45,8 @@ export class Entry implements StoredEntry, Delivery {
   }
 
   hasExpired(now: number): boolean {
-    return this.expiresAt !== 0 && this.expiresAt <= now;
+    if (this.expiresAt === 0 || this.expiresAt > now) return false;
+    return this.deliveries === 0 || !this.backlog.finishes;
   }
 }
 

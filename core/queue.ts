@@ -104,6 +104,9 @@ export class Queue {
   /** True while an ordinary message may go straight to whoever waits at the tail. */
   private plain = true;
 
+  /** Whether what was delivered once does not expire any more: a session is one consumer, which goes on with what it began. */
+  readonly finishes: boolean;
+
   /** `description` is what the store keeps to build the queue again; see `VirtualHost`. */
   constructor(options: QueueOptions) {
     const { engine, policy } = options;
@@ -119,6 +122,7 @@ export class Queue {
     this.redelivery = new Redelivery(this, engine);
     this.seating = new Seating(this);
     this.lastValues = policy.lastValueKey === undefined ? undefined : new LastValues(policy.lastValueKey);
+    this.finishes = options.description.kind === "session";
     this.bands = new Bands(this, engine, options.description);
     this.ordinary = this.bands.ordinary;
     this.holdings = new Holdings(this.bands, this.seating);
