@@ -170,7 +170,7 @@ describe("the message expiry interval", () => {
 });
 
 describe("a topic alias", () => {
-  it("stands for the topic that it was last given to, on its connection alone [MQTT-3.3.2-7] [MQTT-3.3.2-11]", async () => {
+  it("stands for the topic that it was last given to, on its connection alone [MQTT-3.3.2-7] [MQTT-3.3.2-12]", async () => {
     const { port } = await startBroker();
     using subscriber = await MqttWire.connect(port, { clientId: "s" });
     await subscriber.subscribe("#", { qos: 1 });
@@ -227,7 +227,7 @@ describe("a topic alias", () => {
     expect(await client.dismissed()).toBe(0x94);
   });
 
-  it("is not sent to a client that allows none, nor over what it allows [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-10]", async () => {
+  it("is not sent to a client that allows none, nor over what it allows [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]", async () => {
     const { port } = await startBroker();
     for (const properties of [{}, { topicAliasMaximum: 0 }, { topicAliasMaximum: 2 }]) {
       using client = await MqttWire.connect(port, { clientId: "c", properties });

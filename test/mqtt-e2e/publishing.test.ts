@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
+import { LeapingClock } from "../support/leaping-clock.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 
 describe.each([3, 4, 5] as const)("a message published by a client of level %s", (version) => {
@@ -43,7 +44,7 @@ describe.each([3, 4, 5] as const)("a message published by a client of level %s",
     await client.nothing();
   });
 
-  it("at QoS 2 goes out once although it is sent again before PUBREL, each time answered by PUBREC [MQTT-4.3.3-9] [MQTT-4.3.3-10] mqtt311 [MQTT-4.3.3-2]", async () => {
+  it("at QoS 2 goes out once although it is sent again before PUBREL, each time answered by PUBREC [MQTT-4.3.3-10] mqtt311 [MQTT-4.3.3-2]", async () => {
     const { port } = await startBroker();
     using client = await MqttWire.connect(port, { version, clientId: "c" });
     using subscriber = await MqttWire.connect(port, { clientId: "s" });
@@ -78,7 +79,7 @@ describe.each([3, 4, 5] as const)("a message published by a client of level %s",
     await subscriber.message("x");
   });
 
-  it("gets each answer in the order of the messages, whatever their QoS [MQTT-4.6.0-2] [MQTT-4.6.0-3] [MQTT-4.6.0-4] mqtt311 [MQTT-4.6.0-2] mqtt311 [MQTT-4.6.0-3] mqtt311 [MQTT-4.6.0-4]", async () => {
+  it("gets each answer in the order of the messages, whatever their QoS", async () => {
     const { port } = await startBroker();
     using client = await MqttWire.connect(port, { version, clientId: "c" });
     for (let id = 1; id <= 40; id++) void client.sendPublish("a", "x", { qos: id % 2 === 0 ? 1 : 2, messageId: id });
@@ -197,7 +198,7 @@ describe.each([3, 4, 5] as const)("a message delivered to a client of level %s",
     }
   });
 
-  it("comes in the order of its topic at each QoS [MQTT-4.6.0-5] [MQTT-4.5.0-1] mqtt311 [MQTT-4.6.0-6] mqtt311 [MQTT-4.5.0-1]", async () => {
+  it("comes in the order of its topic at each QoS [MQTT-4.6.0-5] [MQTT-4.6.0-6] [MQTT-4.5.0-1] mqtt311 [MQTT-4.6.0-5] mqtt311 [MQTT-4.6.0-6] mqtt311 [MQTT-4.5.0-1]", async () => {
     const { port } = await startBroker();
     using client = await MqttWire.connect(port, { version, clientId: "c" });
     using publisher = await MqttWire.connect(port, { clientId: "p" });
@@ -242,7 +243,7 @@ describe("a message", () => {
 });
 
 describe("a client that refuses a message with PUBACK or PUBREC", () => {
-  it("does not get it again, and no PUBREL [MQTT-4.3.3-4]", async () => {
+  it("does not get it again, and no PUBREL [MQTT-4.3.3-4] [MQTT-4.4.0-2]", async () => {
     const { port } = await startBroker();
     const keep = { clientId: "c", properties: { sessionExpiryInterval: 100 } };
     using publisher = await MqttWire.connect(port, { clientId: "p" });
@@ -264,5 +265,49 @@ describe("a client that refuses a message with PUBACK or PUBREC", () => {
     using client = await MqttWire.connect(port, { clientId: "c" });
     await client.acknowledge("pubrec", 99);
     expect(await client.acknowledged("pubrel", 99)).toBe(0x92);
+  });
+});
+
+describe("a message at QoS 2 whose expiry interval passes on its way", () => {
+  it("is finished by who sent it and who received it [MQTT-4.3.3-7] [MQTT-4.3.3-13]", async () => {
+    const clock = new LeapingClock();
+    const { port } = await startBroker([], { clock });
+    const properties = { messageExpiryInterval: 10 };
+    const keep = { clientId: "s", clean: false, properties: { sessionExpiryInterval: 1000 } };
+    using subscriber = await MqttWire.connect(port, keep);
+    await subscriber.subscribe("a", { qos: 2 });
+    using client = await MqttWire.connect(port, { clientId: "c" });
+    for (const payload of ["1", "2"]) {
+      await client.sendPublish("a", payload, { qos: 2, messageId: Number(payload), properties });
+      await client.acknowledged("pubrec", Number(payload));
+    }
+    const one = await subscriber.message("1");
+    const two = await subscriber.message("2");
+    clock.leap(11_000);
+    await client.acknowledge("pubrel", 1);
+    expect(await client.acknowledged("pubcomp", 1)).toBe(0);
+    await subscriber.acknowledge("pubrec", one.messageId);
+    expect(await subscriber.acknowledged("pubrel", one.messageId ?? 0)).toBe(0);
+    await subscriber.vanish();
+    using back = await MqttWire.connect(port, keep);
+    expect(await back.acknowledged("pubrel", one.messageId ?? 0)).toBe(0);
+    const again = await back.message("2");
+    expect([again.messageId, again.dup]).toEqual([two.messageId, true]);
+  });
+});
+
+describe("a message that the broker refuses", () => {
+  it("is told so in PUBACK and PUBREC, and its identifier is free [MQTT-4.3.3-9] [MQTT-3.4.2-1] [MQTT-3.5.2-1]", async () => {
+    const { port } = await startBroker(["queues=[{match: small, max_messages: 1, full: reject}]"]);
+    using client = await MqttWire.connect(port, { clientId: "c" });
+    await client.publish("$queue/small", "1", { qos: 1 });
+    await client.sendPublish("$queue/small", "2", { qos: 1, messageId: 9 });
+    expect(await client.acknowledged("puback", 9)).toBe(0x97);
+    await client.sendPublish("$queue/small", "3", { qos: 2, messageId: 9 });
+    expect(await client.acknowledged("pubrec", 9)).toBe(0x97);
+    await client.subscribe("a");
+    await client.sendPublish("a", "4", { qos: 2, messageId: 9 });
+    const packets = [await client.next(), await client.next()];
+    expect(packets.map(({ cmd }) => cmd).sort()).toEqual(["publish", "pubrec"]);
   });
 });

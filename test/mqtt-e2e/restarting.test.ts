@@ -40,7 +40,6 @@ describe.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])("after %s and a new start"
       expect(packet.properties?.subscriptionIdentifier).toBe(5);
     }
     await back.nothing();
-    await back.publish("a", "new", { qos: 0 }).catch(() => undefined);
   });
 
   it("a message at QoS 2 that is sent again before its PUBREL is not taken twice [MQTT-4.3.3-10] mqtt311 [MQTT-4.3.3-2]", async () => {
@@ -62,7 +61,7 @@ describe.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])("after %s and a new start"
     await late.nothing();
   });
 
-  it("what was acknowledged with PUBACK is there, for sessions and as retained [MQTT-4.3.2-4] [MQTT-4.2.0-1] [MQTT-4.5.0-1] mqtt311 [MQTT-4.3.2-2]", async () => {
+  it("what was acknowledged with PUBACK is there, for sessions and as retained [MQTT-4.3.2-4] [MQTT-4.5.0-1] mqtt311 [MQTT-4.3.2-2]", async () => {
     const directory = temporaryFolder();
     const first = await startBrokerProcess(directory);
     using client = await MqttWire.connect(first.port, KEPT);

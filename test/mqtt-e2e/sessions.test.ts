@@ -48,7 +48,7 @@ describe.each([3, 4, 5] as const)("a kept session of level %s", (version) => {
     await second.message("new");
   });
 
-  it("sends again what was not acknowledged, with its identifier and DUP, before anything new [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-1] mqtt311 [MQTT-4.4.0-1] mqtt311 [MQTT-3.3.1-1] mqtt311 [MQTT-2.3.1-4]", async () => {
+  it("sends again what was not acknowledged, with its identifier and DUP, before anything new [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-5] mqtt311 [MQTT-4.6.0-1] mqtt311 [MQTT-4.4.0-1] mqtt311 [MQTT-3.3.1-1] mqtt311 [MQTT-2.3.1-4]", async () => {
     const { port } = await startBroker();
     using publisher = await MqttWire.connect(port, { clientId: "p" });
     using first = await MqttWire.connect(port, kept(version));
@@ -76,7 +76,7 @@ describe.each([3, 4, 5] as const)("a kept session of level %s", (version) => {
     }
   });
 
-  it("sends PUBREL again until PUBCOMP, and never the message [MQTT-4.4.0-1] [MQTT-4.3.3-5] [MQTT-4.3.3-6] [MQTT-4.3.3-7] mqtt311 [MQTT-4.4.0-1] mqtt311 [MQTT-4.3.3-1]", async () => {
+  it("sends PUBREL again until PUBCOMP, and never the message [MQTT-4.4.0-1] [MQTT-4.3.3-5] [MQTT-4.3.3-6] mqtt311 [MQTT-4.4.0-1] mqtt311 [MQTT-4.3.3-1]", async () => {
     const { port } = await startBroker();
     using publisher = await MqttWire.connect(port, { clientId: "p" });
     using first = await MqttWire.connect(port, kept(version));
@@ -295,7 +295,7 @@ describe("the session expiry interval", () => {
     await client.disconnect(0, { sessionExpiryInterval: 0 });
   });
 
-  it("that the server shortens is told [MQTT-3.2.2-21]", async () => {
+  it("that the server shortens is told", async () => {
     const clock = new LeapingClock();
     const { port } = await startBroker(["mqtt.max_session_expiry=60s"], { clock });
     using client = await connect(port, 3600);

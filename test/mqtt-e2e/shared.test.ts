@@ -4,7 +4,7 @@ import { LeapingClock } from "../support/leaping-clock.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 
 describe.each([4, 5] as const)("a shared subscription of level %s", (version) => {
-  it("gives each message to one of its members, and to other subscriptions besides [MQTT-4.8.2-4]", async () => {
+  it("gives each message to one of its members, and to other subscriptions besides", async () => {
     const { port } = await startBroker();
     using publisher = await MqttWire.connect(port, { clientId: "p" });
     using one = await MqttWire.connect(port, { version, clientId: "1" });
@@ -63,7 +63,7 @@ describe.each([4, 5] as const)("a shared subscription of level %s", (version) =>
     await client.nothing();
   });
 
-  it("goes to another member when one is gone for good with a message it did not acknowledge [MQTT-4.8.2-5]", async () => {
+  it("goes to another member at QoS 1 when one is gone for good with a message it did not acknowledge", async () => {
     const { port } = await startBroker();
     using publisher = await MqttWire.connect(port, { clientId: "p" });
     using one = await MqttWire.connect(port, { version, clientId: "1" });
@@ -134,7 +134,7 @@ describe("a shared subscription", () => {
     await client.subscribe("$share/g/a", { qos: 1, subscriptionIdentifier: 9 });
     await client.subscribe("b", { qos: 1, subscriptionIdentifier: 8 });
     for (const qos of [0, 1] as const) {
-      await client.publish("b", "x", { qos: 0 }).catch(() => undefined);
+      await client.sendPublish("b", "x");
       await client.sendPublish("a", "y", { qos });
       let packet = await client.next();
       while (packet.cmd !== "publish" || packet.topic !== "a") packet = await client.next();
@@ -142,17 +142,17 @@ describe("a shared subscription", () => {
     }
   });
 
-  it("gives what a member has for its kept session to others once that session has expired [MQTT-4.8.2-5]", async () => {
+  it("gives what a member at QoS 1 did not acknowledge to others once its kept session has expired", async () => {
     const clock = new LeapingClock();
     const { port } = await startBroker([], { clock });
     using publisher = await MqttWire.connect(port, { clientId: "p" });
     using one = await MqttWire.connect(port, { clientId: "1", properties: { sessionExpiryInterval: 100 } });
-    await one.subscribe("$share/g/a", { qos: 2 });
-    await publisher.publish("a", "x", { qos: 2 });
+    await one.subscribe("$share/g/a", { qos: 1 });
+    await publisher.publish("a", "x", { qos: 1 });
     await one.message("x");
     await one.vanish();
     using two = await MqttWire.connect(port, { clientId: "2" });
-    await two.subscribe("$share/g/a", { qos: 2 });
+    await two.subscribe("$share/g/a", { qos: 1 });
     clock.leap(101_000);
     await two.message("x");
   });

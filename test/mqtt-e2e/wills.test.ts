@@ -89,7 +89,7 @@ describe.each([3, 4, 5] as const)("the will of a client of level %s", (version) 
   it("may be empty, and then removes what is retained if it says so", async () => {
     const { port } = await startBroker();
     using watching = await watcher(port);
-    await watching.publish("w", "kept", { qos: 0, retain: true }).catch(() => undefined);
+    await watching.sendPublish("w", "kept", { retain: true });
     const fields = version === 5 ? "05 26 0000 00 0001'c' 00 0001'w' 0000" : "04 26 0000 0001'c' 0001'w' 0000";
     using client = await MqttWire.open(port, version === 5 ? 5 : 4);
     await client.sendHex(`10 ${version === 5 ? "14" : "12"} 0004'MQTT' ${fields}`);
@@ -116,14 +116,13 @@ describe("a will of 5.0", () => {
     ...more,
   });
 
-  it("is published after DISCONNECT with reason code 4 [MQTT-3.1.2-8] [MQTT-3.14.4-3]", async () => {
+  it("is published after DISCONNECT with reason code 4, or one that is an error [MQTT-3.1.2-8] [MQTT-3.14.4-3]", async () => {
     const { port } = await startBroker();
     using watching = await watcher(port);
     for (const code of [0x04, 0x80, 0x98]) {
       using client = await MqttWire.connect(port, { clientId: "c", will: will() });
       await client.disconnect(code);
-      if (code === 0x04) await watching.message("gone");
-      else break;
+      await watching.message("gone");
     }
   });
 
