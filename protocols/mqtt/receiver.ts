@@ -242,7 +242,8 @@ export class Receiver implements Consumer {
     if (isNewLoan) this.#session?.put(LENT + id, writeLoan(loan));
     this.#lent.delete(id);
     // [MQTT-3.3.1-1]
-    const dup = own === undefined ? deliveries > 0 : this.#session?.mayHaveCome(delivery) === true;
+    const dup =
+      own === undefined ? deliveries > 0 || known !== undefined : this.#session?.mayHaveCome(delivery) === true;
     if (isNewLoan || (qos === 2 && this.#isUnsafe(delivery))) {
       this.#sendWhenSafe(id, flight, { message, share, dup });
     } else if (!this.#write(message, share, qos, id, dup)) {
