@@ -117,6 +117,8 @@ export class Reading {
   readonly got: Got[] = [];
   /** Messages that came again with an identifier that was not released. */
   repeated = 0;
+  /** Those of them that did not say so with DUP. */
+  repeatedPlainly = 0;
   /** Most deliveries under way at a time. */
   mostUnderWay = 0;
   readonly #unreleased = new Set<number>();
@@ -158,11 +160,13 @@ export class Reading {
       return;
     }
     if (packet.cmd !== "publish") throw new Error(`${this.name} was told ${packet.cmd}`);
-    const { topic, qos, payload } = packet;
+    const { topic, qos, payload, dup } = packet;
     this.#underWay.add(messageId);
     this.mostUnderWay = Math.max(this.mostUnderWay, this.#underWay.size);
-    if (qos === 2 && this.#unreleased.has(messageId)) this.repeated++;
-    else this.got.push({ body: payload.toString().trimEnd(), topic, qos });
+    if (qos === 2 && this.#unreleased.has(messageId)) {
+      this.repeated++;
+      if (!dup) this.repeatedPlainly++;
+    } else this.got.push({ body: payload.toString().trimEnd(), topic, qos });
     if (qos === 2) this.#unreleased.add(messageId);
     this.#answers.push({ cmd: qos === 2 ? "pubrec" : "puback", messageId });
   }
@@ -185,6 +189,8 @@ export class Reading {
 /** What is wrong with what a reader of all topics at a QoS got of what was sent; an empty list is as it should be. */
 export function complaints(reader: Reading, granted: 1 | 2, senders: readonly Publishing[]): string[] {
   const wrong: string[] = [];
+  // [MQTT-3.3.1-1]
+  if (reader.repeatedPlainly > 0) wrong.push(`${reader.name} got ${reader.repeatedPlainly} messages again without DUP`);
   const times = new Map<string, number>();
   for (const { body } of reader.got) times.set(body, (times.get(body) ?? 0) + 1);
   const last = new Map<string, number>();

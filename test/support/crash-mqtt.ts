@@ -153,13 +153,14 @@ class Seat {
   }
 }
 
-/** The lives of a broker with three that publish, two that read all of it and two that share it. */
+/** The lives of a broker with three that publish, two that read all of it, one in a group of its own, and two that share. */
 export class MqttLives {
   readonly #directory: string;
   readonly #random: Random;
   readonly #publishers = [new Publishing("one"), new Publishing("two", 3000), new Publishing("three")];
   readonly #sure = new Reading("sure");
   readonly #plain = new Reading("plain");
+  readonly #alone = new Reading("alone");
   readonly #members = [new Reading("left"), new Reading("right")];
   readonly #seats: readonly Seat[];
   #kills = 0;
@@ -171,6 +172,7 @@ export class MqttLives {
     this.#seats = [
       ...this.#publishers.map((client, index) => new Seat(client, random, { version: index === 0 ? 5 : 4 })),
       new Seat(this.#sure, random, { version: 4, topic: "load/#", qos: 2 }),
+      new Seat(this.#alone, random, { version: 4, topic: "$share/alone/load/#", qos: 2 }),
       new Seat(this.#plain, random, { version: 5, topic: "load/#", qos: 1 }),
       ...this.#members.map((client, index) => new Seat(client, random, { version: index === 0 ? 5 : 4, ...share })),
     ];
@@ -209,7 +211,8 @@ export class MqttLives {
     const wrong: string[] = [];
     await eventually(isDone, LONGEST_END_MS).catch(() => wrong.push("Not everything came to its end"));
     for (const seat of this.#seats) seat.close();
-    wrong.push(...complaints(this.#sure, 2, this.#publishers), ...complaints(this.#plain, 1, this.#publishers));
+    for (const reader of [this.#sure, this.#alone]) wrong.push(...complaints(reader, 2, this.#publishers));
+    wrong.push(...complaints(this.#plain, 1, this.#publishers));
     const shared = new Set(this.#members.flatMap(({ got }) => got.map(({ body }) => body)));
     for (const { sent } of this.#publishers) {
       for (const { body } of sent) if (!shared.has(body)) wrong.push(`nobody of the group got ${body}`);
@@ -219,14 +222,14 @@ export class MqttLives {
 
   get outcome(): MqttOutcome {
     const sent = this.#publishers.flatMap((publisher) => publisher.sent);
-    const readers = [this.#sure, this.#plain, ...this.#members];
+    const readers = [this.#sure, this.#alone, this.#plain, ...this.#members];
     return {
       kills: this.#kills,
       losses: this.#seats.reduce((sum, { losses }) => sum + losses, 0),
       sentAtQos1: sent.filter(({ qos }) => qos === 1).length,
       sentAtQos2: sent.filter(({ qos }) => qos === 2).length,
       received: readers.reduce((sum, { got }) => sum + got.length, 0),
-      repeated: this.#sure.repeated,
+      repeated: this.#sure.repeated + this.#alone.repeated,
     };
   }
 
