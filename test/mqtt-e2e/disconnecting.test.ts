@@ -18,9 +18,9 @@ describe.each([3, 4, 5] as const)("DISCONNECT of level %s", (version) => {
   });
 
   it("comes from the broker when it stops, if the version has it", async () => {
-    const { port, stop } = await startBroker();
-    using client = await MqttWire.connect(port, { version, clientId: "c" });
-    void stop();
+    const broker = await startBroker();
+    using client = await MqttWire.connect(broker.port, { version, clientId: "c" });
+    void broker.stop();
     expect(await client.dismissed()).toBe(version === 5 ? 0x8b : undefined);
   });
 });

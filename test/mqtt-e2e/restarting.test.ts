@@ -11,6 +11,12 @@ async function restart(broker: BrokerProcess, directory: string, signal: NodeJS.
 
 const KEPT: ConnectOptions = { clientId: "c", clean: false, properties: { sessionExpiryInterval: 1000 } };
 
+const keep = (clientId: string, seconds: number): ConnectOptions => ({
+  clientId,
+  clean: false,
+  properties: { sessionExpiryInterval: seconds },
+});
+
 describe.each<NodeJS.Signals>(["SIGTERM", "SIGKILL"])("after %s and a new start", (signal) => {
   it("a session goes on: its subscriptions, messages under way with their identifiers, PUBREL [MQTT-4.4.0-1] [MQTT-3.1.2-23] [MQTT-4.1.0-1] mqtt311 [MQTT-4.4.0-1] mqtt311 [MQTT-3.1.2-4] mqtt311 [MQTT-4.1.0-1]", async () => {
     const directory = temporaryFolder();
@@ -124,11 +130,6 @@ describe("after a restart", () => {
     const clock = new LeapingClock();
     const settings = ["store.kind=lmdb", `store.directory=${directory}`];
     const first = await startBroker(settings, { clock });
-    const keep = (clientId: string, seconds: number): ConnectOptions => ({
-      clientId,
-      clean: false,
-      properties: { sessionExpiryInterval: seconds },
-    });
     using short = await MqttWire.connect(first.port, keep("short", 10));
     using long = await MqttWire.connect(first.port, keep("long", 1000));
     await short.disconnect();

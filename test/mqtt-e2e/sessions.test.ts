@@ -9,6 +9,9 @@ function kept(version: MqttVersion, clientId = "c"): ConnectOptions {
   return version === 5 ? { ...base, properties: { sessionExpiryInterval: 1000 } } : base;
 }
 
+const connect = (port: number, seconds: number, clean = false): Promise<MqttWire> =>
+  MqttWire.connect(port, { clientId: "c", clean, properties: { sessionExpiryInterval: seconds } });
+
 describe.each([3, 4, 5] as const)("a kept session of level %s", (version) => {
   it("is said to be present from the second time on [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.2.2-2] [MQTT-3.2.2-3] mqtt311 [MQTT-3.1.2-4] mqtt311 [MQTT-3.2.2-2] mqtt311 [MQTT-3.2.2-3]", async () => {
     const { port } = await startBroker();
@@ -232,9 +235,6 @@ describe.each([3, 4, 5] as const)("a session of level %s that is not kept", (ver
 });
 
 describe("the session expiry interval", () => {
-  const connect = (port: number, seconds: number, clean = false): Promise<MqttWire> =>
-    MqttWire.connect(port, { clientId: "c", clean, properties: { sessionExpiryInterval: seconds } });
-
   it("counts from the end of the connection [MQTT-3.1.2-23] [MQTT-4.1.0-2]", async () => {
     const clock = new LeapingClock();
     const { port } = await startBroker([], { clock });

@@ -144,7 +144,8 @@ describe("a subscription identifier", () => {
       for (const qos of [0, 1, 2] as const) {
         await publisher.publish("a/b", "x", { qos });
         const ids = [(await client.message("x")).properties?.subscriptionIdentifier].flat();
-        expect(ids.sort()).toEqual([1, 128, 268_435_455].sort());
+        expect(new Set(ids)).toEqual(new Set([1, 128, 268_435_455]));
+        expect(ids.length).toBe(3);
         await publisher.publish("a/x", "y", { qos });
         expect((await client.message("y")).properties?.subscriptionIdentifier).toEqual(268_435_455);
         await publisher.publish("c/b", "z", { qos });

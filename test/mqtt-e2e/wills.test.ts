@@ -11,6 +11,14 @@ async function watcher(port: number, version: MqttVersion = 5): Promise<MqttWire
   return client;
 }
 
+const delayed = (seconds: number, expiry: number, more: ConnectOptions = {}): ConnectOptions => ({
+  clientId: "c",
+  clean: false,
+  properties: { sessionExpiryInterval: expiry },
+  will: { ...will(), properties: { willDelayInterval: seconds } },
+  ...more,
+});
+
 describe.each([3, 4, 5] as const)("the will of a client of level %s", (version) => {
   it("is published when the connection ends without DISCONNECT [MQTT-3.1.2-7] [MQTT-3.1.2-8] mqtt311 [MQTT-3.1.2-8]", async () => {
     const { port } = await startBroker();
@@ -108,14 +116,6 @@ describe.each([3, 4, 5] as const)("the will of a client of level %s", (version) 
 });
 
 describe("a will of 5.0", () => {
-  const delayed = (seconds: number, expiry: number, more: ConnectOptions = {}): ConnectOptions => ({
-    clientId: "c",
-    clean: false,
-    properties: { sessionExpiryInterval: expiry },
-    will: { ...will(), properties: { willDelayInterval: seconds } },
-    ...more,
-  });
-
   it("is published after DISCONNECT with reason code 4, or one that is an error [MQTT-3.1.2-8] [MQTT-3.14.4-3]", async () => {
     const { port } = await startBroker();
     using watching = await watcher(port);
