@@ -258,6 +258,52 @@ describe("CONNECT", () => {
   });
 });
 
+describe("a client that does not wait for CONNACK", () => {
+  it.each([3, 4, 5] as const)(
+    "is served in order once it is accepted, level %s [MQTT-3.2.0-1] mqtt311 [MQTT-3.2.0-1]",
+    async (version) => {
+      const { port } = await startBroker();
+      using client = await MqttWire.open(port, version);
+      void client.sendConnect({ clientId: "c" });
+      void client.send({ cmd: "subscribe", messageId: 1, subscriptions: [{ topic: "a", qos: 1 }] });
+      void client.sendPublish("a", "x", { qos: 1, messageId: 2 });
+      await client.expect("connack");
+      await client.expect("suback");
+      const packets = [await client.next(), await client.next()];
+      expect(packets.map(({ cmd }) => cmd).sort()).toEqual(["puback", "publish"]);
+    },
+  );
+
+  it("of many with one client identifier leaves one connected [MQTT-3.1.4-3] [MQTT-3.14.0-1] mqtt311 [MQTT-3.1.4-2]", async () => {
+    const { port, server } = await startBroker();
+    for (const version of [4, 5] as const) {
+      const clients = await Promise.all(Array.from({ length: 20 }, () => MqttWire.open(port, version)));
+      for (const client of clients) void client.sendConnect({ clientId: "c" });
+      const ends = await Promise.all(
+        clients.map(async (client) => {
+          const first = await client.next().catch(() => undefined);
+          // Who was pushed out before it was accepted hears no DISCONNECT.
+          if (first?.cmd !== "connack") return first === undefined ? "closed" : `${first.cmd} first`;
+          const refused = version === 5 ? first.reasonCode : first.returnCode;
+          if (refused !== 0) return "refused";
+          await client.send({ cmd: "pingreq" }).catch(() => undefined);
+          return client.next().then(
+            ({ cmd }) => cmd,
+            () => "closed",
+          );
+        }),
+      );
+      // One that answered PINGREQ may have been taken over after that.
+      expect(ends.every((end) => ["pingresp", "disconnect", "refused", "closed"].includes(end))).toBe(true);
+      expect(ends).toContain("pingresp");
+      const sessions = [...(server.broker.host(undefined)?.sessions.list() ?? [])];
+      expect(sessions.map(({ id, connected }) => [id, connected])).toEqual([["mqtt/c", true]]);
+      for (const client of clients) client[Symbol.dispose]();
+      await eventually(() => [...(server.broker.host(undefined)?.sessions.list() ?? [])].length === 0);
+    }
+  });
+});
+
 describe("the keep alive", () => {
   it.each([3, 4, 5] as const)(
     "of a silent client ends its connection after one and a half times, level %s [MQTT-3.1.2-22] [MQTT-3.2.2-22] mqtt311 [MQTT-3.1.2-24]",
