@@ -4,7 +4,7 @@ import type { Clock } from "./clock.ts";
 import { named } from "./divert.ts";
 import { escapeCanonical } from "./escape.ts";
 import type { Annotation, Message } from "./message.ts";
-import type { Policies, Policy } from "./policy.ts";
+import { levelsOfDurable, type Policies, type Policy } from "./policy.ts";
 import type { Death, DeadLetters, Queue } from "./queue.ts";
 import { canonical } from "./spelling.ts";
 
@@ -48,8 +48,8 @@ export class DeadLetterOffice {
     const cut = text.indexOf(":") + 1;
     const name = text.slice(cut);
     if (!text.startsWith("dsub:")) return { text, name, policy: policies.of(canonical.parse("queue", name)) };
-    // Read as a dotted name, as policies do.
-    return { text, name: name.split(".").map(escapeCanonical).join("."), policy: policies.ofDurable(name) };
+    // Read as a name, as policies do.
+    return { text, name: levelsOfDurable(name).map(escapeCanonical).join("."), policy: policies.ofDurable(name) };
   }
 
   private take(origin: Origin, queue: Queue, message: Message, death: Death): "moved" | "stays" | "nowhere" {

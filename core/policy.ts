@@ -76,7 +76,7 @@ export interface PolicyRule extends Partial<Policy> {
   readonly origin?: string;
 }
 
-/** The same for durable subscriptions: the pattern is over their ids, each read as the dotted name of a queue. */
+/** The same for durable subscriptions: the pattern is over their ids, each read as the name of a queue; see `levelsOfDurable`. */
 export interface DurablePolicyRule extends Partial<Policy> {
   readonly match: Pattern;
   readonly origin?: string;
@@ -164,9 +164,14 @@ export class Policies {
   }
 }
 
+/** The levels of a durable subscription's id, between its dots and slashes: `mqtt/sensor-7` has two. */
+export function levelsOfDurable(id: string): string[] {
+  return id.split(/[./]/);
+}
+
 /** Ids are no names: not every one is a valid address, and nobody is to be refused for that here. */
 function addressOfDurable(id: string): Address {
-  return { kind: "queue", levels: id.split("."), name: id };
+  return { kind: "queue", levels: levelsOfDurable(id), name: id };
 }
 
 interface Layer {

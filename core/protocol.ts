@@ -51,6 +51,8 @@ export interface Peer {
   /** The listener's name in the configuration. */
   readonly listener: string;
   readonly transport: "tcp" | "tls" | "ws" | "wss";
+  /** Why this peer is not to be let in: its session is to say so in its own words when the peer logs in. */
+  readonly refusal?: string | undefined;
   /** The subprotocol agreed on, over WebSocket. */
   readonly subprotocol: string | undefined;
   /** Stops reading from the peer, until `resume`. Chunks already read may still come. */

@@ -209,6 +209,7 @@ function createListeners(config: Config, broker: Broker, clock: Clock, log: Log)
           port: listener.port,
           protocols: protocols.filter(({ name: spoken }) => speaks(listener.protocols, spoken)),
           maxConnections: listener.max_connections,
+          connectRate: listener.connect_rate,
           webSocket: listener.websocket.enabled
             ? { origins: listener.websocket.origins, maxMessageBytes: connection.max_websocket_message }
             : undefined,
@@ -241,6 +242,7 @@ function stompProtocol({ stomp, transactions }: Config): Protocol {
 }
 
 function mqttProtocol({ mqtt }: Config): Protocol {
+  const { use, reference } = mqtt.redirect;
   return createMqtt({
     maxPacketBytes: mqtt.max_packet_bytes,
     maxConnectBytes: mqtt.max_connect_bytes,
@@ -248,6 +250,9 @@ function mqttProtocol({ mqtt }: Config): Protocol {
     maxInflight: mqtt.max_inflight,
     receiveMaximum: mqtt.receive_maximum,
     topicAliasMaximum: mqtt.topic_alias_maximum,
+    clientTopicAliases: mqtt.client_topic_aliases,
+    redirect: use === "this_server" ? undefined : { moved: use === "server_moved", reference },
+    responsePrefix: mqtt.response_prefix,
     maxSessionExpiryMs: mqtt.max_session_expiry === 0 ? Number.POSITIVE_INFINITY : mqtt.max_session_expiry,
     maxSubscriptions: mqtt.max_subscriptions,
     maxKeepAlive: mqtt.max_keep_alive,

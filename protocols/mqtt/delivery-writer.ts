@@ -23,6 +23,7 @@ import { type Outgoing, publishSize, writePublish, writePublishHead } from "./en
 import type { Version } from "./errors.ts";
 import type { Qos } from "./packet.ts";
 import { encodeProperties } from "./property-writer.ts";
+import { SentAliases } from "./sent-aliases.ts";
 import { formatTopic } from "./topic.ts";
 
 /** From this size on a payload is written by reference. */
@@ -64,20 +65,32 @@ export class SharedWire {
   }
 }
 
+/** To whom deliveries are written. */
+export interface Recipient {
+  readonly version: Version;
+  readonly now: () => number;
+  /** Topics that may be sent by a number; 0 for none. */
+  readonly topicAliases: number;
+}
+
 /** Writes deliveries to one connection. */
 export class DeliveryWriter {
   readonly #output: Output;
   readonly #wire: SharedWire;
   readonly #version: Version;
   readonly #now: () => number;
-  readonly #format: typeof mqttFormat;
+  /** Of stored packets that can be sent as they are; undefined when none can, because of the aliases. */
+  readonly #format: typeof mqttFormat | undefined;
+  readonly #aliases: SentAliases | undefined;
 
-  constructor(output: Output, wire: SharedWire, version: Version, now: () => number) {
+  constructor(output: Output, wire: SharedWire, { version, now, topicAliases }: Recipient) {
     this.#output = output;
     this.#wire = wire;
     this.#version = version;
     this.#now = now;
-    this.#format = version === 5 ? mqtt5Format : mqttFormat;
+    this.#aliases = topicAliases === 0 ? undefined : new SentAliases(topicAliases);
+    const format = version === 5 ? mqtt5Format : mqttFormat;
+    this.#format = topicAliases === 0 ? format : undefined;
   }
 
   /** True when the stored packet is what goes out at QoS 0 to whoever has no wishes. */
@@ -98,6 +111,7 @@ export class DeliveryWriter {
 
   /** Writes a PUBLISH; false, and nothing, when it would be larger than the client takes [MQTT-3.1.2-24]. */
   write(message: Message, manner: Manner, maxBytes: number): boolean {
+    if (this.#aliases !== undefined && this.#writeAliased(message, manner, maxBytes, this.#aliases)) return true;
     if (manner.qos === 0 && message.shared && manner.tags.length === 0 && maxBytes === Number.POSITIVE_INFINITY) {
       this.#writeShared(message, manner);
       return true;
@@ -107,6 +121,20 @@ export class DeliveryWriter {
     const size = publishSize(outgoing);
     if (size > maxBytes) return false;
     this.#write(outgoing, size);
+    return true;
+  }
+
+  /** False, and nothing written, when there is no alias for the topic or no room for it. */
+  #writeAliased(message: Message, manner: Manner, maxBytes: number, aliases: SentAliases): boolean {
+    const alias = aliases.of(message.address);
+    if (alias === undefined) return false;
+    const outgoing = this.#outgoing(message, manner, alias.number);
+    // [MQTT-3.3.2-12]
+    const aliased = alias.known ? { ...outgoing, topicEnd: outgoing.topicStart } : outgoing;
+    const size = publishSize(aliased);
+    if (size > maxBytes) return false;
+    this.#write(aliased, size);
+    aliases.told(message.address);
     return true;
   }
 
@@ -172,11 +200,11 @@ export class DeliveryWriter {
     if (message.wire !== undefined) this.#output.append(message.wire, message.wireStart, message.wireEnd);
   }
 
-  #outgoing(message: Message, { qos, packetId, dup, retain, tags }: Manner): Outgoing {
+  #outgoing(message: Message, { qos, packetId, dup, retain, tags }: Manner, topicAlias?: number): Outgoing {
     const own = message.format === mqttFormat || message.format === mqtt5Format;
     const at = own ? fieldsAt(message) : 0;
     const topic = own ? message.data : this.#wire.topic(message.address);
-    const properties = this.#version === 5 ? this.#properties(message, tags) : undefined;
+    const properties = this.#version === 5 ? this.#properties(message, tags, topicAlias) : undefined;
     return {
       version: this.#version,
       topic,
@@ -195,7 +223,11 @@ export class DeliveryWriter {
     };
   }
 
-  #properties(message: Message, tags: readonly number[]): { data: Buffer; start: number; end: number } {
+  #properties(
+    message: Message,
+    tags: readonly number[],
+    topicAlias: number | undefined,
+  ): { data: Buffer; start: number; end: number } {
     const { expiresAt } = message;
     const stored =
       message.format === mqtt5Format
@@ -203,12 +235,14 @@ export class DeliveryWriter {
         : message.format === mqttFormat
           ? { data: NOTHING, start: 0, end: 0 }
           : whole(encodeProperties(propertiesOf(message)));
-    if (expiresAt === 0 && tags.length === 0 && message.annotationBytes === undefined) return stored;
+    const plain = expiresAt === 0 && tags.length === 0 && message.annotationBytes === undefined;
+    if (plain && topicAlias === undefined) return stored;
     const pairs = annotationPairs(message);
     // [MQTT-3.3.2-6]: what is left of the time, in whole seconds.
     const left = Math.max(1, Math.ceil((expiresAt - this.#now()) / 1000));
     const more = encodeProperties({
       messageExpiryInterval: expiresAt === 0 ? undefined : Math.min(left, 0xffff_ffff),
+      topicAlias,
       subscriptionIdentifier: tags.length === 0 ? undefined : tags,
       userProperties: pairs.length === 0 ? undefined : pairs,
     });

@@ -5,6 +5,14 @@ import { SharedWire } from "./delivery-writer.ts";
 import { MqttSession } from "./session.ts";
 import type { TopicLimits } from "./topic.ts";
 
+/** To another server (mqtt5 4.13). */
+export interface Redirect {
+  /** Whether it is for good. */
+  readonly moved: boolean;
+  /** Where that is, such as `other.example:1883`; "": clients know. */
+  readonly reference: string;
+}
+
 /** Settings of an MQTT adapter: sizes in bytes, times in milliseconds. */
 export interface MqttOptions extends PacketLimits, TopicLimits {
   /** From the connection's beginning to its CONNECT. */
@@ -15,6 +23,12 @@ export interface MqttOptions extends PacketLimits, TopicLimits {
   readonly receiveMaximum: number;
   /** The highest topic alias a client may use; 0 for none. */
   readonly topicAliasMaximum: number;
+  /** Topics that one client is sent by alias at most; 0 for none. */
+  readonly clientTopicAliases: number;
+  /** Where all clients are sent instead; undefined: they are welcome. */
+  readonly redirect: Redirect | undefined;
+  /** What the response information of a client begins with; "": none is given. */
+  readonly responsePrefix: string;
   /** How long a session may outlive its connection at most; Infinity for ever. */
   readonly maxSessionExpiryMs: number;
   /** Filters of one session. */

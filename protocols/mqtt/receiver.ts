@@ -18,9 +18,16 @@ import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
 import type { HostSession, Share } from "../../core/session.ts";
 import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
-import { DeliveryWriter, isRetained, type Manner, retainsAsPublished, type SharedWire } from "./delivery-writer.ts";
+import {
+  DeliveryWriter,
+  isRetained,
+  type Manner,
+  type Recipient,
+  retainsAsPublished,
+  type SharedWire,
+} from "./delivery-writer.ts";
 import { ackSize, writeAck } from "./encode.ts";
-import { protocolError, REASON, type Version } from "./errors.ts";
+import { protocolError, REASON } from "./errors.ts";
 import { Flight, Flights } from "./flights.ts";
 import type { Qos } from "./packet.ts";
 
@@ -49,11 +56,9 @@ interface Loan {
   readonly receivedAt: number;
 }
 
-export interface ReceiverOptions {
+export interface ReceiverOptions extends Recipient {
   readonly output: Output;
   readonly wire: SharedWire;
-  readonly version: Version;
-  readonly now: () => number;
   /** Deliveries at QoS 1 and 2 under way at most. */
   readonly maxInflight: number;
   /** Bytes of a packet that the client takes; Infinity for any. */
@@ -95,7 +100,7 @@ export class Receiver implements Consumer {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.#maxPacketBytes = options.maxPacketBytes;
-    this.#writer = new DeliveryWriter(options.output, options.wire, options.version, options.now);
+    this.#writer = new DeliveryWriter(options.output, options.wire, options);
   }
 
   /** Takes over what the session was doing when its last connection ended: PUBREL goes first. */

@@ -38,7 +38,7 @@ import { Publisher } from "./publisher.ts";
 import { Receiver } from "./receiver.ts";
 import { refusalOf } from "./refusal.ts";
 import { encodeStatement, type Statement } from "./statement.ts";
-import { type Filter, parseFilter, parseRequest, parseTarget } from "./topic.ts";
+import { asLevel, type Filter, parseFilter, parseRequest, parseTarget } from "./topic.ts";
 
 /*
  *     greeting --CONNECT--> logging-in --login--> open --DISCONNECT, or anything wrong--> ended
@@ -298,6 +298,7 @@ export class MqttSession implements Session, ClientListener {
     this.#version = connect.version;
     this.#problemInformation = connect.properties.number("requestProblemInformation") !== 0;
     this.#maxPacketBytes = connect.properties.number("maximumPacketSize") ?? Number.POSITIVE_INFINITY;
+    this.#checkWelcome();
     const { clientId, cleanStart } = connect;
     if (Buffer.byteLength(clientId) > this.#options.maxClientIdBytes) {
       throw new MqttError(
@@ -354,6 +355,20 @@ export class MqttSession implements Session, ClientListener {
     this.#say({ type: "auth", code: REASON.success, properties: proof });
   }
 
+  /** Throws when nobody is let in here, or not now. */
+  #checkWelcome(): void {
+    const { redirect } = this.#options;
+    if (redirect !== undefined) {
+      const code = redirect.moved ? REASON.serverMoved : REASON.useAnotherServer;
+      throw new MqttError(
+        code,
+        `This broker sends its clients to ${redirect.reference || "another one"} (mqtt.redirect)`,
+      );
+    }
+    const { refusal } = this.#peer;
+    if (refusal !== undefined) throw new MqttError(REASON.connectionRateExceeded, refusal);
+  }
+
   async #login(virtualHost: VirtualHost, connect: Connect): Promise<void> {
     try {
       const { username, password } = connect;
@@ -407,6 +422,7 @@ export class MqttSession implements Session, ClientListener {
       now: () => this.#broker.clock.now(),
       maxInflight: Math.min(connect.properties.number("receiveMaximum") ?? 0xffff, maxInflight),
       maxPacketBytes: this.#maxPacketBytes,
+      topicAliases: Math.min(connect.properties.number("topicAliasMaximum") ?? 0, this.#options.clientTopicAliases),
       cancelled: (reason) => this.#broker.clock.endOfTurn(() => this.#leave(REASON.administrativeAction, reason)),
       release: (id) => this.#answerWhenSafe(client, "pubrel", id, REASON.success),
       whenSafe: (then) => this.#whenSafe(client, then),
@@ -467,7 +483,7 @@ export class MqttSession implements Session, ClientListener {
     readonly asked: Connect;
     readonly expiryMs: number;
   }): Properties {
-    const { receiveMaximum, maxPacketBytes, topicAliasMaximum } = this.#options;
+    const { receiveMaximum, maxPacketBytes, topicAliasMaximum, responsePrefix } = this.#options;
     const askedExpiry = to.asked.properties.number("sessionExpiryInterval") ?? 0;
     const expiry = to.expiryMs === Number.POSITIVE_INFINITY ? EXPIRES_NEVER : to.expiryMs / 1000;
     return {
@@ -478,6 +494,11 @@ export class MqttSession implements Session, ClientListener {
       topicAliasMaximum: topicAliasMaximum === 0 ? undefined : topicAliasMaximum,
       // [MQTT-3.1.2-21]
       serverKeepAlive: to.keepAlive === to.asked.keepAlive ? undefined : to.keepAlive,
+      // mqtt5 3.1.2.11.6
+      responseInformation:
+        responsePrefix === "" || to.asked.properties.number("requestResponseInformation") !== 1
+          ? undefined
+          : `${responsePrefix}${asLevel(to.assigned ?? to.asked.clientId)}/`,
     };
   }
 
@@ -676,7 +697,10 @@ export class MqttSession implements Session, ClientListener {
     const greeted = this.#greeted;
     const version = greeted ? this.#version : (this.#decoder.askedVersion ?? this.#version);
     this.#version = version;
-    const properties = this.#problemInformation ? { reasonString: told } : {};
+    const properties = {
+      reasonString: this.#problemInformation ? told : undefined,
+      serverReference: isRedirection(reasonCode) ? this.#options.redirect?.reference || undefined : undefined,
+    };
     this.#end();
     if (version === 5) {
       if (greeted) this.#say({ type: "disconnect", code: reasonCode, properties });
@@ -715,6 +739,10 @@ function checkName({ username }: Connect, { user }: Login): void {
 
 function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
   return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
+}
+
+function isRedirection(code: ReasonCode): boolean {
+  return code === REASON.useAnotherServer || code === REASON.serverMoved;
 }
 
 function versionName(version: Version): string {

@@ -175,6 +175,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #onConnect(request: ConnectRequest): void {
     this.#timeout?.cancel();
     this.#timeout = undefined;
+    const { refusal } = this.#peer;
+    if (refusal !== undefined) throw new BrokerError("limit", refusal);
     const host = this.#broker.host(request.host);
     if (host === undefined) {
       throw new BrokerError("not-found", `There is no virtual host "${request.host ?? ""}" (hosts)`);

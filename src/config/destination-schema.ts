@@ -173,10 +173,18 @@ export const topics = Type.Array(
 /** `durable_subscriptions` */
 export const durableSubscriptions = Type.Array(
   Type.Object(
-    { match: pattern("The ids this entry is for, each read as a name with levels between dots"), ...holding },
+    {
+      match: pattern("The ids this entry is for, each read as a name with levels between dots or slashes"),
+      ...holding,
+    },
     { ...CLOSED, description: "How the durable subscriptions that match behave." },
   ),
-  { default: [], description: "How durable subscriptions behave, in the same way; they are found by their ids." },
+  {
+    default: [],
+    description:
+      "How durable subscriptions behave, in the same way; they are found by their ids, whose levels are between dots or " +
+      'slashes. That is also how MQTT sessions behave, as "mqtt/CLIENT", and shared ones, as "share/GROUP/FILTER".',
+  },
 );
 
 const source = Type.Object(

@@ -38,10 +38,15 @@ export function policyRules(config: Config): PolicyRule[] {
 /** The rules for durable subscriptions. */
 export function durableRules(config: Config): DurablePolicyRule[] {
   return config.durable_subscriptions.map((entry, index) => ({
-    match: canonical.parsePattern("queue", entry.match),
+    match: canonical.parsePattern("queue", dotted(entry.match)),
     origin: ruleOrigin("durable_subscriptions", index, entry.match),
     ...settingsOf(entry),
   }));
+}
+
+/** Levels of ids are between slashes as well as dots; what is in braces is no level. */
+function dotted(match: string): string {
+  return match.replaceAll(/\/(?![^{}]*\})/g, ".");
 }
 
 /** What a policy's fields have as their origin: `queues[2] (orders.**)`. */

@@ -28,6 +28,7 @@ const listener = Type.Object(
       description: "The protocols spoken here; none means all. The first bytes of a connection tell which one it is.",
     }),
     max_connections: count(15_000, "Connections at a time; more of them wait in the system's backlog."),
+    connect_rate: count(0, "Connections a second; more of them are refused when they log in. 0 is any number.", 0),
     websocket: Type.Object(
       {
         enabled: flag(true, "Whether WebSocket connections are accepted on the same port."),
@@ -104,6 +105,12 @@ const mqtt = Type.Object(
     max_inflight: limited(1000, 65_535, "Messages of QoS 1 and 2 under way to one client, unless it wants fewer."),
     receive_maximum: limited(1000, 65_535, "Messages of QoS 1 and 2 that a client of MQTT 5.0 may have under way."),
     topic_alias_maximum: limited(100, 65_535, "The highest topic alias a client may use; 0 for none.", 0),
+    client_topic_aliases: limited(
+      100,
+      65_535,
+      "Topics that one client is sent by alias, if it takes aliases; 0 for none.",
+      0,
+    ),
     max_session_expiry: duration(
       "0",
       "How long sessions may outlive their connections at most; 0 is for ever, which a client of MQTT 3 gets that keeps " +
@@ -117,6 +124,27 @@ const mqtt = Type.Object(
       0,
     ),
     max_client_id_bytes: limited(256, 500, "Bytes of a client identifier."),
+    response_prefix: Type.String({
+      default: "responses/",
+      pattern: "^[^+#$\\u0000][^+#\\u0000]*$|^$",
+      description:
+        "What the topic begins with that a client of MQTT 5.0 is told to use for responses to it, if it asks; its client " +
+        "identifier follows. Empty: it is told none.",
+    }),
+    redirect: Type.Object(
+      {
+        use: choice(
+          ["this_server", "use_another_server", "server_moved"],
+          "this_server",
+          "Whether clients are refused and sent to another server, for now or for good.",
+        ),
+        reference: Type.String({
+          default: "",
+          description: 'Where they are sent, such as "other.example:1883"; only MQTT 5.0 can tell them.',
+        }),
+      },
+      { ...CLOSED, description: "Sending all clients elsewhere." },
+    ),
     sys_interval: duration(
       "10s",
       "How often the $SYS topics are brought up to date, as every virtual host has them; 0 is no such topics.",

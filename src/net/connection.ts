@@ -30,6 +30,7 @@ export interface ConnectionOptions {
   readonly listener: string;
   readonly transport: Peer["transport"];
   readonly subprotocol?: string | undefined;
+  readonly refusal: string | undefined;
   /** Called exactly once, when the connection is gone. */
   readonly gone: (connection: Connection) => void;
 }
@@ -43,6 +44,7 @@ export abstract class Connection implements Peer, Flushable {
   readonly listener: string;
   readonly transport: Peer["transport"];
   readonly subprotocol: string | undefined;
+  readonly refusal: string | undefined;
   lastReceivedAt: number;
   lastWrittenAt: number;
   /** Bytes of the protocol that came, without what carries them. */
@@ -70,6 +72,7 @@ export abstract class Connection implements Peer, Flushable {
     this.listener = options.listener;
     this.transport = options.transport;
     this.subprotocol = options.subprotocol;
+    this.refusal = options.refusal;
     this.lastReceivedAt = this.lastWrittenAt = network.clock.now();
     this.#gone = options.gone;
     this.#identity = { protocol };

@@ -5,6 +5,7 @@ import { type Connection, type ConnectionOptions, TcpConnection } from "./connec
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
+import { Rate } from "./rate.ts";
 import { WebSocketConnection, WebSocketGate } from "./websocket.ts";
 
 /** Connections the kernel holds until they are accepted, and that we hold above `maxConnections`. */
@@ -23,6 +24,8 @@ export interface ListenerOptions {
   /** In the order in which they are asked whether they recognise a connection. */
   readonly protocols: readonly Protocol[];
   readonly maxConnections: number;
+  /** Connections a second that may log in; 0 for any number. */
+  readonly connectRate: number;
   /** Undefined: no WebSocket on this port. */
   readonly webSocket: { readonly origins: readonly string[]; readonly maxMessageBytes: number } | undefined;
   /** Makes the session of a connection whose protocol was recognised. */
@@ -40,6 +43,7 @@ export class Listener {
   readonly #gate: WebSocketGate | undefined;
   readonly #connections = new Set<Connection>();
   readonly #openings: Openings;
+  readonly #rate: Rate | undefined;
   /** Sockets that nothing is read from before others have gone. */
   readonly #waiting = new Set<Socket>();
   #open = 0;
@@ -53,6 +57,7 @@ export class Listener {
     this.#openings = new Openings(network.clock, network.settings.detectionTimeoutMs, (opening) => {
       this.#refuse(opening, this.#overdue(opening));
     });
+    this.#rate = options.connectRate === 0 ? undefined : new Rate(options.connectRate, network.clock.now());
     this.#gate = options.webSocket === undefined ? undefined : this.#createGate(options.webSocket);
     this.#server = createServer(
       { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, pauseOnConnect: true },
@@ -223,6 +228,7 @@ export class Listener {
       listener: this.name,
       transport: webSocket === undefined ? "tcp" : "ws",
       subprotocol,
+      refusal: this.#rate?.take(this.#network.clock.now()) === false ? this.#tooMany() : undefined,
       gone: this.#gone,
     };
     socket.off("data", opening.onData);
@@ -249,6 +255,11 @@ export class Listener {
     const { webSocket, socket } = opening;
     if (webSocket === undefined) socket.destroy();
     else webSocket.close(POLICY_VIOLATION, "no protocol recognised");
+  }
+
+  #tooMany(): string {
+    const { name } = this;
+    return `More than ${this.#options.connectRate} connections in a second (listeners.${name}.connect_rate)`;
   }
 
   #overdue(opening: Opening): string {

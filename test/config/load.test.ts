@@ -115,6 +115,7 @@ describe("a configuration", () => {
       port: 7000,
       protocols: [],
       max_connections: 15_000,
+      connect_rate: 0,
       websocket: { enabled: true, origins: ["*"] },
     });
   });

@@ -26,6 +26,9 @@ export const OPTIONS: MqttOptions = {
   maxClientIdBytes: 100,
   maxTopicBytes: 1024,
   maxTopicLevels: 128,
+  clientTopicAliases: 0,
+  redirect: undefined,
+  responsePrefix: "",
   maxAcksWaiting: 10,
 };
 

@@ -137,6 +137,7 @@ export async function startListener(
     port: 0,
     protocols: [wordProtocol("ECHO\n", ["v2.echo", "v1.echo"], heads), wordProtocol("EVEN\n", ["even"])],
     maxConnections: 100,
+    connectRate: 0,
     webSocket: { origins: [], maxMessageBytes: 1024 * 1024 },
     accept: (protocol, peer) => {
       const session = new EchoSession(peer, protocol.name);
