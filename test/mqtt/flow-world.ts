@@ -13,7 +13,7 @@ import { ModelDisk } from "../support/queue-model-disk.ts";
 import { DurabilityGate } from "../support/store-held.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-export const OPTIONS: MqttOptions = {
+const OPTIONS: MqttOptions = {
   maxPacketBytes: 1_000_000,
   maxConnectBytes: 10_000,
   connectTimeoutMs: 10_000,
