@@ -38,6 +38,9 @@ export class Interests {
   private readonly wildcards = new Map<AddressKind, PatternTree<Interest>>();
   /** By address as an object: whoever reads many messages has one for each name. Null: nothing matches. */
   private readonly grants = new Map<Address, Grant | null>();
+  /** What was asked for last: messages of one address often follow each other. */
+  private lastAddress: Address | undefined = undefined;
+  private lastGrant: Grant | undefined = undefined;
   private readonly byQuality = [0, 0, 0];
   private noLocals = 0;
   private notPlain = 0;
@@ -80,6 +83,7 @@ export class Interests {
   /** Removes the interest in a pattern and returns it; undefined when there was none. */
   remove(pattern: Pattern): Interest | undefined {
     this.grants.clear();
+    this.lastAddress = undefined;
     const key = keyOf(pattern);
     const interest = this.byPattern.get(key);
     if (interest === undefined) return undefined;
@@ -96,13 +100,16 @@ export class Interests {
 
   /** What is wanted of an address; undefined when nothing matches. */
   grantOf(address: Address): Grant | undefined {
+    if (address === this.lastAddress) return this.lastGrant;
     let grant = this.grants.get(address);
     if (grant === undefined) {
       grant = this.makeGrant(address);
       if (this.grants.size >= MOST_GRANTS) this.grants.clear();
       this.grants.set(address, grant);
     }
-    return grant ?? undefined;
+    this.lastAddress = address;
+    this.lastGrant = grant ?? undefined;
+    return this.lastGrant;
   }
 
   private makeGrant(address: Address): Grant | null {
