@@ -6,7 +6,7 @@ import { MqttSession } from "./session.ts";
 import type { TopicLimits } from "./topic.ts";
 
 /** To another server (mqtt5 4.13). */
-export interface Redirect {
+interface Redirect {
   /** Whether it is for good. */
   readonly moved: boolean;
   /** Where that is, such as `other.example:1883`; "": clients know. */
