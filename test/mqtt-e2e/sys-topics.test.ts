@@ -69,11 +69,17 @@ describe("$SYS topics", () => {
     for (const kind of ["publish/dropped", "bytes/sent", "connections", "sockets"]) {
       expect(values.get(`load/${kind}/5min`)).toMatch(/^\d+\.\d\d$/);
     }
+    await client.disconnect();
+    await subscriber.disconnect();
     clock.leap(2_000_000);
     clock.leap(10_000);
     const later = await told(port);
     expect([later.get("clients/expired"), later.get("clients/disconnected")]).toEqual(["1", "0"]);
     expect(later.get("publish/messages/received")).toBe("10");
+    // What is said here is sent, too.
+    for (const name of ["publish/messages/sent", "bytes/received", "bytes/sent"]) {
+      expect(Number(later.get(name))).toBeGreaterThanOrEqual(Number(values.get(name)));
+    }
     expect(Number(later.get("load/publish/received/1min"))).toBe(0);
   });
 
