@@ -180,9 +180,11 @@ export class Reading {
     this.#last = answer;
   }
 
-  /** Gives its last answer once more. */
+  /** Gives its last answer once more, unless its identifier may stand for another message by now. */
   repeat(): void {
-    if (this.#last !== undefined) this.#line?.send(this.#last);
+    const last = this.#last;
+    if (last === undefined || last.cmd === "puback") return;
+    if (last.cmd === "pubcomp" || this.#unreleased.has(last.messageId)) this.#line?.send(last);
   }
 }
 
