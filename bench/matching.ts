@@ -8,13 +8,13 @@
  * unsubscribes from one filter for every hundred publishes.
  */
 import { parseArgs } from "node:util";
-import { Address } from "../core/address.ts";
+import { Address } from "../core/addresses/address.ts";
 import { Broker } from "../core/broker.ts";
 import { Message } from "../core/message.ts";
 import { Output } from "../core/output.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
-import { canonical } from "../core/spelling.ts";
+import { canonical } from "../core/addresses/spelling.ts";
 import { systemClock, systemRandom } from "../src/clock.ts";
 
 const { values } = parseArgs({

@@ -7,7 +7,7 @@
  * the second consumer with a selector. Prints one Markdown table of medians, and the share of the messages that matched.
  */
 import { parseArgs } from "node:util";
-import { Address } from "../core/address.ts";
+import { Address } from "../core/addresses/address.ts";
 import { Message } from "../core/message.ts";
 import { compileSelector, type Selector } from "../core/selector/selector.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";

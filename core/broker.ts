@@ -1,13 +1,13 @@
 import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
 import type { Client } from "./client.ts";
-import type { Clock, Random, Timer } from "./clock.ts";
-import type { CronParser } from "./cron.ts";
+import type { Clock, Random, Timer } from "./time/clock.ts";
+import type { CronParser } from "./schedule/cron.ts";
 import { Engine } from "./engine.ts";
 import { BrokerError } from "./errors.ts";
 import type { Peer } from "./protocol.ts";
-import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue-description.ts";
+import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue/queue-description.ts";
 import type { RecoveredQueue, Store } from "./store.ts";
-import { canonical } from "./spelling.ts";
+import { canonical } from "./addresses/spelling.ts";
 import { type HostSettings, VirtualHost } from "./virtual-host.ts";
 
 /** What a peer says to log in, and where it says it. */

@@ -1,18 +1,18 @@
 import type { Login } from "./access.ts";
-import { Address, type AddressKind } from "./address.ts";
+import { Address, type AddressKind } from "./addresses/address.ts";
 import type { Engine } from "./engine.ts";
-import { Entry } from "./entry.ts";
+import { Entry } from "./queue/entry.ts";
 import { BrokerError } from "./errors.ts";
-import type { Gate, GateWaiter } from "./gate.ts";
+import type { Gate, GateWaiter } from "./memory/gate.ts";
 import type { Message } from "./message.ts";
 import type { ClientListener, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
-import type { Queue } from "./queue.ts";
-import type { HostSession } from "./session.ts";
-import { Route } from "./route.ts";
+import type { Queue } from "./queue/queue.ts";
+import type { HostSession } from "./sessions/session.ts";
+import { Route } from "./routing/route.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { type HeldDeliveries, Transaction, type TransactionOwner, type Work } from "./transaction.ts";
 import type { VirtualHost } from "./virtual-host.ts";
-import type { Will } from "./wills.ts";
+import type { Will } from "./sessions/wills.ts";
 
 /** A confirmation that waits for a batch of the store. */
 interface Confirm {

@@ -1,9 +1,9 @@
-import type { Band } from "./band.ts";
-import type { Clock, Random } from "./clock.ts";
-import { ExpiryWheel } from "./expiry.ts";
-import { Gate } from "./gate.ts";
-import type { Queue } from "./queue.ts";
-import { Slab } from "./slab.ts";
+import type { Band } from "./queue/band.ts";
+import type { Clock, Random } from "./time/clock.ts";
+import { ExpiryWheel } from "./queue/expiry.ts";
+import { Gate } from "./memory/gate.ts";
+import type { Queue } from "./queue/queue.ts";
+import { Slab } from "./memory/slab.ts";
 import type { QueueKey, Store, StoredEntry } from "./store.ts";
 
 /** Of the memory limit: below this part of it, a closed gate opens again. */

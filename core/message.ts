@@ -1,4 +1,4 @@
-import type { Address } from "./address.ts";
+import type { Address } from "./addresses/address.ts";
 
 /** A typed application property, as modelled by AMQP 1.0 (3.2.5) and JMS. */
 export type PropertyValue = string | number | bigint | boolean | Uint8Array | null;

@@ -1,7 +1,7 @@
-import type { Address, AddressKind } from "./address.ts";
-import type { Pattern } from "./pattern.ts";
-import { PatternTree } from "./routing-tree.ts";
-import { compareSpecificity } from "./specificity.ts";
+import type { Address, AddressKind } from "./addresses/address.ts";
+import type { Pattern } from "./addresses/pattern.ts";
+import { PatternTree } from "./addresses/routing-tree.ts";
+import { compareSpecificity } from "./addresses/specificity.ts";
 
 /** What a topic does with a subscriber that does not keep up. */
 type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";

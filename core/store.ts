@@ -14,7 +14,7 @@
  *
  * Write cancelling: an entry that is dequeued while its batch still gathers is never written.
  */
-import type { Address, AddressKind } from "./address.ts";
+import type { Address, AddressKind } from "./addresses/address.ts";
 import type { Message } from "./message.ts";
 
 /** The store's number of a queue: assigned by the core, never used again after the queue is deleted. */

@@ -1,12 +1,12 @@
 import type { Client } from "./client.ts";
-import type { Browser } from "./browser.ts";
-import { Entry } from "./entry.ts";
-import type { Link } from "./lane.ts";
+import type { Browser } from "./queue/browser.ts";
+import { Entry } from "./queue/entry.ts";
+import type { Link } from "./queue/lane.ts";
 import type { Message } from "./message.ts";
-import type { Pattern } from "./pattern.ts";
+import type { Pattern } from "./addresses/pattern.ts";
 import type { Consumer, Delivery, Outcome } from "./protocol.ts";
 import type { Selector } from "./selector/selector.ts";
-import type { TopicFeed } from "./topic-feed.ts";
+import type { TopicFeed } from "./topic/topic-feed.ts";
 
 /** What a client asks for when it subscribes. */
 export interface SubscribeOptions {

@@ -3,8 +3,8 @@
  * is stored. A message goes to those who are subscribed at that moment, and whoever comes later begins with the newest one.
  * Wildcards in the first place do not stand for them, so that who subscribes to everything is spared them.
  */
-import type { Address } from "./address.ts";
-import type { Pattern } from "./pattern.ts";
+import type { Address } from "./addresses/address.ts";
+import type { Pattern } from "./addresses/pattern.ts";
 
 /** What their names begin with. */
 export const SYSTEM = "$SYS";

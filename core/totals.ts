@@ -3,13 +3,13 @@
  * leaves its account here. So it takes a look at everything there is, and is not to be asked many times a second.
  */
 import type { Client } from "./client.ts";
-import type { DurableSubscription } from "./durable-subscription.ts";
+import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Queue } from "./queue.ts";
-import type { RetainedMessages } from "./retained.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Queue } from "./queue/queue.ts";
+import type { RetainedMessages } from "./topic/retained.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import type { Subscription } from "./subscription.ts";
-import type { Topic } from "./topic.ts";
+import type { Topic } from "./topic/topic.ts";
 
 /** Since the broker started. */
 interface Flow {

@@ -1,8 +1,8 @@
-import { Entry } from "./entry.ts";
-import { Hold, type Holder } from "./lane.ts";
+import { Entry } from "./queue/entry.ts";
+import { Hold, type Holder } from "./queue/lane.ts";
 import type { Message } from "./message.ts";
 import type { Delivery, Outcome } from "./protocol.ts";
-import type { Route } from "./route.ts";
+import type { Route } from "./routing/route.ts";
 import type { Subscription } from "./subscription.ts";
 
 /** What a transaction does when it is committed. */

@@ -8,39 +8,39 @@
  * Who may do what is decided here; what there is, in destinations.ts and durable-subscriptions.ts.
  */
 import type { Access, Action, Login } from "./access.ts";
-import { type Admission, isTemporary } from "./admission.ts";
-import type { Address } from "./address.ts";
+import { type Admission, isTemporary } from "./routing/admission.ts";
+import type { Address } from "./addresses/address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
-import type { CronParser } from "./cron.ts";
-import { Destinations } from "./destinations.ts";
-import { DeadLetterOffice } from "./dead-letters.ts";
-import type { DivertRule } from "./divert.ts";
-import type { DurableSubscription } from "./durable-subscription.ts";
-import { DurableSubscriptions } from "./durable-subscriptions.ts";
+import type { CronParser } from "./schedule/cron.ts";
+import { Destinations } from "./routing/destinations.ts";
+import { DeadLetterOffice } from "./routing/dead-letters.ts";
+import type { DivertRule } from "./routing/divert.ts";
+import type { DurableSubscription } from "./topic/durable-subscription.ts";
+import { DurableSubscriptions } from "./topic/durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
 import { type Message, TRAIT } from "./message.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
-import { Operations } from "./operations.ts";
-import { PausedQueues } from "./paused.ts";
-import type { Pattern } from "./pattern.ts";
+import { Operations } from "./operations/operations.ts";
+import { PausedQueues } from "./queue/paused.ts";
+import type { Pattern } from "./addresses/pattern.ts";
 import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
-import { Queue } from "./queue.ts";
-import type { QueueDescription } from "./queue-description.ts";
-import { RetainedMessages } from "./retained.ts";
-import { type Destination, Route } from "./route.ts";
-import { Schedule } from "./schedule.ts";
+import { Queue } from "./queue/queue.ts";
+import type { QueueDescription } from "./queue/queue-description.ts";
+import { RetainedMessages } from "./topic/retained.ts";
+import { type Destination, Route } from "./routing/route.ts";
+import { Schedule } from "./schedule/schedule.ts";
 import type { Selector } from "./selector/selector.ts";
-import { SessionRecords } from "./session-records.ts";
-import { Sessions } from "./sessions.ts";
-import { Shares } from "./shares.ts";
+import { SessionRecords } from "./sessions/session-records.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { Shares } from "./sessions/shares.ts";
 import { type SubscribeOptions, Subscription } from "./subscription.ts";
 import { isSystemTopic } from "./system-topics.ts";
-import type { Topic } from "./topic.ts";
-import { TopicFeed } from "./topic-feed.ts";
+import type { Topic } from "./topic/topic.ts";
+import { TopicFeed } from "./topic/topic-feed.ts";
 import { Totals } from "./totals.ts";
-import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./virtual-topic.ts";
-import { type Will, Wills } from "./wills.ts";
+import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./routing/virtual-topic.ts";
+import { type Will, Wills } from "./sessions/wills.ts";
 
 /** What an operator sets of a virtual host. */
 export interface HostSettings {

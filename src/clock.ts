@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock, Random, Timer } from "../core/clock.ts";
+import type { Clock, Random, Timer } from "../core/time/clock.ts";
 
 /** Tasks that one pass may run beyond those it began with, before input gets its turn again. */
 const MOST_ADDED = 10_000;

@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import type { CronParser } from "../core/cron.ts";
+import type { CronParser } from "../core/schedule/cron.ts";
 
 /** Cron expressions of five fields, or a nickname such as `@daily`, in the local time of this process. */
 export const parseCron: CronParser = (expression) => {

@@ -4,7 +4,7 @@
  *     event -> level -> repeats (at most N of the same per minute, the rest counted) -> secrets and bodies out -> pino
  */
 import { type DestinationStream, destination, type Level, type Logger, pino, stdSerializers } from "pino";
-import type { Clock, Timer } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/time/clock.ts";
 import type { Config } from "./config/schema.ts";
 
 /** What belongs to an event besides its text. `event` names it where the text is not always the same. */

@@ -12,7 +12,7 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP } from "node:net";
 import type { Login } from "../core/access.ts";
 import type { Authenticator, Credentials, Exchange } from "../core/broker.ts";
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "../core/time/clock.ts";
 import { BrokerError } from "../core/errors.ts";
 import type { Peer } from "../core/protocol.ts";
 import type { Config } from "./config/schema.ts";

@@ -1,4 +1,4 @@
-import type { Address } from "../core/address.ts";
+import type { Address } from "../core/addresses/address.ts";
 import { type Content, Message, type WireFormat } from "../core/message.ts";
 
 const CONTENT: Content = {

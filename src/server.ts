@@ -3,12 +3,12 @@
  *
  *     listeners -> detection -> protocol sessions -> Broker (virtual hosts) -> Store
  */
-import type { Address, AddressKind } from "../core/address.ts";
+import type { Address, AddressKind } from "../core/addresses/address.ts";
 import { Broker } from "../core/broker.ts";
-import type { Clock, Random } from "../core/clock.ts";
+import type { Clock, Random } from "../core/time/clock.ts";
 import type { WireFormat } from "../core/message.ts";
 import type { Protocol } from "../core/protocol.ts";
-import { canonical } from "../core/spelling.ts";
+import { canonical } from "../core/addresses/spelling.ts";
 import type { Store } from "../core/store.ts";
 import type { HostSettings } from "../core/virtual-host.ts";
 import { mqtt5Format, mqttFormat } from "../protocols/mqtt/convert.ts";

@@ -6,9 +6,9 @@
  * Messages are those that are published and delivered: other packets, which Mosquitto counts too, are not counted here.
  */
 import { getHeapStatistics } from "node:v8";
-import { Address } from "../core/address.ts";
+import { Address } from "../core/addresses/address.ts";
 import type { Broker } from "../core/broker.ts";
-import type { Timer } from "../core/clock.ts";
+import type { Timer } from "../core/time/clock.ts";
 import { SYSTEM } from "../core/system-topics.ts";
 import type { HostTotals } from "../core/totals.ts";
 import type { VirtualHost } from "../core/virtual-host.ts";

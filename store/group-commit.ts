@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "../core/time/clock.ts";
 import type { StoreListener } from "../core/store.ts";
 
 /** Writes the batch that just closed; undefined if there was nothing to write. */

@@ -12,7 +12,7 @@
  * the one before: messages that follow each other mostly have the same. Records of format version 2 have no flags but
  * the first, and are read like any other.
  */
-import type { Address } from "../core/address.ts";
+import type { Address } from "../core/addresses/address.ts";
 import { type Content, Message, TRAIT, type WireFormat } from "../core/message.ts";
 import type { AddressReader } from "../core/store.ts";
 

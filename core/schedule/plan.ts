@@ -1,4 +1,4 @@
-import type { CronParser, CronTimes } from "../cron.ts";
+import type { CronParser, CronTimes } from "./cron.ts";
 import { BrokerError } from "../errors.ts";
 import type { Timing } from "../message.ts";
 import { LAST_DUE, type ScheduledHeader, type ScheduledPlan } from "./record.ts";

@@ -13,7 +13,7 @@
  * Its id is the part of its first key behind the host's name. A message that is due again moves to a new key; from then on
  * a record of its own leads from the id to where it lies.
  */
-import type { Address, AddressKind } from "../address.ts";
+import type { Address, AddressKind } from "../addresses/address.ts";
 
 /** The latest time that a key can name: in the year 10889. */
 export const LAST_DUE = 2 ** 48 - 1;

@@ -1,7 +1,7 @@
-import type { Address, AddressKind } from "../address.ts";
+import type { Address, AddressKind } from "../addresses/address.ts";
 import type { Engine } from "../engine.ts";
 import type { Message } from "../message.ts";
-import { canonical } from "../spelling.ts";
+import { canonical } from "../addresses/spelling.ts";
 import type { KeysRead } from "./pass.ts";
 import {
   dueOf,

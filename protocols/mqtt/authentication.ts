@@ -1,6 +1,6 @@
 import type { Login } from "../../core/access.ts";
 import type { Broker, Exchange, Step } from "../../core/broker.ts";
-import type { Timer } from "../../core/clock.ts";
+import type { Timer } from "../../core/time/clock.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Peer } from "../../core/protocol.ts";
 import { MqttError, protocolError, REASON, type ReasonCode } from "./errors.ts";

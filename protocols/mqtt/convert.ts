@@ -17,7 +17,7 @@
  * MQTT has no place for as user properties of the names message-id, subject, content-encoding, user-id, group-id.
  * Annotations are user properties too. MQTT 3 has none of it.
  */
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
 import { readU16, readVarint, varintSize } from "./bytes.ts";
 import { PropertyBlock } from "./properties.ts";

@@ -3,8 +3,8 @@
  * out as it is, by reference; a copy with other flags and another packet identifier where it came and goes at QoS 1 or 2.
  * Everything else is written anew; once for all subscribers where many get the same.
  */
-import type { Address } from "../../core/address.ts";
-import { Arena } from "../../core/arena.ts";
+import type { Address } from "../../core/addresses/address.ts";
+import { Arena } from "../../core/memory/arena.ts";
 import type { Message } from "../../core/message.ts";
 import { TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";

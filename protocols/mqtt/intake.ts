@@ -1,4 +1,4 @@
-import { Arena } from "../../core/arena.ts";
+import { Arena } from "../../core/memory/arena.ts";
 import { type Envelope, Message } from "../../core/message.ts";
 import { mqtt5Format, mqttFormat } from "./convert.ts";
 import { type Outgoing, publishSize, writePublish } from "./encode.ts";

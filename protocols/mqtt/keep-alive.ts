@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../core/clock.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Peer } from "../../core/protocol.ts";
 
 /** Ends a session whose client says nothing for one and a half times its keep alive [MQTT-3.1.2-22]. */

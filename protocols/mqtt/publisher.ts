@@ -1,8 +1,8 @@
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import type { Client } from "../../core/client.ts";
 import { type Envelope, type Timing, TRAIT } from "../../core/message.ts";
-import { Address as CoreAddress } from "../../core/address.ts";
-import type { Route } from "../../core/route.ts";
+import { Address as CoreAddress } from "../../core/addresses/address.ts";
+import type { Route } from "../../core/routing/route.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { MqttError, protocolError, REASON, type Version } from "./errors.ts";
 import { Intake } from "./intake.ts";

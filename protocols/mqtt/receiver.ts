@@ -11,12 +11,12 @@
  * went to somebody else meanwhile, the client is told to forget the identifier before it stands for another message.
  */
 import type { Client } from "../../core/client.ts";
-import { Entry } from "../../core/entry.ts";
+import { Entry } from "../../core/queue/entry.ts";
 import type { Message } from "../../core/message.ts";
-import type { Grant } from "../../core/interests.ts";
+import type { Grant } from "../../core/sessions/interests.ts";
 import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
-import type { HostSession, Share } from "../../core/session.ts";
+import type { HostSession, Share } from "../../core/sessions/session.ts";
 import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
 import {
   DeliveryWriter,

@@ -1,4 +1,4 @@
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 
 /** A number for a topic; `known` when the client was told already which topic that is. */
 interface Alias {

@@ -1,12 +1,12 @@
 import type { Login } from "../../core/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
-import type { Timer } from "../../core/clock.ts";
+import type { Timer } from "../../core/time/clock.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
-import type { HostSession } from "../../core/session.ts";
+import type { HostSession } from "../../core/sessions/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
-import type { Will } from "../../core/wills.ts";
+import type { Will } from "../../core/sessions/wills.ts";
 import { Authentication } from "./authentication.ts";
 import { Decoder } from "./codec.ts";
 import type { SharedWire } from "./delivery-writer.ts";

@@ -7,10 +7,10 @@
  * the same. Only what no topic can have inside a level (slash, wildcards, U+0000, from other protocols) is escaped, and
  * only what `formatTopic` writes is unescaped: each well-formed text is one address, and each address one text.
  */
-import { Address, type AddressKind } from "../../core/address.ts";
+import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
-import { LevelExpression } from "../../core/level-expression.ts";
-import { Pattern, type PatternLevel } from "../../core/pattern.ts";
+import { LevelExpression } from "../../core/addresses/level-expression.ts";
+import { Pattern, type PatternLevel } from "../../core/addresses/pattern.ts";
 import { MqttError, malformed, REASON } from "./errors.ts";
 
 /** What a client subscribes to. */

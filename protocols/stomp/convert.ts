@@ -26,7 +26,7 @@
  *
  * Annotations go to STOMP as headers before these, and take the place of those that have their names.
  */
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, QuickField, Timing, WireFormat } from "../../core/message.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
 import { escape, unescape, type Version } from "./escape.ts";

@@ -7,10 +7,10 @@
  *     /dsub/name   dsub://name                                           durable subscription, to consume only
  *     /queue/a,/topic/b                                                  composite
  */
-import type { Address, AddressKind } from "../../core/address.ts";
+import type { Address, AddressKind } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
-import { Pattern } from "../../core/pattern.ts";
-import { canonical } from "../../core/spelling.ts";
+import { Pattern } from "../../core/addresses/pattern.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 
 /** Gives the global address of a temporary destination of this connection. */
 export type Temporaries = (kind: AddressKind, name: string) => Address;

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../core/clock.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Peer } from "../../core/protocol.ts";
 
 /** What was agreed on; 0 for none. */

@@ -8,8 +8,8 @@
  * body, over the old ones.
  */
 import { type Envelope, Message } from "../../core/message.ts";
-import { Arena } from "../../core/arena.ts";
-import { copyBytes } from "../../core/bytes.ts";
+import { Arena } from "../../core/memory/arena.ts";
+import { copyBytes } from "../../core/memory/bytes.ts";
 import { writeNumber } from "./bytes.ts";
 import type { Frame } from "./frame.ts";
 import { stompFormat } from "./convert.ts";

@@ -1,9 +1,9 @@
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { type Envelope, TRAIT } from "../../core/message.ts";
 import { ProtocolError } from "../../core/protocol.ts";
-import type { Route } from "../../core/route.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { readNumber } from "./bytes.ts";
 import type { Frame } from "./frame.ts";

@@ -1,6 +1,6 @@
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
-import type { Timer } from "../../core/clock.ts";
+import type { Timer } from "../../core/time/clock.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import { type ClientListener, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";

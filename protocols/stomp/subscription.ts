@@ -2,7 +2,7 @@ import type { Message } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
-import { copyBytes } from "../../core/bytes.ts";
+import { copyBytes } from "../../core/memory/bytes.ts";
 import { spellHeaders, stompFormat } from "./convert.ts";
 import { DeliveryWindow } from "./delivery-window.ts";
 import { unescape, type Version } from "./escape.ts";

@@ -1,6 +1,6 @@
 import type { Message } from "../../core/message.ts";
-import { Arena } from "../../core/arena.ts";
-import { copyBytes } from "../../core/bytes.ts";
+import { Arena } from "../../core/memory/arena.ts";
+import { copyBytes } from "../../core/memory/bytes.ts";
 import { writeNumber } from "./bytes.ts";
 import type { Version } from "./escape.ts";
 

@@ -1,7 +1,7 @@
-import { Address } from "../../core/address.ts";
-import type { Pattern, PatternLevel } from "../../core/pattern.ts";
+import { Address } from "../../core/addresses/address.ts";
+import type { Pattern, PatternLevel } from "../../core/addresses/pattern.ts";
 import { type ExplainedValue, Policies, type Policy, type PolicyRule } from "../../core/policy.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Tell } from "./coherence.ts";
 import {
   durableRules,

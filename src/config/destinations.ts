@@ -2,14 +2,14 @@
  * What the configuration says about queues, topics and durable subscriptions, in the terms of the core. Everything here
  * throws BrokerError for text that `checkDestinations` refuses.
  */
-import type { AddressKind } from "../../core/address.ts";
-import type { DivertRule } from "../../core/divert.ts";
+import type { AddressKind } from "../../core/addresses/address.ts";
+import type { DivertRule } from "../../core/routing/divert.ts";
 import { BrokerError } from "../../core/errors.ts";
-import type { PatternLevel } from "../../core/pattern.ts";
+import type { PatternLevel } from "../../core/addresses/pattern.ts";
 import type { DurablePolicyRule, Policy, PolicyRule } from "../../core/policy.ts";
 import { compileSelector, type Selector } from "../../core/selector/selector.ts";
-import { canonical } from "../../core/spelling.ts";
-import type { VirtualTopicRule } from "../../core/virtual-topic.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
+import type { VirtualTopicRule } from "../../core/routing/virtual-topic.ts";
 import type { Config } from "./schema.ts";
 
 /** A list of the configuration whose entries are policies. */

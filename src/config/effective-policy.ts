@@ -1,5 +1,5 @@
 import { type ExplainedValue, Policies, type Policy } from "../../core/policy.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { durableRules, type PolicySection, policyRules, SECTION_KINDS } from "./destinations.ts";
 import { POLICY_KEYS } from "./policy-keys.ts";
 import { type Config, configSchema, type SchemaNode } from "./schema.ts";

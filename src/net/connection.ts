@@ -13,7 +13,7 @@
  *       \---- close() with patience --> parting -- the peer's end or the time is over --^
  */
 import type { Socket } from "node:net";
-import type { Timer } from "../../core/clock.ts";
+import type { Timer } from "../../core/time/clock.ts";
 import { Output } from "../../core/output.ts";
 import { type Peer, type PeerIdentity, ProtocolError, type Session } from "../../core/protocol.ts";
 import type { Flushable, Network } from "./network.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
 
 /** Where connections report what became of them; a pino logger fits. */
 export interface Log {

@@ -19,7 +19,7 @@
  * Values begin with a checksum where their loss would not be noticed otherwise. Life of an entry's `place`: the shelf
  * while its batch gathers, its pack from then on, undefined once it left memory.
  */
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
 import type { Message, WireFormat } from "../../core/message.ts";
 import type {
   AddressReader,

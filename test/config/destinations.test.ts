@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { DEFAULT_POLICY, Policies, type Policy } from "../../core/policy.ts";
 import { divertRules, durableRules, policyRules, virtualTopicRules } from "../../src/config/destinations.ts";
 import { effectivePolicy } from "../../src/config/effective-policy.ts";

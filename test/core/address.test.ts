@@ -1,11 +1,11 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Address, maxLevels, maxNameBytes } from "../../core/address.ts";
+import { Address, maxLevels, maxNameBytes } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
-import { LevelExpression } from "../../core/level-expression.ts";
-import { Pattern, type PatternLevel } from "../../core/pattern.ts";
-import { maxRegexLength } from "../../core/regex-parser.ts";
-import { canonical, Spelling } from "../../core/spelling.ts";
+import { LevelExpression } from "../../core/addresses/level-expression.ts";
+import { Pattern, type PatternLevel } from "../../core/addresses/pattern.ts";
+import { maxRegexLength } from "../../core/addresses/regex-parser.ts";
+import { canonical, Spelling } from "../../core/addresses/spelling.ts";
 
 const mqtt = new Spelling({ separator: "/", any: "+", restOrNone: "#" });
 const amqp = new Spelling({ separator: ".", any: "*", restOrNone: "#" });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Agenda } from "../../core/agenda.ts";
+import { Agenda } from "../../core/time/agenda.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 function agenda(clock: VirtualClock, failsAt?: string) {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Deadlines } from "../../core/deadlines.ts";
+import { Deadlines } from "../../core/time/deadlines.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 const step = fc.oneof(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { DivertRule } from "../../core/divert.ts";
+import type { DivertRule } from "../../core/routing/divert.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import type { HostSettings } from "../../core/virtual-host.ts";
 import { type CoreBroker, coreBroker, parse, parsePattern } from "../support/core-broker.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { DuplicateWindow } from "../../core/duplicates.ts";
+import { DuplicateWindow } from "../../core/routing/duplicates.ts";
 import { Engine } from "../../core/engine.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Store } from "../../core/store.ts";

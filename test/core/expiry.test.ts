@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ExpiryWheel } from "../../core/expiry.ts";
+import { ExpiryWheel } from "../../core/queue/expiry.ts";
 
 const START = Date.UTC(2026, 0, 1);
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
-import { type Grant, type Interest, Interests } from "../../core/interests.ts";
-import { canonical } from "../../core/spelling.ts";
+import { Address } from "../../core/addresses/address.ts";
+import { type Grant, type Interest, Interests } from "../../core/sessions/interests.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { parse } from "../support/core-broker.ts";
 import { interest } from "../support/core-sessions.ts";
 

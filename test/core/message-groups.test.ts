@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type GroupMember, MessageGroups } from "../../core/message-groups.ts";
+import { type GroupMember, MessageGroups } from "../../core/queue/message-groups.ts";
 import type { Message } from "../../core/message.ts";
 import { groupMessage, type Held, Member, type Patience, QueueOfGroups } from "../support/group-queue.ts";
 

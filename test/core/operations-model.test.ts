@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Message } from "../../core/message.ts";
-import type { Choice, Operation } from "../../core/operation.ts";
-import type { Operations } from "../../core/operations.ts";
+import type { Choice, Operation } from "../../core/operations/operation.ts";
+import type { Operations } from "../../core/operations/operations.ts";
 import type { Consumer, Delivery, Outcome } from "../../core/protocol.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import type { Subscription } from "../../core/subscription.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Annotation } from "../../core/message.ts";
-import type { Choice, Operation, OperationResult } from "../../core/operation.ts";
-import type { Queue } from "../../core/queue.ts";
+import type { Choice, Operation, OperationResult } from "../../core/operations/operation.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 import { compileSelector, Selector } from "../../core/selector/selector.ts";
 import { TRUE } from "../../core/selector/truth.ts";
 import type { HostSettings } from "../../core/virtual-host.ts";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { DEFAULT_POLICY, Policies, type Policy, type PolicyRule } from "../../core/policy.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { parse, parsePattern } from "../support/core-broker.ts";
 
 function rule(pattern: string, settings: Partial<Policy>, origin?: string): PolicyRule {

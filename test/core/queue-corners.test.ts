@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Browser } from "../../core/browser.ts";
+import type { Browser } from "../../core/queue/browser.ts";
 import { Message, TRAIT, type WireFormat } from "../../core/message.ts";
 import type { Policy } from "../../core/policy.ts";
-import type { Queue } from "../../core/queue.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import type { Store } from "../../core/store.ts";
 import { Subscription } from "../../core/subscription.ts";

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import type { BrokerOptions } from "../../core/broker.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { HostSettings } from "../../core/virtual-host.ts";
 import { LmdbStore } from "../../store/lmdb/store.ts";
 import {

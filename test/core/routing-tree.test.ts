@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Address } from "../../core/address.ts";
-import type { Pattern } from "../../core/pattern.ts";
-import { AddressTree, PatternTree } from "../../core/routing-tree.ts";
-import { canonical } from "../../core/spelling.ts";
+import { Address } from "../../core/addresses/address.ts";
+import type { Pattern } from "../../core/addresses/pattern.ts";
+import { AddressTree, PatternTree } from "../../core/addresses/routing-tree.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 
 function pattern(text: string): Pattern {
   return canonical.parsePattern("topic", text);

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Store } from "../../core/store.ts";
 import { LmdbStore } from "../../store/lmdb/store.ts";
 import { testFormats, testStore } from "../support/core-broker.ts";

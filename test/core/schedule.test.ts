@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { BrokerError } from "../../core/errors.ts";
 import type { Timing } from "../../core/message.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { LmdbStore } from "../../store/lmdb/store.ts";
 import { parse, testFormats } from "../support/core-broker.ts";
 import { imbalance, ScheduleHarness } from "../support/core-schedule.ts";

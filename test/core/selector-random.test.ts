@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { Message, type PropertyValue } from "../../core/message.ts";
 import { compileSelector } from "../../core/selector/selector.ts";

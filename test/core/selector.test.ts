@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { type Content, Message, type PropertyValue } from "../../core/message.ts";
 import { compileSelector } from "../../core/selector/selector.ts";

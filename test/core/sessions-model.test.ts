@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Interest, Quality } from "../../core/interests.ts";
+import type { Interest, Quality } from "../../core/sessions/interests.ts";
 import { coreBroker, parse, parsePattern } from "../support/core-broker.ts";
 import { connect, restart } from "../support/core-sessions.ts";
 

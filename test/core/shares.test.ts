@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Interest } from "../../core/interests.ts";
+import type { Interest } from "../../core/sessions/interests.ts";
 import { type CoreBroker, coreBroker, parsePattern } from "../support/core-broker.ts";
 import { connect, interest, restart, type SessionClient } from "../support/core-sessions.ts";
 

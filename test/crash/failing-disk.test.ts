@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { stompFormat } from "../../protocols/stomp/convert.ts";
 import { systemClock } from "../../src/clock.ts";
 import type { Change, Disk } from "../../store/lmdb/disk.ts";

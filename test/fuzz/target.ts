@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { DurableSubscription } from "../../core/durable-subscription.ts";
+import { DurableSubscription } from "../../core/topic/durable-subscription.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { startBroker, type TestBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";

@@ -1,9 +1,9 @@
 import { generate, type IConnectPacket, type Packet, parser } from "mqtt-packet";
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import { Output } from "../../core/output.ts";
 import type { Peer, Session } from "../../core/protocol.ts";
-import type { SessionInfo } from "../../core/sessions.ts";
-import { canonical } from "../../core/spelling.ts";
+import type { SessionInfo } from "../../core/sessions/sessions.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { mqtt5Format, mqttFormat } from "../../protocols/mqtt/convert.ts";
 import { createMqtt, type MqttOptions } from "../../protocols/mqtt/protocol.ts";

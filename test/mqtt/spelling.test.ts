@@ -1,8 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
-import { PatternTree } from "../../core/routing-tree.ts";
-import { canonical } from "../../core/spelling.ts";
+import { Address } from "../../core/addresses/address.ts";
+import { PatternTree } from "../../core/addresses/routing-tree.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { MqttError } from "../../protocols/mqtt/errors.ts";
 import { type Filter, formatTopic, parseFilter, parseTopic } from "../../protocols/mqtt/topic.ts";
 

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../core/clock.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
 import { type Peer, type Protocol, ProtocolError, type Session } from "../../core/protocol.ts";
 import { Listener, type ListenerOptions } from "../../src/net/listener.ts";
 import { type Log, Network, type NetworkSettings } from "../../src/net/network.ts";

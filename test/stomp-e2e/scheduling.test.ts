@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { startQueueBroker } from "../support/queue-broker.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { type Annotation, Message, type WireFormat } from "../../core/message.ts";
 import type { Version } from "../../protocols/stomp/escape.ts";
 import { delivery, stored, World } from "./fake-core.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Address } from "../../core/address.ts";
-import { canonical } from "../../core/spelling.ts";
+import type { Address } from "../../core/addresses/address.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { stompFormat } from "../../protocols/stomp/convert.ts";
 import { createStomp } from "../../protocols/stomp/protocol.ts";
 import { MemoryStore } from "../../store/memory/store.ts";

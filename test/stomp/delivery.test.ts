@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { type Content, Message, type WireFormat } from "../../core/message.ts";
 import type { Version } from "../../protocols/stomp/escape.ts";
 import { type Connection, delivery, type FakeSubscription, stored, World } from "./fake-core.ts";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address, type AddressKind } from "../../core/address.ts";
+import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { formatAddress, parseSource, parseTarget } from "../../protocols/stomp/destination.ts";
 

@@ -1,4 +1,4 @@
-import { Address, type AddressKind } from "../../core/address.ts";
+import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { type Envelope, Message } from "../../core/message.ts";

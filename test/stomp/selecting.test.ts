@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { Message } from "../../core/message.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import { stompFormat } from "../../protocols/stomp/convert.ts";

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Broker } from "../../core/broker.ts";
 import type { Ledger } from "../../core/ledger.ts";
-import type { Queue } from "../../core/queue.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 
 /** Checks that every ledger of every virtual host is even, and that the accounts of memory add up to the broker's. */
 export function expectEvenAccounts(broker: Broker): void {

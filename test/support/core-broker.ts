@@ -1,13 +1,13 @@
 import { onTestFinished } from "vitest";
 import type { Login } from "../../core/access.ts";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { Broker, type BrokerOptions } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import { type Content, Message, type PropertyValue, type Timing, TRAIT, type WireFormat } from "../../core/message.ts";
 import { Output } from "../../core/output.ts";
-import type { Pattern } from "../../core/pattern.ts";
+import type { Pattern } from "../../core/addresses/pattern.ts";
 import type { ClientListener, Consumer, Delivery, Peer } from "../../core/protocol.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Store } from "../../core/store.ts";
 import type { Subscription, SubscribeOptions } from "../../core/subscription.ts";
 import type { HostSettings } from "../../core/virtual-host.ts";

@@ -1,10 +1,10 @@
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
-import type { Operation, OperationResult } from "../../core/operation.ts";
-import { Operations } from "../../core/operations.ts";
-import { Queue } from "../../core/queue.ts";
-import type { Destination } from "../../core/route.ts";
+import type { Operation, OperationResult } from "../../core/operations/operation.ts";
+import { Operations } from "../../core/operations/operations.ts";
+import { Queue } from "../../core/queue/queue.ts";
+import type { Destination } from "../../core/routing/route.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { type CoreBroker, parse, TestClient } from "./core-broker.ts";
 

@@ -1,8 +1,8 @@
-import type { Address } from "../../core/address.ts";
-import type { CronParser } from "../../core/cron.ts";
+import type { Address } from "../../core/addresses/address.ts";
+import type { CronParser } from "../../core/schedule/cron.ts";
 import { Engine } from "../../core/engine.ts";
 import { Message, type Timing } from "../../core/message.ts";
-import { Schedule, type ScheduleOptions } from "../../core/schedule.ts";
+import { Schedule, type ScheduleOptions } from "../../core/schedule/schedule.ts";
 import type { Store } from "../../core/store.ts";
 import { parse, plainFormat, testStore } from "./core-broker.ts";
 import { CountingRandom, VirtualClock } from "./virtual-clock.ts";

@@ -1,9 +1,9 @@
 import type { Login } from "../../core/access.ts";
-import type { Interest, Quality } from "../../core/interests.ts";
+import type { Interest, Quality } from "../../core/sessions/interests.ts";
 import type { EvictionCause } from "../../core/protocol.ts";
-import { type HostSession, type RetainedHandling, Share } from "../../core/session.ts";
-import type { Sessions } from "../../core/sessions.ts";
-import type { Will } from "../../core/wills.ts";
+import { type HostSession, type RetainedHandling, Share } from "../../core/sessions/session.ts";
+import type { Sessions } from "../../core/sessions/sessions.ts";
+import type { Will } from "../../core/sessions/wills.ts";
 import type { Message } from "../../core/message.ts";
 import {
   Collector,

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import { Address } from "../../core/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import { type Content, Message, type WireFormat } from "../../core/message.ts";
-import { type GroupMember, MessageGroups } from "../../core/message-groups.ts";
+import { type GroupMember, MessageGroups } from "../../core/queue/message-groups.ts";
 
 const address = new Address("queue", ["groups"]);
 const envelope = { address, durable: false, priority: 4, expiresAt: 0, receivedAt: 0 };

@@ -1,6 +1,6 @@
 import { Broker } from "../../core/broker.ts";
 import { type Content, Message, TRAIT, type WireFormat } from "../../core/message.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import { systemClock } from "../../src/clock.ts";
 import { LmdbStore } from "../../store/lmdb/store.ts";
 import { HOST, parse, plainFormat } from "./core-broker.ts";

@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { Queue } from "../../core/queue.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { startBroker, type TestBroker } from "./broker.ts";
 import { expectEvenAccounts } from "./core-accounts.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Outcome } from "../../core/protocol.ts";
 import type { QueueModel, Sent } from "./queue-model.ts";
 import { messageOf, ModelBrowser, ModelConsumer, type QueueWorld, selectorOf, STEP_MS } from "./queue-model-world.ts";

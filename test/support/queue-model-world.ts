@@ -1,12 +1,12 @@
 import { expect } from "vitest";
 import { BrokerError } from "../../core/errors.ts";
-import type { ListNode } from "../../core/entry.ts";
+import type { ListNode } from "../../core/queue/entry.ts";
 import { Message, TRAIT, type WireFormat } from "../../core/message.ts";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
-import type { Queue } from "../../core/queue.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 import { compileSelector, type Selector } from "../../core/selector/selector.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import { MemoryStore } from "../../store/memory/store.ts";

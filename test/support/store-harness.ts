@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Address } from "../../core/address.ts";
+import type { Address } from "../../core/addresses/address.ts";
 import { type Annotation, Message, type WireFormat } from "../../core/message.ts";
-import { canonical } from "../../core/spelling.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
 import type { Loaded, QueueKey, Recovered, Store, StoredEntry } from "../../core/store.ts";
 import { LmdbStore, type LmdbStoreOptions } from "../../store/lmdb/store.ts";
 import { MemoryStore } from "../../store/memory/store.ts";

@@ -1,4 +1,4 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../../core/time/clock.ts";
 import type { Loaded, QueueKey, Store } from "../../core/store.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock, Random, Timer } from "../../core/clock.ts";
+import type { Clock, Random, Timer } from "../../core/time/clock.ts";
 
 interface Scheduled {
   readonly at: number;

@@ -1,0 +1,126 @@
+import type { Backlog } from "./backlog.ts";
+import type { Engine } from "../engine.ts";
+import type { Message } from "../message.ts";
+import type { Queue } from "./queue.ts";
+
+/** Over how long the rate of deliveries is measured that decides whether publishers wait for consumers. */
+const RATE_WINDOW_MS = 50;
+/** How long publishers wait for consumers that keep up, at most. */
+const LONGEST_WAIT_MS = 100;
+/** Of a quota: publishers that waited go on once less than this part of it is used. */
+const REOPEN = 0.95;
+
+/** How much a queue takes: its quotas and what happens at them, and when its gate is closed. */
+export class Capacity {
+  /** Whether there is a quota at all. */
+  readonly limited: boolean;
+  private readonly queue: Queue;
+  private readonly engine: Engine;
+  /** When the measured rate of deliveries began, and the bytes delivered until then. */
+  private rateSince = 0;
+  private rateFrom = 0;
+  /** Whether consumers kept up when it was last measured. */
+  private quick = false;
+  /** Whether publishers wait for nothing but room in the quota. */
+  private quotaAlone = false;
+
+  constructor(queue: Queue, engine: Engine) {
+    this.queue = queue;
+    this.engine = engine;
+    const { maxMessages, maxBytes } = queue.policy;
+    this.limited = maxMessages > 0 || maxBytes > 0;
+  }
+
+  /** Whether a message may come in; makes room for it where the policy says so, else counts it as lost. */
+  admit(message: Message, regardless: boolean): boolean {
+    const { queue } = this;
+    const { full, maxBytes } = queue.policy;
+    if (full === "block" || !this.over(message)) return true;
+    if (full === "drop-head") {
+      if (maxBytes === 0 || message.size <= maxBytes) {
+        // What consumers hold is not theirs to lose: the queue may hold more by as much.
+        while (this.over(message) && queue.dropOldest());
+        return true;
+      }
+    } else if (full === "reject" && regardless) {
+      return true;
+    }
+    queue.ledger.lose("dropped-newest");
+    return false;
+  }
+
+  /** Why a message is refused, where the policy is to refuse. */
+  refusal(message: Message): string | undefined {
+    const { subject, policy, count, bytes } = this.queue;
+    if (policy.full !== "reject" || !this.limited || !this.over(message)) return undefined;
+    const most = [
+      ...(policy.maxMessages > 0 ? [`${policy.maxMessages} messages (max_messages)`] : []),
+      ...(policy.maxBytes > 0 ? [`${policy.maxBytes} bytes (max_bytes)`] : []),
+    ];
+    return `The ${subject} holds ${count} messages with ${bytes} bytes, at most ${most.join(" and ")} are allowed`;
+  }
+
+  /** Closes the gate when the quota is used up and publishers are to wait. */
+  check(): void {
+    const { gate, policy } = this.queue;
+    if (!this.limited || policy.full !== "block" || !this.used(1)) return;
+    if (!gate.closed) this.quotaAlone = true;
+    gate.close();
+  }
+
+  /** Closes the gate until there is room in memory. */
+  closeForMemory(): void {
+    this.quotaAlone = false;
+    this.queue.gate.close();
+  }
+
+  /** Opens the gate if there is room in memory and in the quota again. */
+  reopen(): void {
+    if (this.quotaAlone || this.queue.memoryBytes <= this.queue.policy.memoryBytes / 2) this.open();
+  }
+
+  /** Opens the gate if there is room in the quota. */
+  open(): void {
+    if (this.queue.gate.closed && !(this.limited && this.used(REOPEN))) this.queue.gate.open();
+  }
+
+  /**
+   * True when consumers are so quick that it is better to let publishers wait for them a moment than to write to the
+   * store what is read back at once.
+   */
+  waitsForConsumers(backlog: Backlog): boolean {
+    const { gate, ledger } = this.queue;
+    const { share } = backlog;
+    if (gate.closed) return backlog.inMemory < share * 2;
+    const now = this.engine.clock.now();
+    const elapsed = now - this.rateSince;
+    if (elapsed >= RATE_WINDOW_MS) {
+      const perMs = (ledger.deliveredBytes - this.rateFrom) / elapsed;
+      this.quick = elapsed < LONGEST_WAIT_MS * 10 && perMs > 0 && perMs * LONGEST_WAIT_MS >= share;
+      this.rateSince = now;
+      this.rateFrom = ledger.deliveredBytes;
+    }
+    if (!this.quick) return false;
+    this.closeForMemory();
+    this.engine.clock.after(LONGEST_WAIT_MS, () => this.open());
+    return true;
+  }
+
+  /** Whether a message is more than the queue may hold; what it replaces makes room for it. */
+  private over(message: Message): boolean {
+    const { queue } = this;
+    const { maxMessages, maxBytes } = queue.policy;
+    const replaced = queue.replacedBy(message);
+    const count = replaced === undefined ? queue.count : queue.count - 1;
+    if (maxMessages > 0 && count >= maxMessages) return true;
+    return maxBytes > 0 && queue.bytes - (replaced?.size ?? 0) + message.size > maxBytes;
+  }
+
+  private used(part: number): boolean {
+    const { count, bytes, policy } = this.queue;
+    const { maxMessages, maxBytes } = policy;
+    // A quota of very few messages opens as soon as one is gone.
+    if (maxMessages > 0 && count >= Math.max(Math.ceil(maxMessages * part), 1)) return true;
+    return maxBytes > 0 && bytes >= maxBytes * part;
+  }
+}

@@ -1,0 +1,422 @@
+/*
+ * The queues and topics of a virtual host: found, made, deleted, and swept away when nobody uses them.
+ *
+ * A topic's targets are kept up to date from both sides: a new topic asks the tree of bindings who wants it, a new
+ * binding looks for the topics there are. So publishing never searches. Queues and those who watch for new ones go
+ * the same way.
+ */
+import { Admission, type AdmissionContext } from "./admission.ts";
+import { Address } from "../addresses/address.ts";
+import type { Client } from "../client.ts";
+import type { DeadLetterOffice } from "./dead-letters.ts";
+import { type DivertRule, Diverts } from "./divert.ts";
+import { storedWindows } from "./duplicates.ts";
+import type { Engine } from "../engine.ts";
+import { Ledger } from "../ledger.ts";
+import type { Message } from "../message.ts";
+import type { PausedQueues } from "../queue/paused.ts";
+import { Pattern } from "../addresses/pattern.ts";
+import { DEFAULT_POLICY, type Policies, type Policy } from "../policy.ts";
+import { Queue } from "../queue/queue.ts";
+import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
+import type { Destination } from "./route.ts";
+import { AddressTree, PatternTree } from "../addresses/routing-tree.ts";
+import type { Schedule } from "../schedule/schedule.ts";
+import { canonical } from "../addresses/spelling.ts";
+import type { Subscription } from "../subscription.ts";
+import { Topic, type TopicTarget } from "../topic/topic.ts";
+import type { Totals } from "../totals.ts";
+import { TopicFeed } from "../topic/topic-feed.ts";
+import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-topic.ts";
+
+/** How long ids of sends are remembered at least after their destination was used last: who missed a confirmation repeats. */
+const IDS_KEPT_MS = 10 * 60 * 1000;
+/** What the ids of sessions look like, in the names of temporary destinations. */
+const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
+
+/** Nobody waits for those who are slow to take what the broker says of itself. */
+const ANNOUNCEMENTS: Policy = { ...DEFAULT_POLICY, slowSubscriber: "drop-oldest" };
+
+/** What the destinations of a virtual host are made with. */
+export interface DestinationsOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly policies: Policies;
+  readonly diverts: readonly DivertRule[];
+  readonly virtualTopics: readonly VirtualTopicRule[];
+  readonly deadLetters: DeadLetterOffice;
+  readonly paused: PausedQueues;
+  readonly schedule: Schedule;
+  /** Throws BrokerError when no further destination may be made. */
+  readonly checkRoom: () => void;
+  /** Told what goes. */
+  readonly totals: Totals;
+  /** A queue came that somebody watches for. */
+  readonly appeared: (queue: Queue, watcher: Subscription) => void;
+}
+
+/** A queue that gets what topics get, for as long as it exists. */
+interface Binding {
+  readonly target: QueueTarget;
+  readonly patterns: readonly Pattern[];
+}
+
+/** The queues and topics of one virtual host. Asks nobody's leave: that is the virtual host's business. */
+export class Destinations {
+  readonly queues = new Map<string, Queue>();
+  readonly topics = new Map<string, Topic>();
+  /** The account of what was sent to temporary destinations whose owner is gone. */
+  readonly unroutable = new Ledger();
+  private readonly options: DestinationsOptions;
+  private readonly engine: Engine;
+  private readonly policies: Policies;
+  private readonly queueTree = new AddressTree<Queue>();
+  private readonly topicTree = new AddressTree<Topic>();
+  private readonly queueWatchers = new PatternTree<Subscription>();
+  private readonly topicBindings = new PatternTree<TopicTarget>();
+  private readonly temporaries = new Map<string, Client>();
+  private readonly configured = new Set<string>();
+  private readonly diverts: Diverts;
+  private readonly virtualTopics: VirtualTopics;
+  private readonly context: AdmissionContext;
+  private readonly admissions = new Map<Destination, Admission>();
+  private readonly bindings = new Map<Queue, Binding>();
+  /** Destinations that may have become useless, looked at by the sweep. */
+  private readonly idle = new Map<Destination, Address>();
+  /** Where everything goes that is sent to temporary destinations that are not there. */
+  private nowhere: Topic | undefined = undefined;
+
+  constructor(options: DestinationsOptions) {
+    this.options = options;
+    this.engine = options.engine;
+    this.policies = options.policies;
+    this.diverts = new Diverts(options.diverts);
+    this.virtualTopics = new VirtualTopics(options.virtualTopics);
+    this.context = {
+      engine: options.engine,
+      hostName: options.hostName,
+      schedule: options.schedule,
+      hops: 0,
+      find: (address) => this.admission(address),
+    };
+  }
+
+  /** Makes the destinations that the configuration names. After recovery. */
+  createConfigured(): void {
+    for (const kind of ["queue", "topic"] as const) {
+      for (const address of this.policies.named(kind)) {
+        this.configured.add(`${kind} ${address.name}`);
+        const found = this.find(address);
+        // Whatever else there is: the operator asked for this one, and the broker must start.
+        if (found === undefined) this.make(address);
+        else this.idle.delete(found);
+      }
+    }
+  }
+
+  /**
+   * Makes destinations again, topics and empty queues, of which the store has ids of sends: so these are forgotten when
+   * nobody uses them any more, and until then found. After recovery.
+   */
+  recoverIds(): void {
+    const beginning = `${this.options.hostName}\0`;
+    for (const key of storedWindows(this.engine.store, beginning)) {
+      const cut = key.indexOf(" ", beginning.length);
+      const kind = key.slice(beginning.length, cut) === "topic" ? "topic" : "queue";
+      this.admission(canonical.parse(kind, key.slice(cut + 1))).remembersIds = true;
+    }
+  }
+
+  find(address: Address): Destination | undefined {
+    return address.kind === "queue" ? this.queues.get(address.name) : this.topics.get(address.name);
+  }
+
+  /** Makes what is not there. Throws BrokerError when there is no room. */
+  create(address: Address): Destination {
+    this.options.checkRoom();
+    return this.make(address);
+  }
+
+  /** The way into a destination, made if it is not there, whatever else there is: the operator wants it. */
+  admission(address: Address): Admission {
+    if (this.isAbandoned(address)) return this.wayNowhere(address);
+    return this.admissionOf(this.find(address) ?? this.make(address));
+  }
+
+  /** The way into a destination that is there. */
+  admissionOf(destination: Destination): Admission {
+    const admission = this.admissions.get(destination);
+    if (admission === undefined) throw new RangeError(`There is no ${destination.subject} here`);
+    return admission;
+  }
+
+  /** The way for what is sent to a temporary destination that is not there: dropped, and counted as unroutable. */
+  wayNowhere(address: Address): Admission {
+    const policy: Policy = { ...DEFAULT_POLICY, duplicateWindow: 0 };
+    this.nowhere ??= new Topic(address, policy, this.engine.clock.now(), this.unroutable);
+    return new Admission({ context: this.context, address, destination: this.nowhere, policy, diverts: [] });
+  }
+
+  /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
+  isAbandoned(address: Address): boolean {
+    const [first, session = "", , ...others] = address.levels;
+    if (first !== "temp" || others.length > 0 || !SESSION.test(session)) return false;
+    return this.ownerOf(address) === undefined;
+  }
+
+  /** The topic that a queue of this name is a consumer of, if the topic is a virtual one. */
+  virtualTopicOf(queue: Address): Address | undefined {
+    return this.virtualTopics.topicOf(queue);
+  }
+
+  /** A queue that the store has, to be filled by the caller. */
+  recover(levels: readonly string[]): Queue {
+    const address = new Address("queue", levels);
+    return this.queues.get(address.name) ?? this.createQueue(address);
+  }
+
+  /** Whose a temporary destination is; undefined for all others. */
+  ownerOf(address: Address): Client | undefined {
+    return this.temporaries.get(`${address.kind} ${address.name}`);
+  }
+
+  /** A temporary destination is for its owner alone; a wildcard of somebody else passes it by. */
+  mayConsume(client: Client | undefined, address: Address): boolean {
+    const owner = this.ownerOf(address);
+    return owner === undefined || owner === client;
+  }
+
+  /** Throws BrokerError when there is no room. */
+  addTemporary(address: Address, owner: Client): void {
+    this.options.checkRoom();
+    this.temporaries.set(`${address.kind} ${address.name}`, owner);
+    if (this.find(address) === undefined) this.make(address);
+    // Whoever sent to it before it was there finds it now.
+    if (this.nowhere !== undefined) this.nowhere.deleted = true;
+    this.nowhere = undefined;
+  }
+
+  removeTemporary(address: Address): void {
+    this.temporaries.delete(`${address.kind} ${address.name}`);
+    if (address.kind === "queue") this.deleteQueue(address);
+    else this.deleteTopic(address);
+  }
+
+  /** Deletes a queue with what it holds; its consumers are told. */
+  deleteQueue(address: Address): void {
+    const queue = this.queues.get(address.name);
+    if (queue === undefined) return;
+    this.queues.delete(address.name);
+    this.queueTree.delete(address);
+    this.options.totals.queueGone(queue);
+    this.unbindQueue(queue);
+    this.dropAdmission(queue);
+    this.options.paused.forget("queue", address.name, queue);
+    cancelConsumers(queue, `the queue ${address.name} was deleted`);
+    queue.delete();
+    // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
+    this.idle.delete(queue);
+  }
+
+  /** Shows the queues there are that match. */
+  matching(pattern: Pattern, each: (queue: Queue) => void): void {
+    this.queueTree.matching(pattern, each);
+  }
+
+  /** Shows a watcher the queues there are that match, and from now on each that comes. */
+  watch(pattern: Pattern, watcher: Subscription): void {
+    this.queueWatchers.add(pattern, watcher);
+    this.matching(pattern, (queue) => this.options.appeared(queue, watcher));
+  }
+
+  unwatch(pattern: Pattern, watcher: Subscription): void {
+    this.queueWatchers.remove(pattern, watcher);
+  }
+
+  /** Gives a target what the topics that match get, those to come included. */
+  bind(target: TopicTarget, patterns: readonly Pattern[]): void {
+    for (const pattern of patterns) {
+      if (pattern.kind !== "topic") continue;
+      this.topicBindings.add(pattern, target);
+      this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
+    }
+  }
+
+  /** Hands a message of a system topic to those who are subscribed to it now. */
+  announce(message: Message): void {
+    const targets = new Set<TopicTarget>();
+    this.topicBindings.matchNamed(message.address, (target) => targets.add(target));
+    message.shared = targets.size > 1;
+    for (const target of targets) target.offer(message, ANNOUNCEMENTS, undefined);
+  }
+
+  /** `keeps` tells of a topic whether the target gets it all the same, by another of its patterns. */
+  unbind(target: TopicTarget, patterns: readonly Pattern[], keeps?: (topic: Address) => boolean): void {
+    for (const pattern of patterns) {
+      if (pattern.kind !== "topic") continue;
+      this.topicBindings.remove(pattern, target);
+      this.topicTree.matching(pattern, (topic) => {
+        if (keeps?.(topic.address) === true) return;
+        topic.remove(target);
+        if (topic.targets.length === 0) this.noteIdle(topic);
+      });
+    }
+  }
+
+  /** Has the sweep look at a destination that somebody left. */
+  noteIdle(destination: Destination): void {
+    const address = destination.address;
+    if (address === undefined || destination.policy.autoDeleteAfterMs === 0) return;
+    if (this.configured.has(`${address.kind} ${address.name}`)) return;
+    if (destination instanceof Queue && this.bindings.has(destination)) return;
+    this.idle.set(destination, address);
+  }
+
+  /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
+  sweep(): void {
+    const now = this.engine.clock.now();
+    for (const [destination, address] of this.idle) {
+      if (destination instanceof Queue) this.sweepQueue(destination, address, now);
+      else this.sweepTopic(destination, address, now);
+    }
+  }
+
+  private make(address: Address): Destination {
+    if (address.kind === "topic") return this.createTopic(address);
+    const queue = this.createQueue(address);
+    // What was sent to its topics while it did not exist is lost: so it exists even while it is empty.
+    if (this.bindings.has(queue)) queue.persist();
+    this.queueWatchers.match(address, (watcher) => this.options.appeared(queue, watcher));
+    return queue;
+  }
+
+  private createQueue(address: Address): Queue {
+    const { engine, options } = this;
+    const policy = this.policies.of(address);
+    const subject = `queue ${address.name}`;
+    const temporary = this.ownerOf(address) !== undefined;
+    const host = options.hostName;
+    const description: QueueDescription = temporary
+      ? { kind: "temporary", host }
+      : { kind: "queue", host, priority: ORDINARY, levels: address.levels };
+    const deadLetters = options.deadLetters.ofQueue(address);
+    const queue = new Queue({ engine, subject, description, policy, address, temporary, deadLetters });
+    const admission = this.admit(address, queue);
+    this.queues.set(address.name, queue);
+    this.queueTree.set(address, queue);
+    if (!temporary) this.bindQueue(address, queue, admission);
+    this.noteIdle(queue);
+    return queue;
+  }
+
+  private admit(address: Address, destination: Destination): Admission {
+    const { context } = this;
+    const { policy } = destination;
+    const diverts = this.diverts.of(address);
+    const admission = new Admission({ context, address, destination, policy, diverts });
+    this.admissions.set(destination, admission);
+    return admission;
+  }
+
+  private dropAdmission(destination: Destination): void {
+    this.admissions.get(destination)?.forget();
+    this.admissions.delete(destination);
+  }
+
+  private bindQueue(address: Address, queue: Queue, admission: Admission): void {
+    const topics: Address[] = [];
+    if (queue.policy.mirrored) topics.push(new Address("topic", address.levels));
+    const virtual = this.virtualTopicOf(address);
+    if (virtual !== undefined) topics.push(virtual);
+    if (topics.length === 0) return;
+    const binding = { target: new QueueTarget(admission), patterns: topics.map((topic) => Pattern.of(topic)) };
+    this.bindings.set(queue, binding);
+    this.bind(binding.target, binding.patterns);
+  }
+
+  private unbindQueue(queue: Queue): void {
+    const binding = this.bindings.get(queue);
+    if (binding === undefined) return;
+    this.bindings.delete(queue);
+    this.unbind(binding.target, binding.patterns);
+  }
+
+  private createTopic(address: Address): Topic {
+    const topic = new Topic(address, this.policies.of(address), this.engine.clock.now());
+    this.admit(address, topic);
+    this.topics.set(address.name, topic);
+    this.topicTree.set(address, topic);
+    this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
+    this.noteIdle(topic);
+    return topic;
+  }
+
+  private deleteTopic(address: Address): void {
+    const topic = this.topics.get(address.name);
+    if (topic === undefined) return;
+    topic.deleted = true;
+    this.dropAdmission(topic);
+    this.topics.delete(address.name);
+    this.options.totals.topicGone(topic);
+    this.topicTree.delete(address);
+    this.idle.delete(topic);
+  }
+
+  private connectTarget(topic: Topic, target: TopicTarget): void {
+    const client = target instanceof TopicFeed ? target.subscription.client : undefined;
+    if (this.mayConsume(client, topic.address)) topic.add(target);
+  }
+
+  /** How long a destination is kept that nobody uses. */
+  private idleMs(destination: Destination): number {
+    const { autoDeleteAfterMs } = destination.policy;
+    return this.admissionOf(destination).remembersIds ? Math.max(autoDeleteAfterMs, IDS_KEPT_MS) : autoDeleteAfterMs;
+  }
+
+  private sweepQueue(queue: Queue, address: Address, now: number): void {
+    if (this.ownerOf(address) !== undefined || queue.consumerCount > 0) {
+      this.idle.delete(queue);
+      return;
+    }
+    if (queue.count > 0 || queue.browserCount > 0 || queue.paused) queue.lastUsed = now;
+    else if (now - queue.lastUsed >= this.idleMs(queue)) this.deleteQueue(address);
+  }
+
+  private sweepTopic(topic: Topic, address: Address, now: number): void {
+    if (this.ownerOf(address) !== undefined || topic.targets.length > 0) {
+      this.idle.delete(topic);
+      return;
+    }
+    if (topic.active) {
+      topic.active = false;
+      topic.lastUsed = now;
+    } else if (now - topic.lastUsed >= this.idleMs(topic)) {
+      this.deleteTopic(address);
+    }
+  }
+}
+
+/** Takes a queue that goes from those who consume or browse it, and tells them why. */
+export function cancelConsumers(queue: Queue, reason: string): void {
+  for (const link of Array.from(queue.links())) {
+    if (cancelled(link.subscription, reason)) continue;
+    queue.detach(link, "released");
+    link.subscription.links.splice(link.subscription.links.indexOf(link), 1);
+  }
+  for (const browser of Array.from(queue.allBrowsers())) {
+    const { subscription } = browser;
+    if (cancelled(subscription, reason)) continue;
+    browser.close();
+    subscription.browsers.splice(subscription.browsers.indexOf(browser), 1);
+    subscription.browsed();
+  }
+}
+
+/** Cancels a subscription to one thing; of several, or with a wildcard, it only loses one. */
+function cancelled(subscription: Subscription, reason: string): boolean {
+  const { links, browsers, feed, patterns } = subscription;
+  if (links.length + browsers.length > 1 || feed !== undefined) return false;
+  if (patterns.some(({ address }) => address === undefined)) return false;
+  subscription.cancel(reason);
+  return true;
+}

@@ -1,0 +1,85 @@
+import { type Admission, SPECIAL_TRAITS } from "./admission.ts";
+import type { Address } from "../addresses/address.ts";
+import type { Gate } from "../memory/gate.ts";
+import type { Message } from "../message.ts";
+import { Queue } from "../queue/queue.ts";
+import type { Topic } from "../topic/topic.ts";
+
+export type Destination = Queue | Topic;
+
+/** Finds or makes the destination of an address and the way into it, if the client may send there. */
+export type Resolve = (address: Address) => Admission;
+
+/** Where a client's sends to given addresses go. Found once and used for every message, until a destination is deleted. */
+export class Route {
+  readonly addresses: readonly Address[];
+  private readonly resolve: Resolve;
+  private readonly admissions: Admission[];
+  private readonly destinations: Destination[];
+  /** True when none of them has anything that an ordinary message must pass. */
+  private ordinary: boolean;
+
+  /** Throws what `resolve` throws: a composite is refused as a whole. */
+  constructor(addresses: readonly Address[], resolve: Resolve) {
+    this.addresses = addresses;
+    this.resolve = resolve;
+    this.admissions = addresses.map(resolve);
+    this.destinations = this.admissions.map(({ destination }) => destination);
+    this.ordinary = this.admissions.every(({ ordinary }) => ordinary);
+  }
+
+  /**
+   * Hands a message to every destination; returns a closed gate at which the sender has to wait, if any. Throws
+   * BrokerError when one of them does not take it: then none has it. `checked`: all that is carried out with this one
+   * was let pass by `check` in the same turn, and nothing is refused any more.
+   */
+  publish(message: Message, sender: unknown, checked = false): Gate | undefined {
+    const destinations = this.destinations;
+    // Before anybody has the message, so that a composite is refused as a whole.
+    if (destinations.length > 1 || destinations[0]?.deleted === true) this.renewAll();
+    if (!this.ordinary || (message.traits & SPECIAL_TRAITS) !== 0) {
+      if (!checked) this.check(message);
+      return this.carryOut(message, sender);
+    }
+    let closed: Gate | undefined;
+    for (let i = 0; i < destinations.length; i++) {
+      const destination = destinations[i];
+      if (destination === undefined) continue;
+      const gate = destination instanceof Queue ? destination.publish(message) : destination.publish(message, sender);
+      closed = gate ?? closed;
+    }
+    return closed;
+  }
+
+  /** Throws BrokerError when the message cannot be published any more, or may not. Publishes nothing. */
+  check(message: Message): void {
+    this.renewAll();
+    if (this.ordinary && (message.traits & SPECIAL_TRAITS) === 0) return;
+    for (const admission of this.admissions) admission.check(message);
+  }
+
+  private carryOut(message: Message, sender: unknown): Gate | undefined {
+    const { admissions } = this;
+    let closed: Gate | undefined;
+    for (const admission of admissions) {
+      closed = admission.publish(message, sender, admissions.length === 1) ?? closed;
+    }
+    return closed;
+  }
+
+  /** Looks up again what was deleted meanwhile. Throws what `resolve` throws. */
+  private renewAll(): void {
+    for (const [index, destination] of this.destinations.entries()) {
+      if (destination.deleted) this.renew(index);
+    }
+  }
+
+  private renew(index: number): void {
+    const address = this.addresses[index];
+    if (address === undefined) throw new RangeError(`A route of ${this.addresses.length} has no destination ${index}`);
+    const admission = this.resolve(address);
+    this.admissions[index] = admission;
+    this.destinations[index] = admission.destination;
+    this.ordinary = this.admissions.every(({ ordinary }) => ordinary);
+  }
+}

@@ -1,0 +1,450 @@
+/*
+ * Sessions: what a client is interested in and what waits for it, as one thing that may outlive its connection.
+ *
+ *     SessionState                   what there is of it, connected or not: interests, shares, entries
+ *       |  |
+ *       |  HostSession               one connection's hold on it; a newer connection takes the session over
+ *       |       |
+ *       |  Subscription -> Consumer  all deliveries but those of shares, each of which has a subscription of its own
+ *       |       |
+ *       |       +- TopicFeed         of a session that ends with its connection
+ *       |       +- link: Queue       of one that is kept: its durable subscription, which gathers while nobody is there
+ *       |       +- links             to the queues that it is interested in
+ *       +- SharedSubscription        what it shares with others
+ */
+import type { Client } from "../client.ts";
+import type { Destinations } from "../routing/destinations.ts";
+import type { Engine } from "../engine.ts";
+import { BrokerError } from "../errors.ts";
+import type { Interest, Interests } from "./interests.ts";
+import type { Pattern } from "../addresses/pattern.ts";
+import { DEFAULT_POLICY } from "../policy.ts";
+import type { Consumer, Delivery } from "../protocol.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { RetainedMessages } from "../topic/retained.ts";
+import type { SessionRecords } from "./session-records.ts";
+import type { SessionState } from "./session-state.ts";
+import { shareId } from "../topic/durable-subscriptions.ts";
+import type { Shares } from "./shares.ts";
+import { Subscription } from "../subscription.ts";
+import { TopicFeed, type RetainedSource } from "../topic/topic-feed.ts";
+
+/** When the retained messages of a topic come to a session that becomes interested. */
+export type RetainedHandling = "always" | "if-new" | "never";
+
+/** Retained messages put into the queue of a session in one turn. */
+const RETAINED_AT_ONCE = 1000;
+/** Milliseconds until more of them are tried when there was no room. */
+const RETAINED_WAIT_MS = 20;
+/** Interests and shares of one session. */
+const MOST_INTERESTS = 100_000;
+
+/** What sessions need of their virtual host, which decides who may do what. */
+export interface SessionContext {
+  readonly engine: Engine;
+  readonly destinations: Destinations;
+  readonly retained: RetainedMessages;
+  readonly records: SessionRecords;
+  readonly shares: Shares;
+  /** Throws BrokerError when a client may not receive what a pattern matches. */
+  checkPattern(client: Client, pattern: Pattern): void;
+  /** Has a subscription consume from the queues of a pattern, made where they may be. Throws BrokerError. */
+  attach(subscription: Subscription, pattern: Pattern): void;
+  link(subscription: Subscription, queue: Queue): void;
+  spillQueue(subscription: Subscription): Queue;
+  /** The connection of a session ended. */
+  disconnected(state: SessionState): void;
+}
+
+/** Who receives what a session is given. */
+export interface SessionConsumers {
+  readonly consumer: Consumer;
+  /** Who receives what comes by one of its shares; called before the share has its subscription. */
+  sharedConsumer(share: Share): Consumer;
+}
+
+/** A connected session's part in a shared subscription. */
+export class Share {
+  readonly group: string;
+  interest: Interest;
+  readonly subscription: Subscription;
+
+  constructor(group: string, interest: Interest, subscribe: (share: Share) => Subscription) {
+    this.group = group;
+    this.interest = interest;
+    this.subscription = subscribe(this);
+  }
+}
+
+/** One connection's hold on a session. Of no use once the connection ended or another one took the session over. */
+export class HostSession {
+  readonly client: Client;
+  /** Everything but what comes by shares. */
+  readonly subscription: Subscription;
+  private readonly context: SessionContext;
+  private readonly state: SessionState;
+  private readonly consumers: SessionConsumers;
+  /** Those of `subscription`: all it is attached to, but for the topics of a session that is kept. */
+  private readonly patterns: Pattern[] = [];
+  private readonly parts = new Map<string, Share>();
+  private started = false;
+
+  /** Takes the session up again, with all it was interested in that its client may still have. */
+  constructor(context: SessionContext, state: SessionState, client: Client, consumers: SessionConsumers) {
+    this.context = context;
+    this.state = state;
+    this.client = client;
+    this.consumers = consumers;
+    this.subscription = this.subscribe(consumers.consumer, this.patterns, state.interests.highest > 0);
+    if (state.durable === undefined) {
+      this.subscription.feed = new TopicFeed(context.engine, this.subscription, state.interests, () =>
+        context.spillQueue(this.subscription),
+      );
+    } else {
+      // What waits was wanted surely when it came.
+      if (state.durable.queue.count > 0) this.subscription.beginSettling();
+      context.link(this.subscription, state.durable.queue);
+    }
+    state.connection = this;
+    state.entries ??= state.kept ? context.records.entries(state.id) : new Map<string, Buffer>();
+    this.resume();
+  }
+
+  get id(): string {
+    return this.state.id;
+  }
+
+  /** What it is interested in; changed by `add` and `remove`. */
+  get interests(): Interests {
+    return this.state.interests;
+  }
+
+  /** Its shares by id. */
+  get shares(): ReadonlyMap<string, Share> {
+    return this.parts;
+  }
+
+  /** True once it has no hold on the session any more. */
+  get closed(): boolean {
+    return this.state.connection !== this;
+  }
+
+  /** Whether the session may outlive this connection. */
+  get kept(): boolean {
+    return this.state.kept;
+  }
+
+  /** Whether what comes from its own queue may have come before: in this run, or in one that was killed meanwhile. */
+  mayHaveCome({ deliveries, sequence }: Delivery): boolean {
+    return deliveries > 0 || sequence <= this.state.doubtfulTo;
+  }
+
+  /** How long the session outlives this connection: 0 not at all, Infinity for ever. */
+  get expiryMs(): number {
+    return this.state.expiryMs;
+  }
+
+  /** Throws BrokerError for a session that is to outlive its connection and was not opened so. */
+  set expiryMs(expiryMs: number) {
+    this.checkOpen();
+    const { state } = this;
+    if (expiryMs > 0 && !state.kept) {
+      throw new BrokerError("bad-request", `The session ${this.id} ends with its connection, as it was opened`);
+    }
+    if (state.expiryMs === expiryMs) return;
+    state.expiryMs = expiryMs;
+    this.putRecord();
+  }
+
+  /** Lets deliveries begin. */
+  start(): void {
+    this.started = true;
+    this.subscription.start();
+    for (const { subscription } of this.parts.values()) subscription.start();
+  }
+
+  /**
+   * Becomes interested, or otherwise interested in a pattern it had; what is retained comes after this turn, with
+   * `TRAIT.retained`. Throws BrokerError when that is not allowed.
+   */
+  add(interest: Interest, retained: RetainedHandling): void {
+    this.checkOpen();
+    const { pattern } = interest;
+    const { interests, kept, id } = this.state;
+    this.context.checkPattern(this.client, pattern);
+    const isNew = interests.get(pattern) === undefined;
+    if (isNew) {
+      this.checkRoom();
+      this.attach(pattern);
+    }
+    interests.set(interest);
+    this.adapt(interest);
+    if (kept) {
+      this.context.records.putInterest(id, interest);
+      this.client.touch();
+    }
+    if (pattern.kind !== "topic" || retained === "never" || (retained === "if-new" && !isNew)) return;
+    this.offerRetained(pattern);
+  }
+
+  /** Loses interest in a pattern; returns false when there was none. What waits already still comes. */
+  remove(pattern: Pattern): boolean {
+    this.checkOpen();
+    const { interests, kept, id } = this.state;
+    if (interests.remove(pattern) === undefined) return false;
+    this.detach(pattern);
+    this.subscription.feed?.interestsChanged();
+    if (kept) {
+      this.context.records.removeInterest(id, pattern);
+      this.client.touch();
+    }
+    return true;
+  }
+
+  /** Takes part in a group of sessions of which one gets each message, or changes its part. Throws BrokerError. */
+  share(group: string, interest: Interest): Share {
+    this.checkOpen();
+    this.context.checkPattern(this.client, interest.pattern);
+    const id = shareId(group, interest.pattern);
+    if (!this.state.shares.has(id)) this.checkRoom();
+    this.state.shares.set(id, this.context.shares.join(this.state, group, interest));
+    if (this.state.kept) {
+      this.context.records.putInterest(this.state.id, interest, group);
+      this.client.touch();
+    }
+    return this.takePart(id, group, interest);
+  }
+
+  /** Leaves a group; returns false when it took no part in it. What it held goes to others, or with the last one. */
+  unshare(group: string, pattern: Pattern): boolean {
+    this.checkOpen();
+    const { state } = this;
+    const id = shareId(group, pattern);
+    const share = state.shares.get(id);
+    if (share === undefined) return false;
+    this.parts.get(id)?.subscription.close();
+    this.parts.delete(id);
+    state.shares.delete(id);
+    this.context.shares.leave(state, share);
+    if (state.kept) {
+      this.context.records.removeInterest(state.id, pattern, group);
+      this.client.touch();
+    }
+    return true;
+  }
+
+  /** Keeps something small for the session's protocol, in place of what that key had; it is as lasting as the session. */
+  put(key: string, value: Uint8Array): void {
+    this.checkOpen();
+    this.entriesNow.set(key, Buffer.from(value));
+    if (!this.state.kept) return;
+    this.context.records.putEntry(this.state.id, key, value);
+    this.client.touch();
+  }
+
+  /** Forgets what `put` keeps. */
+  drop(key: string): void {
+    this.checkOpen();
+    if (!this.entriesNow.delete(key) || !this.state.kept) return;
+    this.context.records.removeEntry(this.state.id, key);
+    this.client.touch();
+  }
+
+  /** What `put` keeps: in the order in which it came, and before that by key what an earlier run of the broker had. */
+  entries(): IterableIterator<[key: string, value: Buffer]> {
+    return this.entriesNow.entries();
+  }
+
+  /** The connection ended, and with it the subscriptions. Called by the client. */
+  disconnected(): void {
+    if (this.closed) return;
+    this.state.connection = undefined;
+    this.context.disconnected(this.state);
+  }
+
+  private get entriesNow(): Map<string, Buffer> {
+    this.state.entries ??= new Map<string, Buffer>();
+    return this.state.entries;
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new BrokerError("bad-request", `The session ${this.id} has no such connection any more`);
+  }
+
+  private checkRoom(): void {
+    const count = this.state.interests.size + this.state.shares.size;
+    if (count < MOST_INTERESTS) return;
+    throw new BrokerError("limit", `The session ${this.id} has ${count} interests, the most a session may have`);
+  }
+
+  private putRecord(): void {
+    const { state, context, client } = this;
+    if (!state.kept) return;
+    const { user, expiryMs, since, doubtfulTo } = state;
+    context.records.put(state.id, { user, expiryMs, since, doubtfulTo, connected: true });
+    client.touch();
+  }
+
+  private subscribe(consumer: Consumer, patterns: readonly Pattern[], settling: boolean): Subscription {
+    const { client } = this;
+    // How much may be on its way is the protocol's business, which holds its subscriptions.
+    const credit = { messages: Number.POSITIVE_INFINITY, bytes: 0 };
+    const subscription = new Subscription(client.nextSubscriptionId(), client, {
+      patterns,
+      settling,
+      credit,
+      consumer,
+    });
+    client.subscriptions.add(subscription);
+    return subscription;
+  }
+
+  private resume(): void {
+    const { state, context } = this;
+    for (const { pattern } of Array.from(state.interests.all())) {
+      if (!this.mayHave(pattern)) this.remove(pattern);
+      else if (pattern.kind === "queue") this.attachAgain(pattern);
+    }
+    for (const [id, share] of Array.from(state.shares)) {
+      const interest = share.members.get(state);
+      if (interest === undefined || !this.mayHave(share.pattern)) this.unshare(share.group, share.pattern);
+      else this.takePart(id, share.group, interest);
+    }
+    state.since = context.engine.clock.now();
+    this.putRecord();
+  }
+
+  private mayHave(pattern: Pattern): boolean {
+    try {
+      this.context.checkPattern(this.client, pattern);
+      return true;
+    } catch (refusal) {
+      if (!(refusal instanceof BrokerError)) throw refusal;
+      return false;
+    }
+  }
+
+  private attachAgain(pattern: Pattern): void {
+    try {
+      this.attach(pattern);
+    } catch (refusal) {
+      // The interest stays: when the session comes back another time the queue may be there again.
+      if (!(refusal instanceof BrokerError)) throw refusal;
+    }
+  }
+
+  private adapt({ quality }: Interest): void {
+    this.subscription.feed?.interestsChanged();
+    if (quality > 0 && !this.subscription.settling) this.subscription.beginSettling();
+  }
+
+  private attach(pattern: Pattern): void {
+    const { context, state, subscription } = this;
+    const { durable } = state;
+    if (pattern.kind === "topic") {
+      const target = durable ?? subscription.feed;
+      if (target === undefined) return;
+      this.patternsOfTopics.push(pattern);
+      context.destinations.bind(target, [pattern]);
+      return;
+    }
+    this.patterns.push(pattern);
+    const { receptive } = subscription;
+    // Nothing is to come before its protocol has heard that it may.
+    subscription.receptive = false;
+    try {
+      context.attach(subscription, pattern);
+    } catch (refusal) {
+      this.patterns.pop();
+      throw refusal;
+    } finally {
+      subscription.receptive = receptive;
+    }
+    context.engine.clock.endOfTurn(() => this.dispatch());
+  }
+
+  private detach(pattern: Pattern): void {
+    const { context, state, subscription } = this;
+    if (pattern.kind === "topic") {
+      const target = state.durable ?? subscription.feed;
+      if (target === undefined) return;
+      takeOut(this.patternsOfTopics, pattern);
+      context.destinations.unbind(target, [pattern], (topic) => state.interests.grantOf(topic) !== undefined);
+      return;
+    }
+    takeOut(this.patterns, pattern);
+    if (pattern.address === undefined) context.destinations.unwatch(pattern, subscription);
+    const leaves = ({ address }: Queue): boolean =>
+      address !== undefined && pattern.matches(address) && state.interests.grantOf(address) === undefined;
+    for (const link of Array.from(subscription.links)) {
+      if (!leaves(link.queue)) continue;
+      takeOut(subscription.links, link);
+      link.queue.detach(link, "released");
+      context.destinations.noteIdle(link.queue);
+    }
+    for (const browser of Array.from(subscription.browsers)) {
+      if (!leaves(browser.queue)) continue;
+      takeOut(subscription.browsers, browser);
+      browser.close();
+    }
+  }
+
+  private get patternsOfTopics(): Pattern[] {
+    return this.state.topicPatterns ?? this.patterns;
+  }
+
+  private dispatch(): void {
+    if (this.subscription.closed) return;
+    for (const { queue } of Array.from(this.subscription.links)) queue.dispatch();
+  }
+
+  private takePart(id: string, group: string, interest: Interest): Share {
+    const there = this.parts.get(id);
+    if (there !== undefined) {
+      there.interest = interest;
+      if (interest.quality > 0 && !there.subscription.settling) there.subscription.beginSettling();
+      return there;
+    }
+    const queue = this.state.shares.get(id)?.durable.queue;
+    if (queue === undefined) throw new RangeError(`The session ${this.id} takes no part in ${id}`);
+    const share = new Share(group, interest, (made) =>
+      this.subscribe(this.consumers.sharedConsumer(made), [interest.pattern], interest.quality > 0),
+    );
+    this.parts.set(id, share);
+    const { subscription } = share;
+    this.context.link(subscription, queue);
+    if (this.started) this.context.engine.clock.endOfTurn(() => subscription.start());
+    return share;
+  }
+
+  private offerRetained(pattern: Pattern): void {
+    const { context, state, subscription } = this;
+    context.engine.clock.endOfTurn(() => {
+      const source = context.retained.sources([pattern]);
+      if (state.kept) offerInSlices(context.engine, state, pattern, source);
+      else if (!subscription.closed && state.interests.get(pattern) !== undefined) subscription.feed?.begin(source);
+    });
+  }
+}
+
+/** Puts retained messages into the queue of a session, so many in a turn, while there is room and as long as it wants them. */
+function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, source: RetainedSource): void {
+  const { durable, interests } = state;
+  if (durable === undefined || durable.queue.deleted || interests.get(pattern) === undefined) return;
+  const again = (): void => offerInSlices(engine, state, pattern, source);
+  if (engine.storeGate.closed || engine.memoryGate.closed || durable.queue.gate.closed) {
+    engine.clock.after(RETAINED_WAIT_MS, again);
+    return;
+  }
+  for (let i = 0; i < RETAINED_AT_ONCE; i++) {
+    const message = source.next().value;
+    if (message === undefined) return;
+    durable.offer(message, DEFAULT_POLICY, undefined);
+  }
+  engine.clock.after(0, again);
+}
+
+function takeOut<T>(list: T[], item: T): void {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+}

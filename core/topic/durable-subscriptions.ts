@@ -1,0 +1,123 @@
+import type { DeadLetterOffice } from "../routing/dead-letters.ts";
+import { cancelConsumers, type Destinations } from "../routing/destinations.ts";
+import { type DurableKind, DurableSubscription, type TopicFilter } from "./durable-subscription.ts";
+import type { Engine } from "../engine.ts";
+import type { Pattern } from "../addresses/pattern.ts";
+import type { PausedQueues } from "../queue/paused.ts";
+import { DEFAULT_POLICY, type Policies } from "../policy.ts";
+import { Queue } from "../queue/queue.ts";
+import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
+import type { RetainedMessages } from "./retained.ts";
+import type { SubscribeOptions } from "../subscription.ts";
+import type { Totals } from "../totals.ts";
+
+/** What the durable subscriptions of a virtual host are made with. */
+export interface DurableSubscriptionsOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly destinations: Destinations;
+  readonly policies: Policies;
+  readonly deadLetters: DeadLetterOffice;
+  readonly paused: PausedQueues;
+  readonly retained: RetainedMessages;
+  readonly totals: Totals;
+}
+
+/** What a durable subscription is to the store. */
+export type DurableDescription = QueueDescription & { readonly kind: DurableKind };
+
+/** The durable subscriptions of one virtual host. Asks nobody's leave: that is the virtual host's business. */
+export class DurableSubscriptions {
+  readonly byId = new Map<string, DurableSubscription>();
+  private readonly options: DurableSubscriptionsOptions;
+
+  constructor(options: DurableSubscriptionsOptions) {
+    this.options = options;
+  }
+
+  /** Makes one, on disk from now on, with the retained messages of its topics. */
+  create(id: string, options: SubscribeOptions): DurableSubscription {
+    const { patterns, selector } = options;
+    const { hostName: host } = this.options;
+    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
+    const durable = this.make(id, description, { patterns, selector });
+    durable.queue.persist();
+    this.offerRetained(durable, options, []);
+    return durable;
+  }
+
+  /** Gives one other filters and another selector, and the retained messages of the topics it did not have. */
+  change(durable: DurableSubscription, options: SubscribeOptions): void {
+    const { destinations, hostName: host } = this.options;
+    const before = durable.patterns;
+    destinations.unbind(durable, before);
+    durable.patterns = options.patterns;
+    durable.selector = options.selector;
+    const { patterns, selector } = options;
+    durable.queue.describe({ kind: "durable", host, priority: ORDINARY, id: durable.id, patterns, selector });
+    destinations.bind(durable, patterns);
+    this.offerRetained(durable, options, before);
+  }
+
+  /** Makes one that the store knows once it holds something, or never if `temporary`. */
+  make(id: string, description: DurableDescription, filter: TopicFilter, temporary = false): DurableSubscription {
+    const durable = new DurableSubscription(
+      this.options.engine.clock,
+      id,
+      this.queue(id, description, temporary),
+      filter,
+      description.kind,
+    );
+    this.byId.set(id, durable);
+    this.options.destinations.bind(durable, filter.patterns);
+    return durable;
+  }
+
+  /** Builds a part of a stored one again; `fill` fills its queue. Those of sessions get their filters later. */
+  recover(description: DurableDescription, fill: (queue: Queue) => void): void {
+    const id = idOf(description);
+    const filter = description.kind === "durable" ? description : { patterns: [], selector: undefined };
+    fill((this.byId.get(id) ?? this.make(id, description, filter)).queue);
+  }
+
+  /** Deletes one with what it holds; its consumers are told. */
+  delete(durable: DurableSubscription): void {
+    this.options.destinations.unbind(durable, durable.patterns);
+    this.byId.delete(durable.id);
+    this.options.totals.durableGone(durable);
+    this.options.paused.forget("dsub", durable.id, durable.queue);
+    cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);
+    durable.queue.delete();
+  }
+
+  /** Gives it the retained messages of its topics, but for those that it had before. */
+  private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
+    if (options.retained === false) return;
+    for (const message of this.options.retained.sources(options.patterns, before)) {
+      durable.offer(message, DEFAULT_POLICY, undefined);
+    }
+  }
+
+  private queue(id: string, description: DurableDescription, temporary: boolean): Queue {
+    const { engine, policies, deadLetters } = this.options;
+    return new Queue({
+      engine,
+      subject: `${SUBJECTS[description.kind]} ${id}`,
+      description: temporary ? { kind: "temporary", host: description.host } : description,
+      policy: policies.ofDurable(id),
+      deadLetters: deadLetters.ofDurable(id),
+      temporary,
+    });
+  }
+}
+
+const SUBJECTS = { durable: "durable subscription", session: "session", share: "shared subscription" } as const;
+
+/** The id of what sessions of a group share. */
+export function shareId(group: string, pattern: Pattern): string {
+  return `share/${group}/${pattern.text}`;
+}
+
+function idOf(description: DurableDescription): string {
+  return description.kind === "share" ? shareId(description.group, description.pattern) : description.id;
+}

@@ -1,0 +1,132 @@
+import type { Address } from "../addresses/address.ts";
+import type { Engine } from "../engine.ts";
+import { type Message, TRAIT } from "../message.ts";
+import type { Pattern } from "../addresses/pattern.ts";
+import { AddressTree } from "../addresses/routing-tree.ts";
+import { namesSystemTopics } from "../system-topics.ts";
+import type { RetainedSource } from "./topic-feed.ts";
+
+/** Of one topic: how large its retained message is and, while there is room, the message itself. */
+interface Retained {
+  readonly address: Address;
+  readonly bytes: number;
+  message: Message | undefined;
+}
+
+/** The store's kind of these records. */
+const KIND = "retained";
+/** Bytes of retained messages kept in memory per virtual host; others are read from the store when asked for. */
+const CACHE_BYTES = 16 * 1024 * 1024;
+
+/** The retained messages of a virtual host's topics: one each, on disk, the same for every protocol. */
+export class RetainedMessages {
+  private readonly engine: Engine;
+  private readonly hostName: string;
+  private readonly tree = new AddressTree<Retained>();
+  /** Those of system topics: in memory only, and not counted. */
+  private readonly announced = new AddressTree<Message>();
+  private total = 0;
+  private totalBytes = 0;
+  private cached = 0;
+
+  constructor(engine: Engine, hostName: string) {
+    this.engine = engine;
+    this.hostName = hostName;
+  }
+
+  get count(): number {
+    return this.total;
+  }
+
+  get bytes(): number {
+    return this.totalBytes;
+  }
+
+  /** Where a topic's record lies: the host's name never holds a NUL. */
+  static key(hostName: string, address: Address): string {
+    return `${hostName}\0${address.name}`;
+  }
+
+  /** Takes over what the store says it has, without reading it. */
+  recover(address: Address, bytes: number): void {
+    this.note({ address, bytes, message: undefined });
+  }
+
+  /** Replaces a topic's retained message, or with undefined removes it. */
+  set(address: Address, message: Message | undefined): void {
+    const key = RetainedMessages.key(this.hostName, address);
+    if (message === undefined) {
+      if (this.forget(address)) this.engine.removeRecord(KIND, key);
+      return;
+    }
+    const record = this.engine.store.encode(markRetained(message));
+    this.forget(address);
+    this.engine.put(KIND, key, record);
+    const keep = this.cached + record.length <= CACHE_BYTES;
+    this.note({ address, bytes: record.length, message: keep ? this.engine.store.decode(record) : undefined });
+    if (keep) this.cached += record.length;
+  }
+
+  /** Replaces the retained message of a system topic. */
+  announce(message: Message): void {
+    this.announced.set(message.address, markRetained(message));
+  }
+
+  /** The topic's retained message, with `TRAIT.retained`; undefined when there is none, or it expired. */
+  get(address: Address): Message | undefined {
+    const retained = this.tree.get(address);
+    if (retained === undefined) return undefined;
+    let message = retained.message;
+    if (message === undefined) {
+      const record = this.engine.store.get(KIND, RetainedMessages.key(this.hostName, address));
+      if (record === undefined) return undefined;
+      message = markRetained(this.engine.store.decode(record));
+      if (this.cached + retained.bytes <= CACHE_BYTES) {
+        retained.message = message;
+        this.cached += retained.bytes;
+      }
+    }
+    if (message.expiresAt === 0 || message.expiresAt > this.engine.clock.now()) return message;
+    this.set(address, undefined);
+    return undefined;
+  }
+
+  /** The retained messages of the topics that patterns match, each once and looked up when its turn comes. */
+  *sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource {
+    for (const [at, pattern] of patterns.entries()) {
+      if (pattern.kind !== "topic") continue;
+      const others = [...except, ...patterns.slice(0, at)];
+      for (const { address } of this.tree.walk(pattern)) {
+        if (others.some((other) => other.matches(address))) continue;
+        const message = this.get(address);
+        if (message !== undefined) yield message;
+      }
+      if (!namesSystemTopics(pattern)) continue;
+      for (const message of this.announced.walk(pattern)) {
+        if (!others.some((other) => namesSystemTopics(other) && other.matches(message.address))) yield message;
+      }
+    }
+  }
+
+  private note(retained: Retained): void {
+    this.tree.set(retained.address, retained);
+    this.total++;
+    this.totalBytes += retained.bytes;
+  }
+
+  private forget(address: Address): boolean {
+    const old = this.tree.get(address);
+    if (old === undefined) return false;
+    this.tree.delete(address);
+    this.total--;
+    this.totalBytes -= old.bytes;
+    if (old.message !== undefined) this.cached -= old.bytes;
+    return true;
+  }
+}
+
+/** Also of records that say nothing of it, as earlier versions wrote them. */
+function markRetained(message: Message): Message {
+  const { traits } = message;
+  return (traits & TRAIT.retained) === 0 ? message.with({ traits: traits | TRAIT.retained }) : message;
+}

@@ -1,0 +1,238 @@
+/*
+ * The way from topics to one subscriber. As long as the subscriber keeps up, `offer` hands over at once; what it cannot
+ * take waits here, up to a bound in bytes, and then the topic's policy for slow subscribers decides.
+ */
+import type { Engine } from "../engine.ts";
+import { Gate } from "../memory/gate.ts";
+import type { Interests } from "../sessions/interests.ts";
+import { Ledger } from "../ledger.ts";
+import type { Message } from "../message.ts";
+import type { Policy } from "../policy.ts";
+import type { Delivery, Outcome } from "../protocol.ts";
+import type { Queue } from "../queue/queue.ts";
+import type { Subscription } from "../subscription.ts";
+import type { Timer } from "../time/clock.ts";
+
+/** A message from a topic at a consumer that settles. Nothing is kept for it but credit: topics do not deliver again. */
+class TopicDelivery implements Delivery {
+  /** Not kept: a topic has no use for it any more. */
+  readonly message = undefined;
+  readonly size: number;
+  readonly deliveries = 0;
+  readonly sequence = 0;
+  settled = false;
+  constructor(size: number) {
+    this.size = size;
+  }
+}
+
+/** Retained messages, each looked up when it is asked for. */
+export type RetainedSource = Generator<Message, void, void>;
+
+/** Feeds one subscription from any number of topics, in the order of publishing. */
+export class TopicFeed {
+  readonly ledger = new Ledger();
+  readonly gate: Gate;
+  readonly subscription: Subscription;
+  private readonly engine: Engine;
+  /** What a session wants of the topics; undefined for a subscription that wants the same of all. */
+  private readonly interests: Interests | undefined;
+  private noLocal: boolean;
+  private readonly makeSpill: () => Queue;
+  private spill: Queue | undefined = undefined;
+  private pending: (Message | undefined)[] = [];
+  private pendingFrom = 0;
+  private bytes = 0;
+  private unsettled = 0;
+  private retained: RetainedSource[] = [];
+  private deadline: Timer | undefined = undefined;
+  /** True once the subscriber is gone: what it had is accounted for, and a transaction may still settle it. */
+  private closed = false;
+
+  /**
+   * `makeSpill` makes a queue that the subscription consumes, for the policy `spill`. What is left out of what its client
+   * itself sends: all if true, nothing if false, or what interests say.
+   */
+  constructor(engine: Engine, subscription: Subscription, noLocal: boolean | Interests, makeSpill: () => Queue) {
+    this.engine = engine;
+    this.subscription = subscription;
+    this.noLocal = noLocal === true;
+    this.interests = typeof noLocal === "boolean" ? undefined : noLocal;
+    this.makeSpill = makeSpill;
+    this.gate = new Gate(`subscriber ${subscription.client.id}/${subscription.id}`, (task) =>
+      engine.clock.endOfTurn(task),
+    );
+  }
+
+  /** Messages that came and are neither consumed nor lost: waiting here, or at the consumer unsettled. */
+  get stored(): number {
+    return this.pending.length - this.pendingFrom + this.unsettled;
+  }
+
+  /** Messages that the subscriber has yet to settle. */
+  get held(): number {
+    return this.unsettled;
+  }
+
+  get pendingBytes(): number {
+    return this.bytes;
+  }
+
+  /** Where a subscriber that cannot keep up has its messages, under the policy `spill`. */
+  get spillQueue(): Queue | undefined {
+    return this.spill;
+  }
+
+  /** Takes a message of a topic; returns the closed gate at which its sender has to wait, if any. */
+  offer(message: Message, policy: Policy, sender: unknown): Gate | undefined {
+    const subscription = this.subscription;
+    if (this.noLocal && sender === subscription.client && this.leavesOut(message)) return undefined;
+    if (subscription.selector !== undefined && !subscription.selector.matches(message)) return undefined;
+    // What is already in the spill queue goes first.
+    if (this.spill !== undefined && this.spill.count > 0) return this.spill.publish(message);
+    this.ledger.received++;
+    if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
+      this.ledger.lose("expired");
+      return undefined;
+    }
+    if (subscription.receptive && this.pendingFrom === this.pending.length) {
+      this.hand(message);
+      return undefined;
+    }
+    return this.hold(message, policy);
+  }
+
+  /** Has these before anything that waits; each is looked up when its turn comes. */
+  begin(retained: RetainedSource): void {
+    this.retained.push(retained);
+    this.pump();
+  }
+
+  /** The interests of its session have changed. */
+  interestsChanged(): void {
+    this.noLocal = this.interests?.someNoLocal === true;
+  }
+
+  /** Hands over what waits, while the subscriber takes it. */
+  pump(): void {
+    const subscription = this.subscription;
+    while (subscription.receptive && this.retained.length > 0) {
+      const message = this.retained[0]?.next().value;
+      if (message === undefined) {
+        this.retained.shift();
+      } else if (subscription.selector?.matches(message) !== false) {
+        this.ledger.received++;
+        this.hand(message);
+      }
+    }
+    const now = this.engine.clock.now();
+    while (subscription.receptive && this.pendingFrom < this.pending.length) {
+      const message = this.shift();
+      if (message === undefined) continue;
+      if (message.expiresAt !== 0 && message.expiresAt <= now) this.ledger.lose("expired");
+      else this.hand(message);
+    }
+    if (this.gate.closed && this.pendingFrom === this.pending.length) this.reopen();
+  }
+
+  /** Settles if the delivery came from here; false otherwise. */
+  settle(delivery: Delivery, outcome: Outcome): boolean {
+    if (!(delivery instanceof TopicDelivery)) return false;
+    if (delivery.settled || this.closed) return true;
+    delivery.settled = true;
+    this.unsettled--;
+    // A topic has no place to go back to: whatever the outcome, the message ends here.
+    if (outcome === "accepted") this.ledger.consumed++;
+    else this.ledger.lose("refused");
+    return true;
+  }
+
+  /** The subscriber is gone, and what waited for it with it. */
+  close(): void {
+    this.closed = true;
+    if (this.stored > 0) this.ledger.lose("subscriber-gone", this.stored);
+    this.engine.account(-this.bytes);
+    this.bytes = 0;
+    this.pending = [];
+    this.pendingFrom = 0;
+    this.unsettled = 0;
+    this.retained = [];
+    this.reopen();
+  }
+
+  private leavesOut({ address }: Message): boolean {
+    return this.interests === undefined || this.interests.grantOf(address)?.noLocal === true;
+  }
+
+  private hand(message: Message): void {
+    this.ledger.delivered++;
+    if (this.subscription.settles(message)) {
+      this.unsettled++;
+      this.subscription.take(message, new TopicDelivery(message.size), 0);
+    } else {
+      this.ledger.consumed++;
+      this.subscription.take(message, undefined, 0);
+    }
+  }
+
+  private hold(message: Message, policy: Policy): Gate | undefined {
+    const over = this.bytes + message.size > policy.subscriberBytes && this.bytes > 0;
+    if (over && policy.slowSubscriber === "drop-newest") {
+      this.ledger.lose("dropped-newest");
+      return undefined;
+    }
+    if (over && policy.slowSubscriber === "spill") {
+      this.ledger.received--;
+      this.spill ??= this.makeSpill();
+      return this.spill.publish(message);
+    }
+    if (over && policy.slowSubscriber === "drop-oldest") {
+      while (this.bytes > 0 && this.bytes + message.size > policy.subscriberBytes) {
+        if (this.shift() !== undefined) this.ledger.lose("dropped-oldest");
+      }
+    }
+    this.engine.slab.keep(message);
+    this.pending.push(message);
+    this.bytes += message.size;
+    this.engine.account(message.size);
+    if (!over || policy.slowSubscriber !== "block") return undefined;
+    this.gate.close();
+    this.startDeadline(policy);
+    return this.gate;
+  }
+
+  private shift(): Message | undefined {
+    const message = this.pending[this.pendingFrom];
+    this.pending[this.pendingFrom++] = undefined;
+    if (this.pendingFrom === this.pending.length) {
+      this.pending = [];
+      this.pendingFrom = 0;
+    } else if (this.pendingFrom >= 1024 && this.pendingFrom * 2 >= this.pending.length) {
+      this.pending = this.pending.slice(this.pendingFrom);
+      this.pendingFrom = 0;
+    }
+    if (message !== undefined) {
+      this.bytes -= message.size;
+      this.engine.account(-message.size);
+    }
+    return message;
+  }
+
+  private startDeadline(policy: Policy): void {
+    if (this.deadline !== undefined || policy.slowSubscriberDeadlineMs === 0) return;
+    this.deadline = this.engine.clock.after(policy.slowSubscriberDeadlineMs, () => {
+      this.deadline = undefined;
+      this.subscription.client.evict(
+        `the subscriber held up its publishers for ${policy.slowSubscriberDeadlineMs} ms with ${this.bytes} bytes waiting ` +
+          "(topics: slow_subscriber, slow_subscriber_deadline, subscriber_buffer)",
+        "slow",
+      );
+    });
+  }
+
+  private reopen(): void {
+    this.deadline?.cancel();
+    this.deadline = undefined;
+    this.gate.open();
+  }
+}

@@ -1,0 +1,76 @@
+import type { Address } from "../addresses/address.ts";
+import type { Gate } from "../memory/gate.ts";
+import { Ledger } from "../ledger.ts";
+import type { Message } from "../message.ts";
+import type { Policy } from "../policy.ts";
+
+/** Somebody who receives what is published to the topics that match it. */
+export interface TopicTarget {
+  /** Takes a message; returns the closed gate at which its sender has to wait, if any. */
+  offer(message: Message, policy: Policy, sender: unknown): Gate | undefined;
+}
+
+/** Hands each message to everybody who is subscribed now. The list of targets is kept up to date by the virtual host. */
+export class Topic {
+  readonly address: Address;
+  readonly policy: Policy;
+  readonly ledger: Ledger;
+  /** True once it is gone: whoever kept a reference looks it up again. */
+  deleted = false;
+  lastUsed: number;
+  /** Set by every publish, cleared by the sweep for idle topics. */
+  active = true;
+  readonly targets: TopicTarget[] = [];
+  private readonly places = new Map<TopicTarget, number>();
+
+  constructor(address: Address, policy: Policy, now: number, ledger: Ledger = new Ledger()) {
+    this.address = address;
+    this.policy = policy;
+    this.lastUsed = now;
+    this.ledger = ledger;
+  }
+
+  /** For people: `topic orders`. */
+  get subject(): string {
+    return `topic ${this.address.name}`;
+  }
+
+  /** Each target is here once, however many of its patterns match. */
+  add(target: TopicTarget): void {
+    if (this.places.has(target)) return;
+    this.places.set(target, this.targets.length);
+    this.targets.push(target);
+  }
+
+  remove(target: TopicTarget): void {
+    const place = this.places.get(target);
+    if (place === undefined) return;
+    this.places.delete(target);
+    const last = this.targets.pop();
+    if (last === undefined || last === target) return;
+    this.targets[place] = last;
+    this.places.set(last, place);
+  }
+
+  /** Hands a message to every target; returns a closed gate at which its sender has to wait, if any. */
+  publish(message: Message, sender: unknown): Gate | undefined {
+    const targets = this.targets;
+    const ledger = this.ledger;
+    this.active = true;
+    const bytes = message.end - message.start;
+    ledger.received++;
+    ledger.receivedBytes += bytes;
+    const count = targets.length;
+    if (count === 0) {
+      ledger.lose("no-subscriber");
+      return undefined;
+    }
+    ledger.consumed++;
+    ledger.delivered += count;
+    ledger.deliveredBytes += bytes * count;
+    if (count > 1) message.shared = true;
+    let closed: Gate | undefined;
+    for (let i = 0; i < count; i++) closed = targets[i]?.offer(message, this.policy, sender) ?? closed;
+    return closed;
+  }
+}
