@@ -6,7 +6,6 @@ import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
-import type { Will } from "../../core/sessions/wills.ts";
 import { Authentication } from "./authentication.ts";
 import { Decoder } from "./codec.ts";
 import type { SharedWire } from "./delivery-writer.ts";
@@ -20,25 +19,17 @@ import {
   type ReasonCode,
   type Version,
 } from "./errors.ts";
+import { checkConnect, checkName, expiryMs, expiryOf, keepAliveOf, offerTo, versionName, willOf } from "./greeting.ts";
+import { Inbox } from "./inbox.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import type {
-  AckType,
-  Auth,
-  Connect,
-  Control,
-  Disconnect,
-  Packet,
-  Subscribe,
-  SubscriptionRequest,
-  Unsubscribe,
-} from "./packet.ts";
+import type { AckType, Auth, Connect, Control, Disconnect, Packet, Subscribe, Unsubscribe } from "./packet.ts";
 import type { Properties } from "./property-writer.ts";
 import type { MqttOptions } from "./protocol.ts";
 import { Publisher } from "./publisher.ts";
 import { Receiver } from "./receiver.ts";
 import { refusalOf } from "./refusal.ts";
 import { encodeStatement, type Statement } from "./statement.ts";
-import { asLevel, type Filter, parseFilter, parseRequest, parseTarget } from "./topic.ts";
+import { subscribe, unsubscribe } from "./subscriptions.ts";
 
 /*
  *     greeting --CONNECT--> logging-in --login--> open --DISCONNECT, or anything wrong--> ended
@@ -47,20 +38,13 @@ import { asLevel, type Filter, parseFilter, parseRequest, parseTarget } from "./
  */
 type State = "greeting" | "authenticating" | "logging-in" | "open" | "ended";
 
-const IN = "in ";
-const NOTHING: Buffer = Buffer.alloc(0);
 /** Sessions of MQTT among all that a virtual host has. */
 const SESSION_PREFIX = "mqtt/";
-const EXPIRES_NEVER = 0xffff_ffff;
-/** Retain handling of a SUBSCRIBE (mqtt5 3.8.3.1) in the core's words. */
-const RETAINED = ["always", "if-new", "never"] as const;
 /** Tokens below the first one that is counted: an answer in this list, and its packet identifier. */
 const ANSWERS: readonly AckType[] = ["puback", "pubrec", "pubrel", "pubcomp"];
 const ID_BITS = 16;
 const MOST_IDS = 0xffff;
 const FIRST_TOKEN = ANSWERS.length << ID_BITS;
-/** SUBACK of 3.1 and 3.1.1 has one word for all that is wrong. */
-const FAILURE = 0x80;
 
 /** What exists once a client is logged in. */
 interface Connected {
@@ -69,6 +53,7 @@ interface Connected {
   /** Whether the session was there before this connection. */
   readonly resumed: boolean;
   readonly publisher: Publisher;
+  readonly inbox: Inbox;
   readonly receiver: Receiver;
 }
 
@@ -90,10 +75,6 @@ export class MqttSession implements Session, ClientListener {
   #authentication: Authentication | undefined = undefined;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #problemInformation = true;
-  /** Packet identifiers at QoS 2 whose PUBREL has not come yet [MQTT-4.3.3-10]. */
-  readonly #received = new Set<number>();
-  /** Messages at QoS 1 and 2 that the client sent on this connection and that are not acknowledged yet [MQTT-4.9.0-1]. */
-  #unacknowledged = 0;
   /** What is to be said once what was said before it is safe; by token. */
   readonly #safe = new Map<number, () => void>();
   #lastToken = FIRST_TOKEN;
@@ -201,58 +182,31 @@ export class MqttSession implements Session, ClientListener {
     if (connected.client.blocked || this.#acksWaiting > this.#options.maxAcksWaiting) this.#pause();
   }
 
-  #onPublish(packet: Packet, { client, publisher, host }: Connected): void {
+  #onPublish(packet: Packet, { client, publisher, inbox }: Connected): void {
     const { qos, packetId: id } = packet;
-    if (qos === 0) {
-      try {
-        publisher.publish(packet);
-      } catch (error) {
-        this.#refused(error);
-      }
-      return;
-    }
-    if (qos === 2 && this.#received.has(id)) {
-      // [MQTT-4.3.3-9]: it was sent again because PUBREC did not arrive.
+    if (qos === 2 && inbox.has(id)) {
       this.#answerWhenSafe(client, "pubrec", id, REASON.success);
       return;
     }
-    // [MQTT-3.3.4-7]
-    if (this.#version === 5 && this.#unacknowledged >= this.#options.receiveMaximum) {
-      const { receiveMaximum } = this.#options;
-      throw new MqttError(
-        REASON.receiveMaximumExceeded,
-        `More than ${receiveMaximum} messages under way (mqtt.receive_maximum)`,
-      );
-    }
+    if (qos > 0) inbox.begin();
     let code: ReasonCode = REASON.success;
     try {
       publisher.publish(packet);
     } catch (error) {
       code = this.#refused(error);
     }
-    this.#unacknowledged++;
     if (qos === 1) {
       // [MQTT-4.3.2-4]
       this.#answerWhenSafe(client, "puback", id, code);
-      return;
+    } else if (qos === 2) {
+      if (code < 0x80) inbox.receive(id);
+      else inbox.end();
+      this.#answerWhenSafe(client, "pubrec", id, code);
     }
-    if (code < 0x80) {
-      // One batch with the message: it is there once, whatever happens.
-      this.#received.add(id);
-      host.put(IN + id, NOTHING);
-    } else {
-      this.#unacknowledged--;
-    }
-    this.#answerWhenSafe(client, "pubrec", id, code);
   }
 
-  #onPubrel({ packetId: id }: Packet, { client, host, resumed }: Connected): void {
-    const known = this.#received.delete(id);
-    if (known) {
-      // One that the client sent on a connection before was not counted on this one.
-      if (this.#unacknowledged > 0) this.#unacknowledged--;
-      host.drop(IN + id);
-    }
+  #onPubrel({ packetId: id }: Packet, { client, inbox, resumed }: Connected): void {
+    const known = inbox.release(id);
     // [MQTT-4.3.3-11]: one that comes again after a reconnect is no error (mqtt5 3.7.2.1), but clients take it for one.
     const code = known || resumed ? REASON.success : REASON.packetIdentifierNotFound;
     this.#answerWhenSafe(client, "pubcomp", id, code);
@@ -298,21 +252,7 @@ export class MqttSession implements Session, ClientListener {
     this.#version = connect.version;
     this.#problemInformation = connect.properties.number("requestProblemInformation") !== 0;
     this.#maxPacketBytes = connect.properties.number("maximumPacketSize") ?? Number.POSITIVE_INFINITY;
-    this.#checkWelcome();
-    const { clientId, cleanStart } = connect;
-    if (Buffer.byteLength(clientId) > this.#options.maxClientIdBytes) {
-      throw new MqttError(
-        REASON.clientIdentifierNotValid,
-        `The client identifier has more than ${this.#options.maxClientIdBytes} bytes (mqtt.max_client_id_bytes)`,
-      );
-    }
-    // mqtt311 [MQTT-3.1.3-8]; 3.1 has no empty one at all.
-    if (clientId === "" && (this.#version === 3 || (this.#version === 4 && !cleanStart))) {
-      throw new MqttError(
-        REASON.clientIdentifierNotValid,
-        "The client identifier is empty, and the session is to be kept",
-      );
-    }
+    checkConnect(connect, this.#options, this.#peer.refusal);
     const host = this.#broker.host(undefined);
     if (host === undefined) throw new MqttError(REASON.serverUnavailable, "There is no virtual host");
     const method = connect.properties.text("authenticationMethod");
@@ -353,20 +293,6 @@ export class MqttSession implements Session, ClientListener {
     client.renewLogin(login);
     publisher.forgetRoutes();
     this.#say({ type: "auth", code: REASON.success, properties: proof });
-  }
-
-  /** Throws when nobody is let in here, or not now. */
-  #checkWelcome(): void {
-    const { redirect } = this.#options;
-    if (redirect !== undefined) {
-      const code = redirect.moved ? REASON.serverMoved : REASON.useAnotherServer;
-      throw new MqttError(
-        code,
-        `This broker sends its clients to ${redirect.reference || "another one"} (mqtt.redirect)`,
-      );
-    }
-    const { refusal } = this.#peer;
-    if (refusal !== undefined) throw new MqttError(REASON.connectionRateExceeded, refusal);
   }
 
   async #login(virtualHost: VirtualHost, connect: Connect): Promise<void> {
@@ -431,24 +357,25 @@ export class MqttSession implements Session, ClientListener {
     const publisher = new Publisher(client, this.#wire, version, this.#options);
     publisher.now = this.#broker.clock.now();
     // Before the session is opened: a CONNECT that is refused takes over nothing.
-    const will = this.#willOf(connect, publisher);
-    const expiryMs = this.#expiryOf(connect);
+    const will = willOf(connect, publisher.intake, this.#options, publisher.now);
+    const expiry = expiryOf(connect, this.#options);
     const { session, present } = virtualHost.sessions.open(client, {
       id: SESSION_PREFIX + clientId,
       clean: connect.cleanStart,
-      expiryMs,
+      expiryMs: expiry,
       consumer: receiver,
       sharedConsumer: (share) => receiver.forShare(share),
     });
-    this.#connected = { client, host: session, resumed: present, publisher, receiver };
-    for (const [key] of session.entries()) if (key.startsWith(IN)) this.#received.add(Number(key.slice(IN.length)));
+    const inbox = new Inbox(version === 5 ? this.#options.receiveMaximum : Number.POSITIVE_INFINITY);
+    inbox.resume(session);
+    this.#connected = { client, host: session, resumed: present, publisher, inbox, receiver };
     client.will = will;
     this.#peer.identify({
       protocol: `MQTT ${versionName(version)}`,
       clientId,
       ...(client.user === undefined ? {} : { user: client.user }),
     });
-    const keepAlive = this.#keepAliveOf(connect.keepAlive);
+    const keepAlive = keepAliveOf(connect, this.#options);
     this.#state = "open";
     // The session is on disk by then, if it is to outlive the connection.
     this.#whenSafe(client, () => {
@@ -458,7 +385,7 @@ export class MqttSession implements Session, ClientListener {
         // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
         sessionPresent: version === 3 ? false : present,
         code: REASON.success,
-        properties: { ...this.#offer({ assigned, keepAlive, asked: connect, expiryMs }), ...proof },
+        properties: { ...offerTo(connect, this.#options, { assigned, keepAlive, expiry }), ...proof },
       });
       receiver.resume(client, session);
       session.start();
@@ -477,111 +404,16 @@ export class MqttSession implements Session, ClientListener {
     });
   }
 
-  #offer(to: {
-    readonly assigned: string | undefined;
-    readonly keepAlive: number;
-    readonly asked: Connect;
-    readonly expiryMs: number;
-  }): Properties {
-    const { receiveMaximum, maxPacketBytes, topicAliasMaximum, responsePrefix } = this.#options;
-    const askedExpiry = to.asked.properties.number("sessionExpiryInterval") ?? 0;
-    const expiry = to.expiryMs === Number.POSITIVE_INFINITY ? EXPIRES_NEVER : to.expiryMs / 1000;
-    return {
-      sessionExpiryInterval: expiry === askedExpiry ? undefined : expiry,
-      receiveMaximum: receiveMaximum === 0xffff ? undefined : receiveMaximum,
-      maximumPacketSize: maxPacketBytes,
-      assignedClientIdentifier: to.assigned,
-      topicAliasMaximum: topicAliasMaximum === 0 ? undefined : topicAliasMaximum,
-      // [MQTT-3.1.2-21]
-      serverKeepAlive: to.keepAlive === to.asked.keepAlive ? undefined : to.keepAlive,
-      // mqtt5 3.1.2.11.6
-      responseInformation:
-        responsePrefix === "" || to.asked.properties.number("requestResponseInformation") !== 1
-          ? undefined
-          : `${responsePrefix}${asLevel(to.assigned ?? to.asked.clientId)}/`,
-    };
+  #onSubscribe(packet: Subscribe, { client, host }: Connected): void {
+    const codes = subscribe(packet, host, this.#version, this.#options);
+    // [MQTT-3.8.4-1]
+    this.#whenSafe(client, () => this.#say({ type: "suback", packetId: packet.packetId, codes }));
   }
 
-  #expiryOf({ cleanStart, properties }: Connect): number {
-    const { maxSessionExpiryMs } = this.#options;
-    if (this.#version !== 5) return cleanStart ? 0 : maxSessionExpiryMs;
-    const seconds = properties.number("sessionExpiryInterval") ?? 0;
-    return Math.min(seconds === EXPIRES_NEVER ? Number.POSITIVE_INFINITY : seconds * 1000, maxSessionExpiryMs);
-  }
-
-  #keepAliveOf(asked: number): number {
-    const { maxKeepAlive } = this.#options;
-    // Only MQTT 5.0 can be told that it is another one.
-    if (this.#version !== 5 || maxKeepAlive === 0) return asked;
-    return asked === 0 ? maxKeepAlive : Math.min(asked, maxKeepAlive);
-  }
-
-  #willOf({ will }: Connect, publisher: Publisher): Will | undefined {
-    if (will === undefined) return undefined;
-    const target = parseTarget(will.topic, this.#options);
-    if (target instanceof MqttError) throw target;
-    if (target.topic !== will.topic) {
-      throw new MqttError(REASON.topicNameInvalid, "The topic of a will cannot be delayed; it has a delay of its own");
-    }
-    const { address } = target;
-    const now = this.#broker.clock.now();
-    const expiry = will.properties.number("messageExpiryInterval");
-    const message = publisher.intake.will(will, {
-      address,
-      durable: will.qos > 0,
-      priority: 4,
-      expiresAt: 0,
-      receivedAt: now,
-    });
-    return {
-      address,
-      message,
-      delayMs: (will.properties.number("willDelayInterval") ?? 0) * 1000,
-      ttlMs: expiry === undefined ? undefined : expiry * 1000,
-      // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
-      retain: will.retain ? (will.payload.length === 0 ? "remove" : "set") : undefined,
-    };
-  }
-
-  #onSubscribe({ packetId, subscriptions, properties }: Subscribe, connected: Connected): void {
-    const tag = properties.number("subscriptionIdentifier") ?? 0;
-    const codes = subscriptions.map((request) => this.#subscribe(request, tag, connected));
-    // [MQTT-3.8.4-1] [MQTT-3.8.4-6]
-    this.#whenSafe(connected.client, () => this.#say({ type: "suback", packetId, codes }));
-  }
-
-  #subscribe(request: SubscriptionRequest, tag: number, { host }: Connected): number {
-    const filter = parseRequest(request.filter, this.#options);
-    if (filter instanceof MqttError) return this.#version === 5 ? filter.reasonCode : FAILURE;
-    const { qos, noLocal, retainAsPublished, retainHandling } = request;
-    const interest = { pattern: filter.pattern, quality: qos, noLocal, retainAsPublished, tag };
-    try {
-      if (this.#hasAllSubscriptions(filter, host)) {
-        return this.#version === 5 ? REASON.quotaExceeded : FAILURE;
-      }
-      if (filter.group === undefined) host.add(interest, RETAINED[retainHandling] ?? "always");
-      else host.share(filter.group, interest);
-      return qos;
-    } catch (error) {
-      const refusal = refusalOf(error);
-      if (refusal.fault) throw error;
-      return this.#version === 5 ? refusal.reasonCode : FAILURE;
-    }
-  }
-
-  #hasAllSubscriptions({ group, pattern }: Filter, { interests, shares }: HostSession): boolean {
-    if (interests.size + shares.size < this.#options.maxSubscriptions) return false;
-    return group !== undefined || interests.get(pattern) === undefined;
-  }
-
-  #onUnsubscribe({ packetId, filters }: Unsubscribe, connected: Connected): void {
-    const codes = filters.map((text) => {
-      const filter = parseFilter(text);
-      if (filter instanceof MqttError) return filter.reasonCode;
-      return unsubscribe(filter, connected.host) ? REASON.success : REASON.noSubscriptionExisted;
-    });
+  #onUnsubscribe(packet: Unsubscribe, { client, host }: Connected): void {
+    const codes = unsubscribe(packet, host);
     // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
-    this.#whenSafe(connected.client, () => this.#say({ type: "unsuback", packetId, codes }));
+    this.#whenSafe(client, () => this.#say({ type: "unsuback", packetId: packet.packetId, codes }));
   }
 
   #onDisconnect({ reasonCode, properties }: Disconnect, { client, host }: Connected): void {
@@ -591,8 +423,7 @@ export class MqttSession implements Session, ClientListener {
       if (host.expiryMs === 0 && seconds !== 0) {
         throw protocolError("The session expiry interval was 0 in CONNECT and is not in DISCONNECT");
       }
-      const expiryMs = seconds === EXPIRES_NEVER ? Number.POSITIVE_INFINITY : seconds * 1000;
-      host.expiryMs = Math.min(expiryMs, this.#options.maxSessionExpiryMs);
+      host.expiryMs = expiryMs(seconds, this.#options);
     }
     // [MQTT-3.14.4-3]
     if (reasonCode === REASON.success) client.will = undefined;
@@ -634,7 +465,7 @@ export class MqttSession implements Session, ClientListener {
   }
 
   #acknowledge(type: AckType, id: number, code: ReasonCode): void {
-    if (type === "puback") this.#unacknowledged--;
+    if (type === "puback") this.#connected?.inbox.end();
     const reasonCode = this.#version === 5 ? code : REASON.success;
     const at = this.#output.reserve(ackSize(reasonCode, this.#version));
     this.#output.advance(writeAck(this.#output.buffer, at, type, id, reasonCode, this.#version));
@@ -728,23 +559,6 @@ export class MqttSession implements Session, ClientListener {
   }
 }
 
-/** A CONNECT may have a user name beside its method, but not somebody else's. */
-function checkName({ username }: Connect, { user }: Login): void {
-  if (username === undefined || username === user) return;
-  throw new MqttError(
-    REASON.badUserNameOrPassword,
-    `CONNECT has the user name ${username}, and ${user ?? "nobody"} was authenticated; expected the same, or none`,
-  );
-}
-
-function unsubscribe({ group, pattern }: Filter, host: HostSession): boolean {
-  return group === undefined ? host.remove(pattern) : host.unshare(group, pattern);
-}
-
 function isRedirection(code: ReasonCode): boolean {
   return code === REASON.useAnotherServer || code === REASON.serverMoved;
-}
-
-function versionName(version: Version): string {
-  return version === 5 ? "5.0" : version === 4 ? "3.1.1" : "3.1";
 }
