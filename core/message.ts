@@ -85,6 +85,14 @@ export interface Envelope {
   readonly timing?: Timing | undefined;
 }
 
+/** What few messages have, or are asked for. */
+class Rest {
+  content: Content | undefined = undefined;
+  timing: Timing | undefined = undefined;
+  groupId: string | undefined = undefined;
+  annotationBytes: Buffer | undefined = undefined;
+}
+
 /**
  * A message: an envelope, and the original frame in `data[start, end)` with the body in `data[bodyStart, bodyEnd)`.
  *
@@ -101,8 +109,6 @@ export class Message {
   readonly receivedAt: number;
   /** Bits of `TRAIT`. `timed` and `identified` are carried out when the message comes in; the others are stored. */
   readonly traits: number;
-  /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
-  annotationBytes: Buffer | undefined = undefined;
   data: Buffer;
   start: number;
   end: number;
@@ -117,9 +123,8 @@ export class Message {
   wire: Buffer | undefined = undefined;
   wireStart = 0;
   wireEnd = 0;
-  #content: Content | undefined = undefined;
-  readonly #timing: Timing | undefined;
-  #groupId: string | undefined = undefined;
+  /** Undefined for most messages: they are many, and each field of them costs. */
+  #rest: Rest | undefined = undefined;
 
   constructor(
     format: WireFormat,
@@ -137,7 +142,7 @@ export class Message {
     this.expiresAt = envelope.expiresAt;
     this.receivedAt = envelope.receivedAt;
     this.traits = envelope.traits ?? 0;
-    this.#timing = envelope.timing;
+    if (envelope.timing !== undefined) this.rest.timing = envelope.timing;
     this.data = data;
     this.start = start;
     this.end = end;
@@ -157,20 +162,22 @@ export class Message {
 
   /** What the message says, taken apart on first use. */
   get content(): Content {
-    this.#content ??= this.format.open(this);
-    return this.#content;
+    const { rest } = this;
+    rest.content ??= this.format.open(this);
+    return rest.content;
   }
 
   /** When it is to be delivered; undefined: at once. */
   get timing(): Timing | undefined {
     // Taken apart only for what is to be delivered later.
-    return (this.traits & TRAIT.timed) === 0 ? undefined : (this.#timing ?? this.content.timing);
+    return (this.traits & TRAIT.timed) === 0 ? undefined : (this.#rest?.timing ?? this.content.timing);
   }
 
   /** Which message group it belongs to; empty without `TRAIT.grouped`. */
   get groupId(): string {
-    this.#groupId ??= this.quick("groupId") ?? "";
-    return this.#groupId;
+    const { rest } = this;
+    rest.groupId ??= this.quick("groupId") ?? "";
+    return rest.groupId;
   }
 
   /** True when the group's next message may go to another consumer. */
@@ -183,9 +190,19 @@ export class Message {
     return this.quick("duplicateId");
   }
 
+  /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
+  get annotationBytes(): Buffer | undefined {
+    return this.#rest?.annotationBytes;
+  }
+
+  set annotationBytes(bytes: Buffer | undefined) {
+    if (bytes !== undefined || this.#rest !== undefined) this.rest.annotationBytes = bytes;
+  }
+
   /** What the broker added; empty for most messages. */
   get annotations(): ReadonlyMap<string, Annotation> {
-    return this.annotationBytes === undefined ? NO_ANNOTATIONS : decodeAnnotations(this.annotationBytes);
+    const bytes = this.annotationBytes;
+    return bytes === undefined ? NO_ANNOTATIONS : decodeAnnotations(bytes);
   }
 
   /** Another message over the same bytes, with annotations added and whatever else is given changed. */
@@ -204,7 +221,7 @@ export class Message {
       receivedAt: change.receivedAt ?? this.receivedAt,
       expiresAt: change.expiresAt ?? this.expiresAt,
       traits: change.traits ?? this.traits,
-      timing: this.#timing,
+      timing: this.#rest?.timing,
     };
     const copy = new Message(this.format, envelope, this.data, this.start, this.end, this.bodyStart, this.bodyEnd);
     copy.detached = this.detached;
@@ -215,8 +232,13 @@ export class Message {
     return copy;
   }
 
+  private get rest(): Rest {
+    this.#rest ??= new Rest();
+    return this.#rest;
+  }
+
   private quick(field: QuickField): string | undefined {
-    if (this.#content === undefined && this.format.quick !== undefined) return this.format.quick(this, field);
+    if (this.#rest?.content === undefined && this.format.quick !== undefined) return this.format.quick(this, field);
     return this.content[field]?.toString();
   }
 
