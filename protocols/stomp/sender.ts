@@ -1,7 +1,7 @@
 import { Address } from "../../core/addresses/address.ts";
 import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
-import { type Envelope, TRAIT } from "../../core/message.ts";
+import { type Envelope, type Message, TRAIT } from "../../core/message.ts";
 import { ProtocolError } from "../../core/protocol.ts";
 import type { Route } from "../../core/routing/route.ts";
 import type { Transaction } from "../../core/transaction.ts";
@@ -29,6 +29,16 @@ interface Target {
   /** The other parts of a composite: each gets a message of its own, which names it as its destination. */
   readonly others: readonly Part[];
 }
+
+type Retain = "set" | "remove";
+
+/** What a frame asks for besides what the envelope says. */
+interface Special {
+  readonly retain: Retain | undefined;
+  readonly replyTo: Buffer | undefined;
+}
+
+const NOTHING_SPECIAL: Special = { retain: undefined, replyTo: undefined };
 
 const DESTINATION = headerNumber("destination");
 const PERSISTENT = headerNumber("persistent");
@@ -82,11 +92,14 @@ export class Sender {
         transaction,
       );
     } else {
-      this.#sendSpecial(frame, others.length === 0 ? [first] : [first, ...others], transaction);
+      const { retain, replyTo } = this.#readSpecial(frame);
+      if (others.length > 0) this.#sendAll(frame, [first, ...others], retain, replyTo, transaction);
+      else this.#sendOne(frame, first, retain, replyTo, transaction);
     }
   }
 
-  #sendSpecial(frame: Frame, parts: readonly Part[], transaction: Transaction | undefined): void {
+  /** Reads what a frame says besides where it goes: into the envelope, or returned. */
+  #readSpecial(frame: Frame): Special {
     const { known } = frame;
     const envelope = this.#envelope;
     const persistent = (known & PERSISTENT_BIT) !== 0 ? frame.find(PERSISTENT) : -1;
@@ -99,23 +112,47 @@ export class Sender {
     if (retain !== undefined && (envelope.traits & TRAIT.timed) !== 0) {
       throw new ProtocolError(`retain:${retain} cannot be delayed; expected either retain or a time of delivery`);
     }
-    const queue = parts.find(({ address }) => address.kind === "queue");
-    if (retain !== undefined && queue !== undefined) {
-      throw new ProtocolError(`Only topics retain a message; ${formatAddress(queue.address)} is a queue`);
-    }
     const replyTo = (known & REPLY_TO_BIT) === 0 ? undefined : this.#globalReplyTo(frame);
+    return retain === undefined && replyTo === undefined ? NOTHING_SPECIAL : { retain, replyTo };
+  }
+
+  /** Nearly all persistent messages come this way. */
+  #sendOne(
+    frame: Frame,
+    part: Part,
+    retain: Retain | undefined,
+    replyTo: Buffer | undefined,
+    transaction: Transaction | undefined,
+  ): void {
+    if (retain !== undefined) checkRetains(part);
+    const message = this.#messageFor(frame, part, replyTo);
+    this.#publish(part.route, message, retain, transaction);
+  }
+
+  #sendAll(
+    frame: Frame,
+    parts: readonly Part[],
+    retain: Retain | undefined,
+    replyTo: Buffer | undefined,
+    transaction: Transaction | undefined,
+  ): void {
+    if (retain !== undefined) for (const part of parts) checkRetains(part);
     // The frame is read once for each part, so that none may take its place.
-    if (parts.length > 1) frame.headroom = 0;
-    const sends = parts.map(({ route, address, replaced }) => {
-      const changes = replyTo === undefined ? replaced : { destination: replaced?.destination, replyTo };
-      return { route, message: this.intake.message(frame, envelope.at(address), changes) };
-    });
+    frame.headroom = 0;
+    const sends = parts.map((part) => ({ route: part.route, message: this.#messageFor(frame, part, replyTo) }));
     // Before the first has it: a composite is refused as a whole. A transaction does the same when it commits.
-    if (sends.length > 1 && transaction === undefined) for (const { route, message } of sends) route.check(message);
-    for (const { route, message } of sends) {
-      if (retain !== undefined) this.#client.retain(route, retain === "set" ? message : undefined, transaction);
-      this.#client.publish(route, message, transaction);
-    }
+    if (transaction === undefined) for (const { route, message } of sends) route.check(message);
+    for (const { route, message } of sends) this.#publish(route, message, retain, transaction);
+  }
+
+  #messageFor(frame: Frame, { address, replaced }: Part, replyTo: Buffer | undefined): Message {
+    const changes = replyTo === undefined ? replaced : { destination: replaced?.destination, replyTo };
+    return this.intake.message(frame, this.#envelope.at(address), changes);
+  }
+
+  #publish(route: Route, message: Message, retain: Retain | undefined, transaction: Transaction | undefined): void {
+    if (retain !== undefined) this.#client.retain(route, retain === "set" ? message : undefined, transaction);
+    this.#client.publish(route, message, transaction);
   }
 
   #readExpiry(frame: Frame): number {
@@ -214,7 +251,12 @@ function refuseEnd(frame: Frame): void {
   if (frame.header("browser") === "end") throw new ProtocolError("browser:end is for the broker alone to say");
 }
 
-function readRetain(frame: Frame): "set" | "remove" {
+function checkRetains({ address }: Part): void {
+  if (address.kind === "topic") return;
+  throw new ProtocolError(`Only topics retain a message; ${formatAddress(address)} is a queue`);
+}
+
+function readRetain(frame: Frame): Retain {
   const text = frame.header("retain");
   if (text === "set" || text === "true") return "set";
   if (text === "remove") return "remove";
