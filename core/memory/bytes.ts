@@ -11,3 +11,13 @@ export function copyBytes(source: Buffer, start: number, end: number, target: Bu
   }
   return at + length;
 }
+
+/** Whether `data[start, end)` holds these bytes. */
+export function sameBytes(known: Buffer, data: Buffer, start: number, end: number): boolean {
+  if (known.length !== end - start) return false;
+  // Names differ at their ends more often than at their beginnings.
+  for (let i = known.length - 1; i >= 0; i--) {
+    if (known[i] !== data[start + i]) return false;
+  }
+  return true;
+}

@@ -1,19 +1,5 @@
-/** Below this many bytes a loop is faster than the native copy's call. */
-const SHORT = 40;
-
 /** The largest number that a variable byte integer holds (mqtt5 1.5.5). */
 export const MAX_VARINT = 268_435_455;
-
-/** Copies `source[start, end)` to `target` at `at`; returns where it ends. */
-export function copyBytes(source: Buffer, start: number, end: number, target: Buffer, at: number): number {
-  const length = end - start;
-  if (length >= SHORT) {
-    source.copy(target, at, start, end);
-  } else {
-    for (let i = 0; i < length; i++) target[at + i] = source[start + i] ?? 0;
-  }
-  return at + length;
-}
 
 /** The two bytes at `at` as a number. */
 export function readU16(bytes: Uint8Array, at: number): number {

@@ -8,7 +8,8 @@ import { Arena } from "../../core/memory/arena.ts";
 import type { Message } from "../../core/message.ts";
 import { TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
-import { copyBytes, writeU16 } from "./bytes.ts";
+import { copyBytes } from "../../core/memory/bytes.ts";
+import { writeU16 } from "./bytes.ts";
 import {
   annotationPairs,
   fieldsAt,

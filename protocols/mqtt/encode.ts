@@ -1,4 +1,5 @@
-import { copyBytes, varintSize, writeU16, writeVarint } from "./bytes.ts";
+import { copyBytes } from "../../core/memory/bytes.ts";
+import { varintSize, writeU16, writeVarint } from "./bytes.ts";
 import type { Version } from "./errors.ts";
 import type { AckType, Qos } from "./packet.ts";
 

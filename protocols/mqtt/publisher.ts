@@ -1,7 +1,7 @@
-import type { Address } from "../../core/addresses/address.ts";
+import { sameBytes } from "../../core/memory/bytes.ts";
 import type { Client } from "../../core/client.ts";
 import { type Envelope, type Timing, TRAIT } from "../../core/message.ts";
-import { Address as CoreAddress } from "../../core/addresses/address.ts";
+import { Address } from "../../core/addresses/address.ts";
 import type { Route } from "../../core/routing/route.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { MqttError, protocolError, REASON, type Version } from "./errors.ts";
@@ -26,7 +26,7 @@ interface Target {
 const NEAR_TARGETS = 16;
 /** Targets remembered in all. */
 const MOST_TARGETS = 1000;
-const NOWHERE = new CoreAddress("topic", ["nowhere"]);
+const NOWHERE = new Address("topic", ["nowhere"]);
 
 /** The messages that one client publishes. */
 export class Publisher {
@@ -162,13 +162,4 @@ class PublishEnvelope implements Envelope {
   readonly priority = 4;
   expiresAt = 0;
   receivedAt = 0;
-}
-
-function sameBytes(known: Buffer, data: Buffer, start: number, end: number): boolean {
-  if (known.length !== end - start) return false;
-  // Topics differ at their ends more often than at their beginnings.
-  for (let i = known.length - 1; i >= 0; i--) {
-    if (known[i] !== data[start + i]) return false;
-  }
-  return true;
 }

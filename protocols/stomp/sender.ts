@@ -5,6 +5,7 @@ import { type Envelope, type Message, TRAIT } from "../../core/message.ts";
 import { ProtocolError } from "../../core/protocol.ts";
 import type { Route } from "../../core/routing/route.ts";
 import type { Transaction } from "../../core/transaction.ts";
+import { sameBytes } from "../../core/memory/bytes.ts";
 import { readNumber } from "./bytes.ts";
 import type { Frame } from "./frame.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
@@ -224,15 +225,6 @@ class SendEnvelope implements Envelope {
 
 function spell(address: Address): Buffer {
   return Buffer.from(escape(formatAddress(address), "1.2"));
-}
-
-function sameBytes(known: Buffer, data: Buffer, start: number, end: number): boolean {
-  if (known.length !== end - start) return false;
-  // Names differ at their ends more often than at their beginnings.
-  for (let i = known.length - 1; i >= 0; i--) {
-    if (known[i] !== data[start + i]) return false;
-  }
-  return true;
 }
 
 function isTrue(frame: Frame, place: number): boolean {
