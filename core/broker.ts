@@ -120,6 +120,7 @@ export class Broker {
           access: this.options.access ?? EVERYTHING_ALLOWED,
           startNumber,
           cron: this.options.cron,
+          report: this.options.report,
           awaitDurable: (client) => this.awaiting.add(client),
         },
         settings,

@@ -5,7 +5,8 @@ import { Entry } from "./queue/entry.ts";
 import { BrokerError } from "./errors.ts";
 import type { Gate, GateWaiter } from "./memory/gate.ts";
 import type { Message } from "./message.ts";
-import type { ClientListener, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
+import type { ClientListener, Consumer, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
+import type { QueueDeclaration, QueueStatus } from "./queue/queue-declaration.ts";
 import type { Queue } from "./queue/queue.ts";
 import type { HostSession } from "./sessions/session.ts";
 import { Route } from "./routing/route.ts";
@@ -28,6 +29,20 @@ export interface ConnectOptions {
   readonly protocol: string;
   readonly clientId?: string | undefined;
   readonly listener: ClientListener;
+}
+
+/** What a client asks for that wants one message of a queue. */
+export interface PullOptions {
+  readonly address: Address;
+  /** False: the message is consumed as soon as the consumer took it. */
+  readonly settling: boolean;
+  readonly consumer: Consumer;
+}
+
+/** When a queue may be deleted. */
+export interface DeleteConditions {
+  readonly ifUnused: boolean;
+  readonly ifEmpty: boolean;
 }
 
 /** The core's side of one connection: where its sends go, what it consumes, what it waits for. */
@@ -150,6 +165,45 @@ export class Client implements GateWaiter, TransactionOwner {
     const subscription = this.host.subscribe(this, this.nextSubscriptionId(), options);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
     return subscription;
+  }
+
+  /**
+   * Asks for one message of a queue: `consumer.deliver` gets it, or `consumer.exhausted` is told that there is none; in this
+   * turn unless something must be read. The subscription settles what came; it ends by itself then. Throws BrokerError.
+   */
+  pull(options: PullOptions): Subscription {
+    const writes = this.engine.writes;
+    const subscription = this.host.pull(this, this.nextSubscriptionId(), options);
+    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+    return subscription;
+  }
+
+  /** Makes a queue, or finds that it is as declared. Throws BrokerError "conflict" if it differs, "exclusive" if it is another's. */
+  declareQueue(declaration: QueueDeclaration): QueueStatus {
+    const status = this.host.declareQueue(this, declaration);
+    if (declaration.exclusive) this.temporaries.set(`queue ${status.address.name}`, status.address);
+    this.touch();
+    return status;
+  }
+
+  /** What a queue has. Throws BrokerError "not-found", or "exclusive" if it is another connection's. */
+  checkQueue(address: Address): QueueStatus {
+    return this.host.checkQueue(this, address);
+  }
+
+  /** Deletes a queue; returns how many messages went with it, none if it is not there. Throws BrokerError "in-use", "exclusive". */
+  deleteQueue(address: Address, only: DeleteConditions): number {
+    const count = this.host.deleteQueueFor(this, address, only);
+    this.temporaries.delete(`queue ${address.name}`);
+    this.touch();
+    return count;
+  }
+
+  /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
+  purgeQueue(address: Address): number {
+    const count = this.host.purgeQueue(this, address);
+    this.touch();
+    return count;
   }
 
   /** A number for a subscription that no other one of this client has. */

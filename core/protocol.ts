@@ -115,8 +115,10 @@ export interface Consumer {
    * settlement. If absent, all need it. Must not call back into the core.
    */
   settles?(message: Message): boolean;
-  /** A browser with an end has seen everything there was. Must not call back into the core. */
+  /** A browser with an end has seen everything there was, or there was nothing to pull. Must not call back into the core. */
   exhausted?(): void;
+  /** All was delivered that could be after `Subscription.drain`; `left` messages of credit were not used. */
+  drained?(left: number): void;
   /** The subscription was ended by the broker. */
   cancelled(reason: string): void;
 }

@@ -1,9 +1,10 @@
 import type { Client } from "./client.ts";
 import type { Browser } from "./queue/browser.ts";
 import { Entry } from "./queue/entry.ts";
-import type { Link } from "./queue/lane.ts";
+import type { Hold, Link } from "./queue/lane.ts";
 import type { Message } from "./message.ts";
 import type { Pattern } from "./addresses/pattern.ts";
+import type { Queue } from "./queue/queue.ts";
 import type { Consumer, Delivery, Outcome } from "./protocol.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { TopicFeed } from "./topic/topic-feed.ts";
@@ -67,10 +68,16 @@ export class Subscription {
   accepted = 0;
   readonly links: Link[] = [];
   readonly browsers: Browser[] = [];
+  /** What it holds of queues that it does not consume from, or not any more. */
+  readonly holds: Hold[] = [];
   /** The way from topics; undefined for a consumer of queues only. */
   feed: TopicFeed | undefined = undefined;
   private readonly consumer: Consumer;
   private counted: boolean;
+  /** True once it receives nothing more, though it may hold something. */
+  private stopped = false;
+  /** Whether the credit is to be used up or given back. */
+  private draining = false;
   /** Whether the consumer is to be told when all browsers have seen everything. */
   private awaitsEnd: boolean;
   private creditMessages: number;
@@ -185,12 +192,47 @@ export class Subscription {
     this.consumer.exhausted?.();
   }
 
+  /**
+   * Uses up the credit with what can be delivered now, maybe in later turns, then takes back what is left of it and calls
+   * `Consumer.drained`.
+   */
+  drain(): void {
+    if (this.draining || this.closed) return;
+    this.draining = true;
+    this.wake();
+    this.finishDraining();
+  }
+
+  /** Receives nothing more, and is no consumer any more; what it was given stays with it, to be settled. */
+  stop(): void {
+    if (this.closed || this.stopped) return;
+    this.stopped = true;
+    this.receptive = false;
+    this.full = true;
+    this.client.host.stopSubscription(this);
+    this.closeIfDone();
+  }
+
+  /** Asks a queue for one message, past those who consume from it. */
+  pull(queue: Queue): void {
+    this.stopped = true;
+    this.full = true;
+    queue.pull(this);
+  }
+
+  /** There was nothing to pull. */
+  pulledNothing(): void {
+    this.consumer.exhausted?.();
+    this.closeIfDone();
+  }
+
   /** Settles a delivery, unless it came back meanwhile and is no longer its own; credit is not touched. */
   settle(delivery: Delivery, outcome: Outcome): void {
     if (outcome === "accepted") this.accepted++;
     if (this.feed?.settle(delivery, outcome) === true) return;
     if (!(delivery instanceof Entry) || delivery.holder?.subscription !== this) return;
     delivery.holder.queue.settle(delivery, outcome);
+    if (this.stopped) this.closeIfDone();
   }
 
   /** Ends the subscription; what it holds comes back with the outcome `failed`. */
@@ -208,6 +250,31 @@ export class Subscription {
     this.receptive = false;
     this.client.host.endSubscription(this, "failed");
     this.consumer.cancelled(reason);
+  }
+
+  /** Nobody will hear of one that receives nothing and holds nothing. */
+  private closeIfDone(): void {
+    if (this.holds.every(({ held }) => held === 0) && this.feed === undefined) this.close();
+  }
+
+  private finishDraining(): void {
+    if (this.closed || !this.draining) return;
+    if (this.open && !this.exhausted) {
+      // Something is being read, or has no room at the consumer.
+      this.client.host.later(() => this.finishDraining());
+      return;
+    }
+    this.draining = false;
+    const left = Math.max(this.creditMessages, 0);
+    this.setCredit(0, 0);
+    this.consumer.drained?.(left);
+  }
+
+  /** Whether there is nothing for it right now. */
+  private get exhausted(): boolean {
+    if (this.full) return false;
+    if (this.feed?.waits === true || this.browsers.some(({ finished }) => !finished)) return false;
+    return this.links.every(({ waitingOn }) => waitingOn === "producer" || waitingOn === "standby");
   }
 
   private get open(): boolean {

@@ -10,9 +10,10 @@
 import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address } from "./addresses/address.ts";
-import { Client, type ConnectOptions } from "./client.ts";
+import { Client, type ConnectOptions, type DeleteConditions, type PullOptions } from "./client.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
+import { DeclaredQueues } from "./routing/declared-queues.ts";
 import { DeadLetterOffice } from "./routing/dead-letters.ts";
 import type { DivertRule } from "./routing/divert.ts";
 import type { DurableSubscription } from "./topic/durable-subscription.ts";
@@ -26,6 +27,7 @@ import { PausedQueues } from "./queue/paused.ts";
 import type { Pattern } from "./addresses/pattern.ts";
 import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue/queue.ts";
+import type { QueueDeclaration, QueueStatus } from "./queue/queue-declaration.ts";
 import type { QueueDescription } from "./queue/queue-description.ts";
 import { RetainedMessages } from "./topic/retained.ts";
 import { type Destination, Route } from "./routing/route.ts";
@@ -78,6 +80,8 @@ export interface HostContext {
   /** The number of this start of the broker over its store, so that session names never come again. */
   readonly startNumber: number;
   readonly cron: CronParser | undefined;
+  /** Something worth telling an operator, in one sentence. */
+  readonly report: (sentence: string) => void;
   /** Calls `client.durable` for every batch until it returns false. */
   awaitDurable(client: Client): void;
 }
@@ -100,6 +104,7 @@ export class VirtualHost {
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
+  private readonly declared: DeclaredQueues;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
   private clientCounter = 0;
@@ -129,10 +134,13 @@ export class VirtualHost {
     });
     this.paused = new PausedQueues(engine, name);
     const { paused } = this;
+    this.declared = new DeclaredQueues({ engine, hostName: name, policies, report: context.report });
+    const { declared } = this;
     this.destinations = new Destinations({
       engine,
       hostName: name,
       policies,
+      declared,
       deadLetters,
       paused,
       schedule: this.schedule,
@@ -186,6 +194,7 @@ export class VirtualHost {
   /** Makes what the configuration names and begins to deliver what is due. After recovery. */
   open(): void {
     this.destinations.createConfigured();
+    this.declared.recover(this.destinations, (address) => this.destinations.admission(address));
     this.destinations.recoverIds();
     this.sessions.recover();
     this.wills.recover((id) => this.sessions.leftMs(id));
@@ -252,9 +261,11 @@ export class VirtualHost {
     this.totals.subscriptionGone(subscription);
     for (const link of subscription.links) {
       link.queue.detach(link, outcome);
-      this.destinations.noteIdle(link.queue);
+      this.left(link.queue);
     }
     subscription.links.length = 0;
+    for (const hold of subscription.holds) hold.queue.release(hold, outcome);
+    subscription.holds.length = 0;
     for (const browser of subscription.browsers) browser.close();
     subscription.browsers.length = 0;
     for (const pattern of subscription.patterns) {
@@ -265,6 +276,72 @@ export class VirtualHost {
     this.destinations.unbind(feed, subscription.patterns);
     feed.close();
     feed.spillQueue?.delete();
+  }
+
+  /** Detaches a consumer from everything, but leaves it what it holds. */
+  stopSubscription(subscription: Subscription): void {
+    for (const link of subscription.links) {
+      link.queue.stop(link);
+      this.left(link.queue);
+    }
+    subscription.links.length = 0;
+    for (const browser of subscription.browsers) browser.close();
+    subscription.browsers.length = 0;
+    for (const pattern of subscription.patterns) {
+      if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
+    }
+    const { feed } = subscription;
+    if (feed !== undefined) this.destinations.unbind(feed, subscription.patterns);
+  }
+
+  /** Calls back in a turn soon. */
+  later(task: () => void): void {
+    this.engine.clock.after(1, task);
+  }
+
+  /** Gives one message of a queue to a client that asks for it; see `Client.pull`. Throws BrokerError. */
+  pull(client: Client, id: number, { address, settling, consumer }: PullOptions): Subscription {
+    this.check(client, "consume", "queue", address.name);
+    const queue = this.queueOf(address);
+    this.declared.checkOwner(client, address, this.destinations);
+    this.declared.touch(address);
+    const credit = { messages: 1, bytes: 0 };
+    const subscription = new Subscription(id, client, { patterns: [], settling, credit, consumer, details: true });
+    client.subscriptions.add(subscription);
+    subscription.pull(queue);
+    return subscription;
+  }
+
+  /** Makes a queue as a client says, or finds that it is as it says. Throws BrokerError. */
+  declareQueue(client: Client, declaration: QueueDeclaration): QueueStatus {
+    const { address } = declaration;
+    if (!this.queues.has(address.name)) this.check(client, "create", "queue", address.name);
+    return this.declared.status(this.declared.declare(client, declaration, this.destinations), address);
+  }
+
+  /** What a queue has. Throws BrokerError when it is not there, or another connection's alone. */
+  checkQueue(client: Client, address: Address): QueueStatus {
+    return this.declared.status(this.ownQueue(client, address), address);
+  }
+
+  /** Deletes a queue for a client; returns how many messages went with it. Throws BrokerError. */
+  deleteQueueFor(client: Client, address: Address, only: DeleteConditions): number {
+    this.check(client, "destroy", "queue", address.name);
+    if (!this.queues.has(address.name)) return 0;
+    const queue = this.ownQueue(client, address);
+    const { count } = queue;
+    const name = `queue '${address.name}' in vhost '${this.name}'`;
+    if (only.ifUnused && queue.consumerCount > 0) throw new BrokerError("in-use", `${name} in use`);
+    if (only.ifEmpty && count > 0) throw new BrokerError("in-use", `${name} is not empty`);
+    if (this.destinations.ownerOf(address) === undefined) this.destinations.deleteQueue(address);
+    else this.destinations.removeTemporary(address);
+    return count;
+  }
+
+  /** Empties a queue for a client; returns how many messages went. Throws BrokerError. */
+  purgeQueue(client: Client, address: Address): number {
+    this.check(client, "consume", "queue", address.name);
+    return this.ownQueue(client, address).purge();
   }
 
   /** Deletes a durable subscription with what it holds. Throws BrokerError. */
@@ -349,6 +426,7 @@ export class VirtualHost {
   /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
   sweep(): void {
     this.destinations.sweep();
+    this.declared.sweep(this.destinations);
   }
 
   private start(subscription: Subscription, options: SubscribeOptions): void {
@@ -387,6 +465,18 @@ export class VirtualHost {
     return true;
   }
 
+  /** A consumer has left a queue. */
+  private left(queue: Queue): void {
+    this.destinations.noteIdle(queue);
+    this.declared.left(queue, this.destinations);
+  }
+
+  private ownQueue(client: Client, address: Address): Queue {
+    const queue = this.queueOf(address);
+    this.declared.checkOwner(client, address, this.destinations);
+    return queue;
+  }
+
   private queueOf({ name }: Address): Queue {
     const queue = this.queues.get(name);
     if (queue === undefined) throw new BrokerError("not-found", `There is no queue ${name}`);
@@ -415,6 +505,9 @@ export class VirtualHost {
     }
     this.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
     if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
+    if (this.declared.of(pattern.address) !== undefined) {
+      this.declared.checkOwner(client, pattern.address, this.destinations);
+    }
     throw new BrokerError(
       "not-authorized",
       `The temporary ${pattern.kind} ${pattern.address.name} belongs to another session`,
@@ -533,6 +626,7 @@ export class VirtualHost {
 
   private link(subscription: Subscription, queue: Queue, selector: Selector | undefined): void {
     const browse = subscription.browse ?? (queue.policy.nonDestructive ? ENDLESS : undefined);
+    this.declared.joined(queue);
     if (browse === undefined) subscription.links.push(queue.attach(subscription, selector));
     else subscription.browsers.push(queue.browse(subscription, selector, browse));
   }

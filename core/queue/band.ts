@@ -101,6 +101,17 @@ export class Band implements BacklogListener {
     }
   }
 
+  /** Whether what `oldestFree` has come to is being read. */
+  get reads(): boolean {
+    return this.front?.position.kind === "range";
+  }
+
+  /** Whoever stands at the tail waits at the entry that was put there, but for those who refused it. */
+  wait(entry: Entry): void {
+    this.lanes.parkAt(entry);
+    this.noteFree(entry);
+  }
+
   /** An entry was added that nobody holds. */
   noteFree(entry: Entry): void {
     if (this.front?.position === this.tail) this.front.moveTo(entry);

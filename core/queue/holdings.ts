@@ -1,7 +1,7 @@
 import type { Bands } from "./bands.ts";
 import type { Band } from "./band.ts";
 import type { Entry } from "./entry.ts";
-import type { Holder, Link } from "./lane.ts";
+import type { Holder } from "./lane.ts";
 import type { Message } from "../message.ts";
 import type { Seating } from "./seating.ts";
 
@@ -53,19 +53,19 @@ export class Holdings {
     entry.holder = to;
   }
 
-  /** What a link that goes holds; `many` when others are likely to go in the same turn. */
-  of(link: Link, many: boolean): Entry[] {
-    if (link.held === 0) return [];
+  /** What somebody who goes holds; `many` when others are likely to go in the same turn. */
+  of(holder: Holder, many: boolean): Entry[] {
+    if (holder.held === 0) return [];
     if (many) {
       // For all that go in this turn the backlog is looked through but once.
       this.known ??= this.find();
-      const known = this.known.get(link)?.filter(({ holder }) => holder === link) ?? [];
-      if (known.length === link.held) return known;
+      const known = this.known.get(holder)?.filter((entry) => entry.holder === holder) ?? [];
+      if (known.length === holder.held) return known;
     }
     const found: Entry[] = [];
     for (const { backlog } of this.bands.all) {
-      for (let node = backlog.first; found.length < link.held && node.kind !== "end"; node = node.next) {
-        if (node.kind === "entry" && node.holder === link) found.push(node);
+      for (let node = backlog.first; found.length < holder.held && node.kind !== "end"; node = node.next) {
+        if (node.kind === "entry" && node.holder === holder) found.push(node);
       }
     }
     return found;

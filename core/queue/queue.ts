@@ -31,6 +31,7 @@ import type { Message } from "../message.ts";
 import type { Policy } from "../policy.ts";
 import type { Outcome } from "../protocol.ts";
 import { ORDINARY, type QueueDescription } from "./queue-description.ts";
+import { Pulls } from "./pulls.ts";
 import { Redelivery } from "./redelivery.ts";
 import { Seating } from "./seating.ts";
 import type { Selector } from "../selector/selector.ts";
@@ -100,6 +101,7 @@ export class Queue {
   private readonly ordinary: Band;
   private readonly holdings: Holdings;
   private readonly distribution: Distribution;
+  private readonly pulls: Pulls;
   private sequence = 0;
   /** True while an ordinary message may go straight to whoever waits at the tail. */
   private plain = true;
@@ -127,6 +129,7 @@ export class Queue {
     this.ordinary = this.bands.ordinary;
     this.holdings = new Holdings(this.bands, this.seating);
     this.distribution = new Distribution(this, engine, this.bands, this.seating);
+    this.pulls = new Pulls(this, engine, this.bands, this.holdings);
     this.adjust();
   }
 
@@ -249,8 +252,23 @@ export class Queue {
     const entry = new Entry(++this.sequence, message, this.ordinary.backlog);
     this.append(this.ordinary, entry, message);
     if (taker !== undefined) this.hand(entry, message, taker, false);
-    else if (tail.parked > 0) lanes.parkAt(entry);
+    else if (tail.parked > 0) this.ordinary.wait(entry);
     return this.gate.closed ? this.gate : undefined;
+  }
+
+  /** Takes a message that one of its consumers was given elsewhere: from now on a delivery of this queue, to be settled. */
+  adopt(message: Message, link: Link): Entry {
+    const { ledger } = this;
+    const size = message.end - message.start;
+    ledger.received++;
+    ledger.receivedBytes += size;
+    ledger.delivered++;
+    ledger.deliveredBytes += size;
+    const band = this.policy.priorities ? this.bands.of(message.priority) : this.ordinary;
+    const entry = new Entry(++this.sequence, message, band.backlog);
+    this.append(band, entry, message);
+    this.holdings.hold(entry, link);
+    return entry;
   }
 
   /** Why it would refuse a message now, as a sentence; undefined if it would not. */
@@ -276,6 +294,30 @@ export class Queue {
     this.seating.detach(link);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
+  }
+
+  /** Removes a consumer as well, but leaves it what it holds, to be settled. */
+  stop(link: Link): void {
+    if (!this.seating.has(link)) return;
+    if (link.held > 0) {
+      const hold = new Hold(link.subscription, this);
+      link.subscription.holds.push(hold);
+      for (const entry of this.holdings.of(link, false)) this.holdings.transfer(entry, hold);
+    }
+    this.seating.detach(link);
+    this.lastUsed = this.engine.clock.now();
+    this.dispatch();
+  }
+
+  /** Puts back in place what somebody holds who is no consumer. */
+  release(hold: Hold, outcome: "released" | "failed"): void {
+    this.giveBack(hold, this.holdings.of(hold, this.distribution.gathering), outcome);
+    this.dispatch();
+  }
+
+  /** Gives a subscription that is no consumer here the first message that nobody holds; see `Client.pull`. */
+  pull(subscription: Subscription): void {
+    this.pulls.pull(subscription);
   }
 
   /** Adds a browser; it begins once its subscription is started. */
@@ -382,6 +424,7 @@ export class Queue {
     this.engine.overfull.delete(this);
     this.engine.fresh.delete(this);
     for (const browser of this.browsers) browser.close();
+    this.pulls.goOn();
     for (const walk of this.walks) walk.cancel();
     this.gate.open();
   }
@@ -396,6 +439,12 @@ export class Queue {
   /** Copies young messages out of their network chunks. */
   detachFresh(): void {
     for (const { backlog } of this.bands.all) backlog.detachFresh();
+  }
+
+  /** Takes an entry out for good; its fate is already in the ledger. */
+  remove(entry: Entry): void {
+    entry.backlog.remove(entry);
+    this.shrunk(entry);
   }
 
   /** Takes out, for the given reason, a message that nobody holds. */
@@ -454,6 +503,7 @@ export class Queue {
     }
     if (this.unread.size > 0) for (const band of Array.from(this.unread)) this.readAll(band);
     this.distribution.unblock();
+    this.pulls.goOn();
     for (const walk of this.walks) walk.goOn();
   }
 
@@ -549,12 +599,6 @@ export class Queue {
       const delivery = link.subscription.details ? entry : undefined;
       link.subscription.take(message, delivery, entry.deliveries, firstOfGroup);
     }
-  }
-
-  /** Takes an entry out for good; its fate is already in the ledger. */
-  private remove(entry: Entry): void {
-    entry.backlog.remove(entry);
-    this.shrunk(entry);
   }
 
   private putBack(entry: Entry, outcome: Outcome): void {

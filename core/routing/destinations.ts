@@ -17,6 +17,7 @@ import type { Message } from "../message.ts";
 import type { PausedQueues } from "../queue/paused.ts";
 import { Pattern } from "../addresses/pattern.ts";
 import { DEFAULT_POLICY, type Policies, type Policy } from "../policy.ts";
+import { type DeclaredQueues, survives } from "./declared-queues.ts";
 import { Queue } from "../queue/queue.ts";
 import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
 import type { Destination } from "./route.ts";
@@ -47,6 +48,7 @@ export interface DestinationsOptions {
   readonly deadLetters: DeadLetterOffice;
   readonly paused: PausedQueues;
   readonly schedule: Schedule;
+  readonly declared: DeclaredQueues;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** Told what goes. */
@@ -214,6 +216,7 @@ export class Destinations {
     this.options.paused.forget("queue", address.name, queue);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
     queue.delete();
+    this.options.declared.forget(address);
     // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
     this.idle.delete(queue);
   }
@@ -292,9 +295,11 @@ export class Destinations {
 
   private createQueue(address: Address): Queue {
     const { engine, options } = this;
-    const policy = this.policies.of(address);
+    const declaration = options.declared.of(address);
+    const policy = options.declared.policyOf(address) ?? this.policies.of(address);
     const subject = `queue ${address.name}`;
-    const temporary = this.ownerOf(address) !== undefined;
+    const owned = this.ownerOf(address) !== undefined;
+    const temporary = owned || (declaration !== undefined && !survives(declaration));
     const host = options.hostName;
     const description: QueueDescription = temporary
       ? { kind: "temporary", host }
@@ -304,7 +309,7 @@ export class Destinations {
     const admission = this.admit(address, queue);
     this.queues.set(address.name, queue);
     this.queueTree.set(address, queue);
-    if (!temporary) this.bindQueue(address, queue, admission);
+    if (!owned) this.bindQueue(address, queue, admission);
     this.noteIdle(queue);
     return queue;
   }
@@ -374,7 +379,8 @@ export class Destinations {
   }
 
   private sweepQueue(queue: Queue, address: Address, now: number): void {
-    if (this.ownerOf(address) !== undefined || queue.consumerCount > 0) {
+    const kept = this.ownerOf(address) !== undefined || this.options.declared.of(address) !== undefined;
+    if (kept || queue.consumerCount > 0) {
       this.idle.delete(queue);
       return;
     }

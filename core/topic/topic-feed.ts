@@ -74,6 +74,11 @@ export class TopicFeed {
     return this.unsettled;
   }
 
+  /** Whether something waits for the subscriber. */
+  get waits(): boolean {
+    return this.pendingFrom < this.pending.length || this.retained.length > 0;
+  }
+
   get pendingBytes(): number {
     return this.bytes;
   }
