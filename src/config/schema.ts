@@ -11,7 +11,7 @@ import { CLOSED, choice, count, duration, flag, limited, names, size, text } fro
 import type { Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
-export const PROTOCOLS = ["stomp", "mqtt"] as const;
+export const PROTOCOLS = ["stomp", "mqtt", "amqp091"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
 const listener = Type.Object(
@@ -156,6 +156,43 @@ const mqtt = Type.Object(
   { ...CLOSED, description: "MQTT 3.1, 3.1.1 and 5.0." },
 );
 
+const amqp = Type.Object(
+  {
+    connect_timeout: duration(
+      "10s",
+      "How long a client may take from connecting until its virtual host is opened, and a login that is renewed.",
+      1,
+    ),
+    heartbeat: duration(
+      "60s",
+      "How often broker and client are to show that they are alive; 0 leaves it to the client.",
+    ),
+    channel_max: limited(2047, 65_535, "The highest channel of one connection."),
+    frame_max: size("128k", "Bytes of one frame; a larger message comes in several.", 4096),
+    max_body: size("128m", "Bytes in the body of one message."),
+    max_unfinished: size("256m", "Bytes of all messages together that one connection has begun to send."),
+    max_consumers: count(10_000, "Consumers of one connection."),
+    credit: Type.Object(
+      {
+        messages: count(10_000, "Messages."),
+        bytes: size("32m", "Bytes of messages."),
+      },
+      {
+        ...CLOSED,
+        description:
+          "What a consumer without a prefetch count is sent before it acknowledges. More comes while either of the two is " +
+          "not used up.",
+      },
+    ),
+    max_answers_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),
+    close_timeout: duration(
+      "1s",
+      "How long a client may take to agree to the end of its connection, to be able to read why.",
+    ),
+  },
+  { ...CLOSED, description: "AMQP 0-9-1." },
+);
+
 const user = Type.Object(
   {
     password_hash: Type.Optional(
@@ -281,6 +318,7 @@ export const ConfigSchema = Type.Object(
     ),
     stomp,
     mqtt,
+    amqp,
     security,
     log: Type.Object(
       {
