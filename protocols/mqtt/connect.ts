@@ -1,11 +1,11 @@
 import { malformed, MqttError, protocolError, REASON, type Version } from "./errors.ts";
 import { checkTopicName, Fields } from "./fields.ts";
-import type { Connect, Will } from "./packet.ts";
-import { parse } from "./parse.ts";
+import type { Connect, Qos, Will } from "./packet.ts";
 import { PropertyBlock } from "./properties.ts";
 import { PLACE } from "./property-names.ts";
 
 const RESERVED = 0x01;
+const CLEAN_START = 0x02;
 const WILL = 0x04;
 const WILL_QOS = 0x18;
 const WILL_RETAIN = 0x20;
@@ -36,37 +36,41 @@ export function readConnect(bytes: Buffer, at: number, version: Version): Connec
   const fields = new Fields("CONNECT", bytes, at, bytes.length);
   fields.text("protocol name");
   fields.byte("protocol level");
-  const flagsAt = fields.at;
   const flags = fields.byte("flags");
   checkFlags(flags, version);
-  fields.u16("keep alive");
+  const keepAlive = fields.u16("keep alive");
   const properties = version === 5 ? fields.properties(PLACE.connect) : new PropertyBlock();
   checkAuthentication(properties);
   // [MQTT-3.1.3-1] [MQTT-3.1.3-3] [MQTT-3.1.3-4]
-  fields.text("client identifier");
-  const willProperties = checkWill(fields, flags, version);
-  const kept = checkLogin(fields, flags, version);
+  const clientId = fields.string("client identifier");
+  const will = (flags & WILL) === 0 ? undefined : readWill(fields, flags, version);
+  // [MQTT-3.1.2-16] to [MQTT-3.1.2-19], [MQTT-3.1.3-12]
+  const username = announces(fields, flags & USERNAME, version) ? fields.string("user name") : undefined;
+  const password = announces(fields, flags & PASSWORD, version) ? fields.bytes("password") : undefined;
   fields.finish();
-  bytes[flagsAt] = kept;
-  const parsed = parse("connect", bytes, version);
-  const { will } = parsed;
+  const cleanStart = (flags & CLEAN_START) !== 0;
+  return { type: "connect", version, cleanStart, keepAlive, clientId, username, password, will, properties };
+}
+
+/** [MQTT-3.1.2-9]: properties, topic and message. */
+function readWill(fields: Fields, flags: number, version: Version): Will {
+  const properties = version === 5 ? fields.properties(PLACE.will) : new PropertyBlock();
+  const start = fields.at + 2;
+  // [MQTT-3.1.3-11]
+  const topic = fields.string("will topic");
+  checkTopicName(fields.data, start, fields.at);
   return {
-    type: "connect",
-    version,
-    cleanStart: parsed.clean === true,
-    keepAlive: parsed.keepalive ?? 0,
-    clientId: parsed.clientId,
-    username: parsed.username,
-    password: parsed.password,
-    will: will === undefined ? undefined : readWill(will, willProperties),
+    topic,
+    payload: fields.bytes("will message"),
+    qos: willQos(flags),
+    retain: (flags & WILL_RETAIN) !== 0,
     properties,
   };
 }
 
-type ParsedWill = NonNullable<ReturnType<typeof parse<"connect">>["will"]>;
-
-function readWill({ topic, payload, qos = 0, retain = false }: ParsedWill, properties: PropertyBlock): Will {
-  return { topic, payload: Buffer.isBuffer(payload) ? payload : Buffer.from(payload), qos, retain, properties };
+/** Whether a field is there whose flag is given; 3.1 lets a client leave out what it announced (mqtt31 3.1, flags). */
+function announces(fields: Fields, flag: number, version: Version): boolean {
+  return flag !== 0 && (version !== 3 || fields.left > 0);
 }
 
 function checkFlags(flags: number, version: Version): void {
@@ -92,29 +96,7 @@ function checkAuthentication(properties: PropertyBlock): void {
   throw protocolError("The property authenticationData is there without authenticationMethod");
 }
 
-/** [MQTT-3.1.2-9]: properties, topic and message, where the flags say that there is a will. */
-function checkWill(fields: Fields, flags: number, version: Version): PropertyBlock {
-  if ((flags & WILL) === 0) return new PropertyBlock();
-  const properties = version === 5 ? fields.properties(PLACE.will) : new PropertyBlock();
-  const start = fields.at + 2;
-  // [MQTT-3.1.3-11]
-  fields.text("will topic");
-  checkTopicName(fields.data, start, fields.at);
-  fields.binary("will message");
-  return properties;
-}
-
-/** Returns the flags without those for what 3.1 lets a client leave out although it announced it (mqtt31 3.1, flags). */
-function checkLogin(fields: Fields, flags: number, version: Version): number {
-  let kept = flags;
-  // [MQTT-3.1.2-16] to [MQTT-3.1.2-19], [MQTT-3.1.3-12]
-  if ((flags & USERNAME) !== 0) {
-    if (version === 3 && fields.left === 0) return flags & ~(USERNAME | PASSWORD);
-    fields.text("user name");
-  }
-  if ((flags & PASSWORD) !== 0) {
-    if (version === 3 && fields.left === 0) kept = flags & ~PASSWORD;
-    else fields.binary("password");
-  }
-  return kept;
+function willQos(flags: number): Qos {
+  const qos = (flags & WILL_QOS) >> 3;
+  return qos === 2 ? 2 : qos === 1 ? 1 : 0;
 }

@@ -1,7 +1,8 @@
 /*
- * The packets that are not frequent. `mqtt-packet` takes them apart, but it overlooks much that the specification
- * forbids, so each is first walked field by field here; what it reads after that can only be right. Properties are
- * read by our own code: `mqtt-packet` forgets the order of user properties.
+ * The packets that are not frequent. `mqtt-packet` takes SUBSCRIBE and UNSUBSCRIBE apart, but it overlooks much that the
+ * specification forbids, so each is first walked field by field here; what it reads after that can only be right.
+ * Properties are read by our own code, because `mqtt-packet` forgets the order of user properties; and CONNECT as well,
+ * because there are storms of it.
  */
 import { malformed, protocolError, type Version } from "./errors.ts";
 import { readConnect } from "./connect.ts";

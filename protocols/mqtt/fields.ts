@@ -57,6 +57,20 @@ export class Fields {
     throw malformed(`The ${what} of a ${this.#packet} is not UTF-8 without U+0000`);
   }
 
+  /** A field of bytes with their length before them, as a part of the packet's. */
+  bytes(what: string): Buffer {
+    const start = this.at + 2;
+    this.binary(what);
+    return this.data.subarray(start, this.at);
+  }
+
+  /** A text with its length before it. */
+  string(what: string): string {
+    const start = this.at + 2;
+    this.text(what);
+    return this.data.toString("utf8", start, this.at);
+  }
+
   properties(place: Place): PropertyBlock {
     const block = new PropertyBlock();
     const length = readVarint(this.data, this.at, this.end);

@@ -24,6 +24,7 @@ interface Target {
 
 /** Places for targets that are found by their bytes alone; a power of two. */
 const NEAR_TARGETS = 16;
+const NOTHING_NEAR = Array.from<Target | undefined>({ length: NEAR_TARGETS });
 /** Targets remembered in all. */
 const MOST_TARGETS = 1000;
 const NOWHERE = new Address("topic", ["nowhere"]);
@@ -34,7 +35,7 @@ export class Publisher {
   /** Milliseconds since 1970: when the bytes at hand were received. */
   now = 0;
   readonly #client: Client;
-  readonly #near: (Target | undefined)[] = Array.from<Target | undefined>({ length: NEAR_TARGETS });
+  readonly #near: (Target | undefined)[] = NOTHING_NEAR.slice();
   readonly #targets = new Map<string, Target>();
   readonly #aliases = new Map<number, Target>();
   readonly #mostAliases: number;

@@ -1,9 +1,6 @@
-import { generate, type IConnackPacket, type Packet as Sent, type UserProperties, writeToStream } from "mqtt-packet";
+import { varintSize, writeVarint } from "./bytes.ts";
 import type { ReasonCode, Version } from "./errors.ts";
-import type { Pairs, Properties } from "./property-writer.ts";
-
-// Otherwise it makes 65,536 little buffers, to save itself making one at a time.
-writeToStream.cacheNumbers = false;
+import { encodeProperties, type Properties } from "./property-writer.ts";
 
 /** The packets of a server that are not frequent. */
 export type Statement =
@@ -21,85 +18,63 @@ export type Statement =
     }
   | { readonly type: "disconnect" | "auth"; readonly code: ReasonCode; readonly properties?: Properties };
 
-type SentProperties = NonNullable<IConnackPacket["properties"]>;
+/** The first bytes, with the flags that each type must have. */
+const HEADS = { connack: 0x20, suback: 0x90, unsuback: 0xb0, disconnect: 0xe0, auth: 0xf0 } as const;
 
 /**
- * The packet that says this; the code of a CONNACK is a return code in 3.1 and 3.1.1 and a reason code in 5.0. Reason
- * string and user properties are left out where the packet would have more than `maxPacketBytes`; undefined when it has
- * more even so, and may not be sent [MQTT-3.1.2-24].
+ * The packet that says this; the code of a CONNACK is a return code in 3.1 and 3.1.1 and a reason code in 5.0, where alone
+ * a server says DISCONNECT or AUTH. Reason string and user properties are left out where the packet would have more than
+ * `maxPacketBytes`; undefined when it has more even so, and may not be sent [MQTT-3.1.2-24].
  */
 export function encodeStatement(
   statement: Statement,
   version: Version,
   maxPacketBytes: number = Number.POSITIVE_INFINITY,
 ): Buffer | undefined {
+  if (version !== 5) return encode(statement, undefined);
   const { properties = {} } = statement;
-  const bytes = encode(statement, properties, version);
+  const bytes = encode(statement, encodeProperties(properties));
   if (bytes.length <= maxPacketBytes) return bytes;
   // [MQTT-3.2.2-19] [MQTT-3.2.2-20] and their like for the other packets.
-  const short = encode(statement, { ...properties, reasonString: undefined, userProperties: undefined }, version);
+  const fewer = { ...properties, reasonString: undefined, userProperties: undefined };
+  const short = encode(statement, encodeProperties(fewer));
   return short.length <= maxPacketBytes ? short : undefined;
 }
 
-function encode(statement: Statement, properties: Properties, version: Version): Buffer {
-  return generate(packetOf(statement, sentProperties(properties)), { protocolVersion: version });
+/** `properties` are written, without their length; undefined before 5.0, where there are none. */
+function encode(statement: Statement, properties: Buffer | undefined): Buffer {
+  const before = fieldsBefore(statement);
+  const after = codesBehind(statement, properties !== undefined);
+  const propertyBytes = properties === undefined ? 0 : varintSize(properties.length) + properties.length;
+  const remaining = before.length + propertyBytes + after.length;
+  const bytes = Buffer.allocUnsafe(1 + varintSize(remaining) + remaining);
+  bytes[0] = HEADS[statement.type];
+  let at = writeVarint(bytes, 1, remaining);
+  for (const byte of before) bytes[at++] = byte;
+  if (properties !== undefined) {
+    at = writeVarint(bytes, at, properties.length);
+    at += properties.copy(bytes, at);
+  }
+  for (const byte of after) bytes[at++] = byte;
+  return bytes;
 }
 
-function packetOf(statement: Statement, properties: SentProperties): Sent {
+/** What comes before the properties. */
+function fieldsBefore(statement: Statement): readonly number[] {
   switch (statement.type) {
-    case "connack": {
-      const { sessionPresent, code } = statement;
-      return { cmd: "connack", sessionPresent, returnCode: code, reasonCode: code, properties };
-    }
+    case "connack":
+      return [statement.sessionPresent ? 1 : 0, statement.code];
     case "suback":
     case "unsuback":
-      return { cmd: statement.type, messageId: statement.packetId, granted: [...statement.codes], properties };
+      return [statement.packetId >>> 8, statement.packetId & 0xff];
     case "disconnect":
     case "auth":
-      return { cmd: statement.type, reasonCode: statement.code, properties };
+      return [statement.code];
   }
 }
 
-function sentProperties(from: Properties): SentProperties {
-  return defined({
-    sessionExpiryInterval: from.sessionExpiryInterval,
-    receiveMaximum: from.receiveMaximum,
-    maximumQoS: from.maximumQoS,
-    retainAvailable: flag(from.retainAvailable),
-    maximumPacketSize: from.maximumPacketSize,
-    assignedClientIdentifier: from.assignedClientIdentifier,
-    topicAliasMaximum: from.topicAliasMaximum,
-    reasonString: from.reasonString,
-    userProperties: grouped(from.userProperties),
-    wildcardSubscriptionAvailable: flag(from.wildcardSubscriptionAvailable),
-    subscriptionIdentifiersAvailable: flag(from.subscriptionIdentifiersAvailable),
-    sharedSubscriptionAvailable: flag(from.sharedSubscriptionAvailable),
-    serverKeepAlive: from.serverKeepAlive,
-    responseInformation: from.responseInformation,
-    serverReference: from.serverReference,
-    authenticationMethod: from.authenticationMethod,
-    authenticationData: from.authenticationData,
-  });
-}
-
-/** The same without what is undefined. */
-function defined<T extends object>(all: T): { [Name in keyof T]?: Exclude<T[Name], undefined> };
-function defined(all: object): object {
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-}
-
-function flag(value: number | undefined): boolean | undefined {
-  return value === undefined ? undefined : value !== 0;
-}
-
-/** As `mqtt-packet` wants them: the order is kept only among the values of one name. */
-function grouped(pairs: Pairs | undefined): UserProperties | undefined {
-  if (pairs === undefined) return undefined;
-  const byName = new Map<string, string[]>();
-  for (const [name, value] of pairs) {
-    const values = byName.get(name);
-    if (values === undefined) byName.set(name, [value]);
-    else values.push(value);
-  }
-  return Object.fromEntries(byName);
+/** What comes behind the properties. Before 5.0 an UNSUBACK says nothing but its number (mqtt311 3.11). */
+function codesBehind(statement: Statement, hasProperties: boolean): readonly number[] {
+  if (statement.type === "suback") return statement.codes;
+  return statement.type === "unsuback" && hasProperties ? statement.codes : [];
 }
