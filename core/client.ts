@@ -3,6 +3,7 @@ import { Address, type AddressKind } from "./addresses/address.ts";
 import type { Engine } from "./engine.ts";
 import { Entry } from "./queue/entry.ts";
 import { BrokerError } from "./errors.ts";
+import type { BindingDeclaration, ExchangeDeclaration } from "./exchanges/exchange.ts";
 import type { Gate, GateWaiter } from "./memory/gate.ts";
 import type { Message } from "./message.ts";
 import type { ClientListener, Consumer, Delivery, EvictionCause, Outcome, Peer } from "./protocol.ts";
@@ -204,6 +205,56 @@ export class Client implements GateWaiter, TransactionOwner {
     const count = this.host.purgeQueue(this, address);
     this.touch();
     return count;
+  }
+
+  /** Makes an exchange, or finds that it is as declared. Throws BrokerError "conflict" if it differs. */
+  declareExchange(declaration: ExchangeDeclaration): void {
+    this.host.exchanges.declare(this, declaration);
+    this.touch();
+  }
+
+  /** What an exchange is. Throws BrokerError "not-found". */
+  checkExchange(name: string): ExchangeDeclaration {
+    return this.host.exchanges.check(name);
+  }
+
+  /** Deletes an exchange, if it is there, with all its bindings. Throws BrokerError "in-use", "not-authorized". */
+  deleteExchange(name: string, only: { readonly ifUnused: boolean }): void {
+    this.host.exchanges.delete(this, name, only);
+    this.touch();
+  }
+
+  /** Has an exchange lead to a queue; the same binding twice is one. Throws BrokerError "not-found", "exclusive". */
+  bindQueue(queue: Address, binding: BindingDeclaration): void {
+    this.host.exchanges.bindQueue(this, queue, binding);
+    this.touch();
+  }
+
+  /** Takes a binding back, if it is there. Throws BrokerError "not-found" for the exchange or the queue. */
+  unbindQueue(queue: Address, binding: BindingDeclaration): void {
+    this.host.exchanges.unbindQueue(this, queue, binding);
+    this.touch();
+  }
+
+  /** Has an exchange lead to another one. Throws BrokerError "not-found". */
+  bindExchange(destination: string, binding: BindingDeclaration): void {
+    this.host.exchanges.bindExchange(this, destination, binding);
+    this.touch();
+  }
+
+  /** Takes a binding back, if it is there. Throws BrokerError "not-found" for either exchange. */
+  unbindExchange(destination: string, binding: BindingDeclaration): void {
+    this.host.exchanges.unbindExchange(this, destination, binding);
+    this.touch();
+  }
+
+  /**
+   * Where sends to an exchange with a key go; nothing is made for it. Keep it: it renews itself, which throws like this when
+   * the exchange is gone. `addresses[0]` is the address for the messages. The exchange "" leads to the queue of the key's
+   * name, or nowhere. Throws BrokerError "not-found", "not-authorized".
+   */
+  exchangeRoute(exchange: string, key: string): Route {
+    return this.host.exchanges.route(this, exchange, key);
   }
 
   /** A number for a subscription that no other one of this client has. */

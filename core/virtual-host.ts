@@ -20,6 +20,7 @@ import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import { DurableSubscriptions } from "./topic/durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
 import { type Message, TRAIT } from "./message.ts";
+import { Exchanges } from "./exchanges/exchanges.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
 import { Operations } from "./operations/operations.ts";
@@ -99,6 +100,8 @@ export class VirtualHost {
   /** What outlives connections. */
   readonly sessions: Sessions;
   readonly wills: Wills;
+  /** What leads messages on by their keys and headers. */
+  readonly exchanges = new Exchanges();
   /** What it has done so far. */
   readonly totals: Totals;
   private readonly context: HostContext;

@@ -58,6 +58,12 @@ export class Route {
     for (const admission of this.admissions) admission.check(message);
   }
 
+  /** Whether anybody would get a message that is published now. Throws what `resolve` throws. */
+  reaches(message: Message): boolean {
+    this.renewAll();
+    return this.destinations.some((destination) => destination instanceof Queue || destination.reaches(message));
+  }
+
   private carryOut(message: Message, sender: unknown): Gate | undefined {
     const { admissions } = this;
     let closed: Gate | undefined;

@@ -52,6 +52,11 @@ export class Topic {
     this.places.set(last, place);
   }
 
+  /** Whether anybody would get a message. */
+  reaches(_message: Message): boolean {
+    return this.targets.length > 0;
+  }
+
   /** Hands a message to every target; returns a closed gate at which its sender has to wait, if any. */
   publish(message: Message, sender: unknown): Gate | undefined {
     const targets = this.targets;
