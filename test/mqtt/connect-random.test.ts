@@ -17,21 +17,24 @@ const login = fc.record(
 );
 
 function connect(version: 3 | 4 | 5) {
-  return fc
-    .record(
-      { clientId: text, clean: fc.boolean(), keepalive: fc.nat({ max: 0xffff }), will, login },
-      { requiredKeys: ["clientId", "clean", "keepalive"] },
-    )
-    .filter(({ clientId, clean }) => clean || clientId !== "")
-    .map(
-      ({ login: given, ...rest }): IConnectPacket => ({
-        cmd: "connect",
-        protocolId: version === 3 ? "MQIsdp" : "MQTT",
-        protocolVersion: version,
-        ...rest,
-        ...given,
-      }),
-    );
+  return (
+    fc
+      .record(
+        { clientId: text, clean: fc.boolean(), keepalive: fc.nat({ max: 0xffff }), will, login },
+        { requiredKeys: ["clientId", "clean", "keepalive"] },
+      )
+      // Such a one is for nobody to write.
+      .filter(({ clientId, clean }) => clientId !== "" || (clean && version !== 3))
+      .map(
+        ({ login: given, ...rest }): IConnectPacket => ({
+          cmd: "connect",
+          protocolId: version === 3 ? "MQIsdp" : "MQTT",
+          protocolVersion: version,
+          ...rest,
+          ...given,
+        }),
+      )
+  );
 }
 
 function read(data: Buffer): Connect {
