@@ -8,7 +8,9 @@
 import type { Output } from "../../core/output.ts";
 import { readU16, readU32, readU64, writeU16, writeU32, writeU64 } from "./bytes.ts";
 import { AmqpError, syntaxError } from "./errors.ts";
-import { type FieldTable, readTable, tableSize, writeTable } from "./field-table.ts";
+import { checkTable, type FieldTable, tableAt, tableSize, writeTable } from "./field-table.ts";
+import { FRAME_END, FRAME_OVERHEAD, FRAME_TYPE } from "./frame.ts";
+import { cutShort, readText, writeShort } from "./strings.ts";
 
 /** The types of arguments, as JavaScript has them. The reserved ones are written as nothing and overlooked when read. */
 interface ArgumentTypes {
@@ -24,7 +26,10 @@ interface ArgumentTypes {
 }
 
 type Kind = keyof ArgumentTypes;
+type ArgumentValue = ArgumentTypes[Kind];
 type Fields = Readonly<Record<string, Kind>>;
+
+const NO_FIELDS: FieldTable = new Map();
 
 const CLOSE = { replyCode: "short", replyText: "shortstr", classId: "short", methodId: "short" } as const;
 const TUNE = { channelMax: "short", frameMax: "long", heartbeat: "short" } as const;
@@ -244,17 +249,211 @@ export function codeOf(name: MethodName): number {
   return methodCode(classId, methodId);
 }
 
+/** What reading and writing need of a method. */
+interface Layout {
+  readonly name: MethodName;
+  readonly code: number;
+  readonly fields: readonly (readonly [string, Kind])[];
+}
+
+const LAYOUTS = new Map<string, Layout>();
+const BY_CODE = new Map<number, Layout>();
+for (const [name, { fields }] of Object.entries(METHODS)) {
+  if (!isMethodName(name)) continue;
+  const layout: Layout = { name, code: codeOf(name), fields: Object.entries(fields) };
+  LAYOUTS.set(name, layout);
+  BY_CODE.set(layout.code, layout);
+}
+
+function isMethodName(name: string): name is MethodName {
+  return Object.hasOwn(METHODS, name);
+}
+
 /** What a method is called, for people: `queue.declare`, or its numbers. */
 export function methodName(code: number): string {
-  throw new Error(String(code));
+  return BY_CODE.get(code)?.name ?? `${code >>> 16}.${code & 0xffff}`;
 }
 
 /** Reads the arguments in `data[start, end)`. Throws `AmqpError`. */
 export function decodeMethod(code: number, data: Buffer, start: number, end: number): Method {
-  throw new Error(String([code, data, start, end]));
+  const layout = BY_CODE.get(code);
+  if (layout === undefined) {
+    // amqp091 1.1 (540) is for what a broker might have; this nobody has.
+    throw new AmqpError("COMMAND_INVALID", `there is no method ${methodName(code)}`);
+  }
+  const reader = new ArgumentReader(layout.name, data, start, end);
+  const values: Record<string, ArgumentValue> = {};
+  for (const [name, kind] of layout.fields) {
+    const value = reader.read(name, kind);
+    if (!isReserved(name)) values[name] = value;
+  }
+  reader.finish();
+  // The table is what both the loop and the type follow; no guard could say more than it.
+  return { name: layout.name, arguments: values } as Method;
 }
 
 /** Writes a whole frame with a method. */
 export function writeMethod<N extends MethodName>(output: Output, channel: number, name: N, args: Arguments<N>): void {
-  throw new Error(String([output, channel, name, args]));
+  const layout = LAYOUTS.get(name);
+  if (layout === undefined) return;
+  const values = new Map<string, ArgumentValue>(Object.entries(args));
+  const size = argumentsSize(layout, values);
+  const start = output.reserve(size + FRAME_OVERHEAD + 4);
+  const { buffer } = output;
+  buffer[start] = FRAME_TYPE.method;
+  let at = writeU16(buffer, start + 1, channel);
+  at = writeU32(buffer, at, size + 4);
+  at = writeU32(buffer, at, layout.code);
+  at = writeArguments(buffer, at, layout, values);
+  buffer[at] = FRAME_END;
+  output.advance(at + 1);
+}
+
+function isReserved(name: string): boolean {
+  return name.startsWith("reserved");
+}
+
+/** Reads arguments one after the other. */
+class ArgumentReader {
+  private readonly method: string;
+  private readonly data: Buffer;
+  private readonly end: number;
+  private at: number;
+  /** The bit that comes next of the byte before `at`; 8: of the next byte. */
+  private bit = 8;
+
+  constructor(method: string, data: Buffer, start: number, end: number) {
+    this.method = method;
+    this.data = data;
+    this.at = start;
+    this.end = end;
+  }
+
+  read(name: string, kind: Kind): ArgumentValue {
+    const { data } = this;
+    if (kind === "bit") return this.readBit(name);
+    this.bit = 8;
+    switch (kind) {
+      case "octet":
+        return data[this.take(1, name)] ?? 0;
+      case "short":
+        return readU16(data, this.take(2, name));
+      case "long":
+        return readU32(data, this.take(4, name));
+      case "longlong":
+        return readU64(data, this.take(8, name));
+      case "shortstr":
+        return this.readShort(name);
+      case "longstr": {
+        const length = readU32(data, this.take(4, name));
+        const from = this.take(length, name);
+        // A copy: what is kept of it must not keep the chunk.
+        return Buffer.from(data.subarray(from, from + length));
+      }
+      case "table": {
+        const at = this.at;
+        this.at = checkTable(data, at, this.end);
+        return tableAt(data, at);
+      }
+    }
+  }
+
+  finish(): void {
+    if (this.at === this.end) return;
+    throw syntaxError(`a ${this.method} has ${this.end - this.at} bytes after its arguments; expected none`);
+  }
+
+  private readBit(name: string): boolean {
+    if (this.bit === 8) {
+      this.take(1, name);
+      this.bit = 0;
+    }
+    return (((this.data[this.at - 1] ?? 0) >> this.bit++) & 1) !== 0;
+  }
+
+  private readShort(name: string): string {
+    const length = this.data[this.take(1, name)] ?? 0;
+    const from = this.take(length, name);
+    const text = readText(this.data, from, from + length);
+    if (text === undefined) throw syntaxError(`${name} of a ${this.method} is not UTF-8`);
+    return text;
+  }
+
+  /** Passes so many bytes; returns where they begin. */
+  private take(bytes: number, name: string): number {
+    const from = this.at;
+    if (bytes > this.end - from) throw syntaxError(`a ${this.method} ends within its ${name}`);
+    this.at = from + bytes;
+    return from;
+  }
+}
+
+const FIXED_SIZES = { octet: 1, short: 2, long: 4, longlong: 8 } as const;
+
+function argumentsSize({ fields }: Layout, values: ReadonlyMap<string, ArgumentValue>): number {
+  let size = 0;
+  let bits = 0;
+  for (const [name, kind] of fields) {
+    if (kind === "bit") {
+      if (bits++ % 8 === 0) size++;
+      continue;
+    }
+    bits = 0;
+    const value = values.get(name);
+    if (kind === "shortstr") size += 1 + (typeof value === "string" ? Buffer.byteLength(cutShort(value)) : 0);
+    else if (kind === "longstr") size += 4 + (Buffer.isBuffer(value) ? value.length : 0);
+    else if (kind === "table") size += value instanceof Map ? tableSize(value) : 4;
+    else size += FIXED_SIZES[kind];
+  }
+  return size;
+}
+
+function writeArguments(
+  target: Buffer,
+  start: number,
+  { fields }: Layout,
+  values: ReadonlyMap<string, ArgumentValue>,
+): number {
+  let at = start;
+  let bits = 0;
+  for (const [name, kind] of fields) {
+    const value = values.get(name);
+    if (kind !== "bit") {
+      bits = 0;
+      at = writeArgument(target, at, kind, value);
+      continue;
+    }
+    const bit = bits++ % 8;
+    if (bit === 0) target[at++] = 0;
+    if (value === true) target[at - 1] = (target[at - 1] ?? 0) | (1 << bit);
+  }
+  return at;
+}
+
+function writeArgument(
+  target: Buffer,
+  at: number,
+  kind: Exclude<Kind, "bit">,
+  value: ArgumentValue | undefined,
+): number {
+  const number = typeof value === "number" ? value : 0;
+  switch (kind) {
+    case "octet":
+      target[at] = number;
+      return at + 1;
+    case "short":
+      return writeU16(target, at, number);
+    case "long":
+      return writeU32(target, at, number);
+    case "longlong":
+      return writeU64(target, at, number);
+    case "shortstr":
+      return writeShort(target, at, typeof value === "string" ? cutShort(value) : "");
+    case "longstr":
+      return Buffer.isBuffer(value)
+        ? writeU32(target, at, value.length) + value.copy(target, at + 4)
+        : writeU32(target, at, 0);
+    case "table":
+      return writeTable(target, at, value instanceof Map ? value : NO_FIELDS);
+  }
 }

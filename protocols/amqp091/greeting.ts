@@ -1,0 +1,1 @@
+import type { Credentials } from "../../core/access.ts";
