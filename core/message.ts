@@ -33,6 +33,10 @@ export const TRAIT = {
   retained: 8,
   /** When it is delivered, later than it was sent, its topic retains it; or, if it is empty, nothing any more. */
   retaining: 16,
+  /** Of all sessions that share what it came by, it is for this one alone. */
+  assigned: 32,
+  /** Its sender had its topic retain it. */
+  retainAsked: 64,
 } as const;
 
 /** What a message says, whatever protocol it came by. Absent fields are undefined. */
@@ -65,6 +69,8 @@ export interface WireFormat {
   readonly name: string;
   /** Takes the original frame apart; called at most once per message, and only if somebody asks. */
   open(message: Message): Content;
+  /** The priority as its sender wrote it, which may be more than 9; undefined if it wrote none. If absent: the envelope's. */
+  priority?(message: Message): number | undefined;
   /** Reads one field of the content from the frame, as a text; so that these messages need not be taken apart. */
   quick?(message: Message, field: QuickField): string | undefined;
 }
@@ -190,6 +196,11 @@ export class Message {
     return this.quick("duplicateId");
   }
 
+  /** The priority as its sender wrote it; 0 if it wrote none and its protocol tells. */
+  get statedPriority(): number {
+    return this.format.priority === undefined ? this.priority : (this.format.priority(this) ?? 0);
+  }
+
   /** Annotations as `encodeAnnotations` wrote them; undefined without any. */
   get annotationBytes(): Buffer | undefined {
     return this.#rest?.annotationBytes;
@@ -207,15 +218,16 @@ export class Message {
 
   /** Another message over the same bytes, with annotations added and whatever else is given changed. */
   with(change: {
+    readonly address?: Address;
     readonly annotations?: ReadonlyMap<string, Annotation>;
     readonly durable?: boolean;
     readonly expiresAt?: number;
     readonly receivedAt?: number;
     readonly traits?: number;
   }): Message {
-    const { address, priority } = this;
+    const { priority } = this;
     const envelope = {
-      address,
+      address: change.address ?? this.address,
       durable: change.durable ?? this.durable,
       priority,
       receivedAt: change.receivedAt ?? this.receivedAt,

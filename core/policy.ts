@@ -8,9 +8,9 @@ type SlowSubscriberPolicy = "block" | "drop-oldest" | "drop-newest" | "spill";
 
 /**
  * What happens when a queue holds as much as it may: publishers wait, the oldest message that nobody holds makes room, the
- * new message is dropped, or its sender is refused.
+ * new message is dropped, or its sender is refused, and the message maybe goes to the dead letters.
  */
-type FullPolicy = "block" | "drop-head" | "drop-tail" | "reject";
+type FullPolicy = "block" | "drop-head" | "drop-tail" | "reject" | "reject-dead-letter";
 
 /** How a destination behaves. Limits of 0 are none. */
 export interface Policy {
@@ -37,6 +37,10 @@ export interface Policy {
   readonly deadLetterQueue: string | undefined;
   /** The queue that expired messages go to, in the same way. */
   readonly expiryQueue: string | undefined;
+  /** The exchange that dead letters, what expires, and what a full queue drops goes to, instead of these queues. */
+  readonly deadLetterExchange: string | undefined;
+  /** The routing key they have there; their own if there is none. */
+  readonly deadLetterRoutingKey: string | undefined;
   /** Milliseconds until a message that a consumer failed to handle is delivered again; for the first time. */
   readonly redeliveryDelayMs: number;
   /** What each further delay is multiplied by, and what it never exceeds. */
@@ -46,6 +50,8 @@ export interface Policy {
   readonly redeliveryJitter: number;
   /** Whether message priorities count; without, all are one. */
   readonly priorities: boolean;
+  /** The highest priority there is, 1 to 255, and 0 is that of messages that say none; 0: 0 to 9, and those have 4. */
+  readonly maxPriority: number;
   /** Who is next among consumers that are equal: all in turn, or the first that was attached while it has room. */
   readonly distribution: "round-robin" | "first-attached";
   /** Only one consumer at a time is given messages; the next one takes over when it goes. */
@@ -96,11 +102,14 @@ export const DEFAULT_POLICY: Policy = {
   maxDeliveries: 0,
   deadLetterQueue: undefined,
   expiryQueue: undefined,
+  deadLetterExchange: undefined,
+  deadLetterRoutingKey: undefined,
   redeliveryDelayMs: 0,
   redeliveryMultiplier: 1,
   redeliveryMaxDelayMs: 60 * 60 * 1000,
   redeliveryJitter: 0,
   priorities: true,
+  maxPriority: 0,
   distribution: "round-robin",
   singleActiveConsumer: false,
   groupRebalance: true,

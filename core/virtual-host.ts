@@ -127,6 +127,7 @@ export class VirtualHost {
       clock: engine.clock,
       policies,
       admission: (address) => this.destinations.admission(address),
+      exchange: (exchange, key) => this.destinations.exchangeAdmission(exchange, key),
     });
     this.schedule = new Schedule({
       engine,

@@ -42,17 +42,19 @@ export class Capacity {
         while (this.over(message) && queue.dropOldest());
         return true;
       }
-    } else if (full === "reject" && regardless) {
+    } else if ((full === "reject" || full === "reject-dead-letter") && regardless) {
       return true;
     }
-    queue.ledger.lose("dropped-newest");
+    if (full === "reject-dead-letter") queue.turnAway(message);
+    else queue.ledger.lose("dropped-newest");
     return false;
   }
 
   /** Why a message is refused, where the policy is to refuse. */
   refusal(message: Message): string | undefined {
     const { subject, policy, count, bytes } = this.queue;
-    if (policy.full !== "reject" || !this.limited || !this.over(message)) return undefined;
+    const refuses = policy.full === "reject" || policy.full === "reject-dead-letter";
+    if (!refuses || !this.limited || !this.over(message)) return undefined;
     const most = [
       ...(policy.maxMessages > 0 ? [`${policy.maxMessages} messages (max_messages)`] : []),
       ...(policy.maxBytes > 0 ? [`${policy.maxBytes} bytes (max_bytes)`] : []),

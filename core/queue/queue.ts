@@ -41,7 +41,7 @@ import { Walk, type WalkOptions } from "./walk.ts";
 
 /** How a message ended its life in a queue. */
 export interface Death {
-  readonly reason: "delivery-limit" | "rejected" | "expired";
+  readonly reason: "delivery-limit" | "rejected" | "expired" | "overflow";
   /** Where it was, and how often it had been delivered. */
   readonly sequence: number;
   readonly deliveries: number;
@@ -264,7 +264,7 @@ export class Queue {
     ledger.receivedBytes += size;
     ledger.delivered++;
     ledger.deliveredBytes += size;
-    const band = this.policy.priorities ? this.bands.of(message.priority) : this.ordinary;
+    const band = this.bandFor(message);
     const entry = new Entry(++this.sequence, message, band.backlog);
     this.append(band, entry, message);
     this.holdings.hold(entry, link);
@@ -457,8 +457,17 @@ export class Queue {
   dropOldest(): boolean {
     const entry = this.bands.oldestFree();
     if (entry === undefined) return false;
+    const message = this.policy.deadLetterExchange === undefined ? undefined : entry.backlog.messageOf(entry);
+    const { sequence, deliveries } = entry;
     this.take(entry, "dropped-oldest");
+    if (message !== undefined) this.deadLetters?.take(this, message, { reason: "overflow", sequence, deliveries });
     return true;
+  }
+
+  /** Has a message that it has no room for among the dead letters, and counts it as dropped. */
+  turnAway(message: Message): void {
+    this.ledger.lose("dropped-newest");
+    this.deadLetters?.take(this, message, { reason: "overflow", sequence: this.sequence + 1, deliveries: 0 });
   }
 
   /** Everybody begins again at the front: who gets what has changed. */
@@ -526,6 +535,7 @@ export class Queue {
       this.browsers.size === 0 &&
       this.seating.groups === undefined &&
       this.lastValues === undefined &&
+      this.policy.maxPriority === 0 &&
       !this.capacity.limited;
   }
 
@@ -542,6 +552,18 @@ export class Queue {
     this.distribution.offer(band, entry, message);
     this.capacity.check();
     return this.closedGate();
+  }
+
+  private bandFor(message: Message): Band {
+    const { priorities, maxPriority } = this.policy;
+    if (maxPriority > 0) {
+      const priority = Math.min(message.statedPriority, maxPriority);
+      // Of more than ten, some share a band.
+      return this.bands.of(
+        maxPriority < MOST_BANDS ? priority : Math.floor((priority * MOST_BANDS) / (maxPriority + 1)),
+      );
+    }
+    return priorities ? this.bands.of(message.priority) : this.ordinary;
   }
 
   /** A queue of last values has to know all of them. */
@@ -625,7 +647,7 @@ export class Queue {
   }
 
   /** An entry is not to be delivered any more. */
-  private bury(entry: Entry, reason: Death["reason"]): void {
+  private bury(entry: Entry, reason: "delivery-limit" | "rejected"): void {
     // Nobody is given it while its message is read.
     entry.holder = this.burial;
     entry.backlog.fetch(entry, (message) => {
@@ -639,7 +661,8 @@ export class Queue {
 
   private loseExpired(message: Message | undefined, sequence: number, deliveries: number): void {
     this.ledger.lose("expired");
-    if (message === undefined || this.policy.expiryQueue === undefined) return;
+    const { expiryQueue, deadLetterExchange } = this.policy;
+    if (message === undefined || (expiryQueue === undefined && deadLetterExchange === undefined)) return;
     this.deadLetters?.take(this, message, { reason: "expired", sequence, deliveries });
   }
 
@@ -658,6 +681,9 @@ export class Queue {
     this.lastValues?.clear();
   }
 }
+
+/** Priorities that a queue tells apart. */
+const MOST_BANDS = 10;
 
 /** Whether a message is consumed by being handed over, so that it need not become an entry. */
 function passesBy(subscription: Subscription, message: Message): boolean {

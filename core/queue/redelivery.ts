@@ -3,7 +3,7 @@ import type { Engine } from "../engine.ts";
 import type { Entry } from "./entry.ts";
 import { Hold } from "./lane.ts";
 import type { Outcome } from "../protocol.ts";
-import type { Death, Queue } from "./queue.ts";
+import type { Queue } from "./queue.ts";
 
 /** Messages of one queue that may wait for their next delivery; of more than that the first one's time comes early. */
 const MOST_RESTING = 100_000;
@@ -35,7 +35,7 @@ export class Redelivery {
   }
 
   /** Why an entry is not to be delivered again, its deliveries counted already. */
-  deathOf(entry: Entry, outcome: Outcome): Death["reason"] | undefined {
+  deathOf(entry: Entry, outcome: Outcome): "delivery-limit" | "rejected" | undefined {
     if (outcome === "rejected") return "rejected";
     const { maxDeliveries } = this.queue.policy;
     return maxDeliveries > 0 && entry.deliveries >= maxDeliveries ? "delivery-limit" : undefined;

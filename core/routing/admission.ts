@@ -74,7 +74,8 @@ export class Admission {
     const mirrored = policy.mirrored && address.kind === "queue" && !isTemporary(address);
     this.mirror = mirrored ? new Address("topic", address.levels) : undefined;
     this.bounds = Bounds.of(policy);
-    this.refuses = policy.full === "reject" && (policy.maxMessages > 0 || policy.maxBytes > 0);
+    const refuses = policy.full === "reject" || policy.full === "reject-dead-letter";
+    this.refuses = refuses && (policy.maxMessages > 0 || policy.maxBytes > 0);
     this.ordinary = diverts.length === 0 && !mirrored && this.bounds === undefined && !this.refuses;
   }
 
@@ -94,7 +95,14 @@ export class Admission {
       }
     }
     const refusal = this.refusal(message);
-    if (refusal !== undefined && !this.isRepeated(message)) throw new BrokerError("full", refusal);
+    if (refusal === undefined || this.isRepeated(message)) return;
+    if (this.policy.full === "reject-dead-letter" && destination instanceof Queue) {
+      const { ledger } = destination;
+      ledger.received++;
+      ledger.receivedBytes += message.size;
+      destination.turnAway(message);
+    }
+    throw new BrokerError("full", refusal);
   }
 
   /** Whether a message that comes due may go in now, or has to wait for room. */

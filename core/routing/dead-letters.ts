@@ -3,7 +3,7 @@ import type { Address } from "../addresses/address.ts";
 import type { Clock } from "../time/clock.ts";
 import { named } from "./divert.ts";
 import { escapeCanonical } from "../addresses/escape.ts";
-import type { Annotation, Message } from "../message.ts";
+import { type Annotation, type Message, TRAIT } from "../message.ts";
 import { levelsOfDurable, type Policies, type Policy } from "../policy.ts";
 import type { Death, DeadLetters, Queue } from "../queue/queue.ts";
 import { canonical } from "../addresses/spelling.ts";
@@ -14,6 +14,36 @@ export interface DeadLetterOptions {
   readonly policies: Policies;
   /** The way into a destination, made if it is not there. Throws BrokerError. */
   readonly admission: (address: Address) => Admission;
+  /** The way into what an exchange leads to with a routing key; undefined when there is no such exchange. */
+  readonly exchange: (name: string, key: string) => Admission | undefined;
+}
+
+/** One way in which a message died, and how often: as an annotation, the newest first. */
+export interface DeathRecord {
+  /** The queue's name. */
+  readonly queue: string;
+  readonly reason: Death["reason"];
+  readonly count: number;
+  /** Where it had been sent, as AMQP 0-9-1 says it. */
+  readonly exchange: string;
+  readonly key: string;
+  /** When it died so for the first time: milliseconds since 1970. */
+  readonly at: number;
+  /** Milliseconds its sender had given it, if it died of that. */
+  readonly expiration?: number;
+}
+
+/** The annotation with all deaths of a message: a JSON list of `DeathRecord`. */
+const HISTORY = "dead_letter_history";
+/** Ways to die that are remembered of one message. */
+const LONGEST_HISTORY = 32;
+
+/** How a message died so far, the newest way first. */
+export function deathsOf(message: Message): readonly DeathRecord[] {
+  const text = message.annotations.get(HISTORY);
+  if (typeof text !== "string") return [];
+  const read: unknown = JSON.parse(text);
+  return Array.isArray(read) ? read : [];
 }
 
 /** A queue, or a durable subscription, that messages leave as dead letters. */
@@ -53,7 +83,8 @@ export class DeadLetterOffice {
   }
 
   private take(origin: Origin, queue: Queue, message: Message, death: Death): "moved" | "stays" | "nowhere" {
-    const { deadLetterQueue, expiryQueue } = origin.policy;
+    const { deadLetterQueue, expiryQueue, deadLetterExchange } = queue.policy;
+    if (deadLetterExchange !== undefined) return this.toExchange(deadLetterExchange, origin, queue, message, death);
     const expired = death.reason === "expired";
     const target = graveOf(expired ? expiryQueue : deadLetterQueue, origin);
     if (target === undefined) return "nowhere";
@@ -61,8 +92,22 @@ export class DeadLetterOffice {
     if (this.isGrave(queue, message)) return expired ? "nowhere" : "stays";
     const admission = this.options.admission(target);
     if (admission.destination === queue) return expired ? "nowhere" : "stays";
-    const copy = message.with({ annotations: this.annotations(origin, message, death), expiresAt: 0 });
+    // Among the dead letters it is anybody's.
+    const traits = message.traits & ~TRAIT.assigned;
+    const copy = message.with({ annotations: this.annotations(origin, message, death), expiresAt: 0, traits });
     admission.enter(copy, undefined, true);
+    return "moved";
+  }
+
+  private toExchange(name: string, origin: Origin, queue: Queue, message: Message, death: Death): "moved" | "nowhere" {
+    const before = deathsOf(message);
+    // It came here before, and nobody who looked at it sent it on its way: it would go round for ever.
+    const goesRound = before.some((record) => record.queue === origin.name) && !before.some(isRejection);
+    if (goesRound && death.reason !== "rejected" && death.reason !== "delivery-limit") return "nowhere";
+    const admission = this.options.exchange(name, queue.policy.deadLetterRoutingKey ?? routingOf(message.address).key);
+    if (admission === undefined) return "nowhere";
+    const annotations = this.annotations(origin, message, death);
+    admission.enter(message.with({ address: admission.address, annotations, expiresAt: 0 }), undefined, true);
     return "moved";
   }
 
@@ -89,8 +134,39 @@ export class DeadLetterOffice {
       ["dead_letter_first_at", before.get("dead_letter_first_at") ?? now],
     ]);
     if (message.expiresAt !== 0) annotations.set("dead_letter_expires_at", message.expiresAt);
+    annotations.set(HISTORY, JSON.stringify(historyWith(origin.name, message, death, now)));
     return annotations;
   }
+}
+
+/** An address as AMQP 0-9-1 says it: the exchange, and the routing key. */
+export function routingOf({ kind, levels, name }: Address): { readonly exchange: string; readonly key: string } {
+  if (kind === "queue") return { exchange: "", key: name };
+  if (kind === "topic") return { exchange: "amq.topic", key: name };
+  const [exchange = "", key = ""] = levels;
+  return { exchange, key };
+}
+
+function isRejection({ reason }: DeathRecord): boolean {
+  return reason === "rejected" || reason === "delivery-limit";
+}
+
+/** The deaths of a message with one more. */
+function historyWith(queue: string, message: Message, { reason }: Death, now: number): DeathRecord[] {
+  const before = deathsOf(message);
+  const same = before.find((record) => record.queue === queue && record.reason === reason);
+  const newest: DeathRecord =
+    same === undefined
+      ? {
+          queue,
+          reason,
+          count: 1,
+          ...routingOf(message.address),
+          at: now,
+          ...(message.expiresAt !== 0 && { expiration: Math.max(message.expiresAt - message.receivedAt, 0) }),
+        }
+      : { ...same, count: same.count + 1 };
+  return [newest, ...before.filter((record) => record !== same)].slice(0, LONGEST_HISTORY);
 }
 
 /** The queue that a policy names for an origin; none when its name would be none, such as one that is too long. */

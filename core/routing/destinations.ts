@@ -23,7 +23,7 @@ import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
 import type { Destination } from "./route.ts";
 import { AddressTree, PatternTree } from "../addresses/routing-tree.ts";
 import type { Schedule } from "../schedule/schedule.ts";
-import { canonical } from "../addresses/spelling.ts";
+import { canonical, Spelling } from "../addresses/spelling.ts";
 import type { Subscription } from "../subscription.ts";
 import { Topic, type TopicTarget } from "../topic/topic.ts";
 import type { Totals } from "../totals.ts";
@@ -34,6 +34,9 @@ import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-top
 const IDS_KEPT_MS = 10 * 60 * 1000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
+
+/** How AMQP 0-9-1 writes queues and topics as routing keys. */
+const routingKeys = new Spelling({ separator: "." });
 
 /** Nobody waits for those who are slow to take what the broker says of itself. */
 const ANNOUNCEMENTS: Policy = { ...DEFAULT_POLICY, slowSubscriber: "drop-oldest" };
@@ -143,6 +146,14 @@ export class Destinations {
   admission(address: Address): Admission {
     if (this.isAbandoned(address)) return this.wayNowhere(address);
     return this.admissionOf(this.find(address) ?? this.make(address));
+  }
+
+  /** The way to where an exchange leads with a routing key; undefined when there is no such exchange, or queue. */
+  exchangeAdmission(exchange: string, key: string): Admission | undefined {
+    if (exchange === "amq.topic") return this.admission(routingKeys.parse("topic", key));
+    if (exchange !== "") return undefined;
+    const queue = this.queues.get(routingKeys.parse("queue", key).name);
+    return queue === undefined ? undefined : this.admissionOf(queue);
   }
 
   /** The way into a destination that is there. */

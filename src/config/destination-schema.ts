@@ -62,10 +62,10 @@ const holding = {
   max_bytes: Type.Optional(size("0", "Bytes of messages it may hold; 0 is any number.")),
   full: Type.Optional(
     choice(
-      ["block", "drop-head", "drop-tail", "reject"],
+      ["block", "drop-head", "drop-tail", "reject", "reject-dead-letter"],
       "block",
       "What happens when it holds as much as it may: publishers wait, the oldest message that nobody holds makes room " +
-        "(a ring), the new message is dropped, or its sender is refused.",
+        "(a ring), the new message is dropped, or its sender is refused, the message going to the dead-letter exchange or not.",
     ),
   ),
   max_deliveries: Type.Optional(
@@ -75,8 +75,22 @@ const holding = {
     'The queue that dead letters go to; "*" in it stands for the name of the queue they leave. "" is none: they are lost.',
   ),
   expiry_queue: optionalName('The queue that expired messages go to, in the same way. "" is none: they are lost.'),
+  dead_letter_exchange: optionalName(
+    "The exchange that dead letters, what expires and what a full queue drops goes to, instead of those queues. " +
+      '"" is none.',
+  ),
+  dead_letter_routing_key: optionalName('The routing key they have there; "" is the one they came with.'),
   redelivery,
   priorities: Type.Optional(flag(true, "Whether message priorities count; without, all are one.")),
+  max_priority: Type.Optional(
+    Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 255,
+      description:
+        "The highest priority, 0 being that of messages that say none, as in RabbitMQ. 0: from 0 to 9, and they have 4.",
+    }),
+  ),
   distribution: Type.Optional(
     choice(
       ["round-robin", "first-attached"],

@@ -72,6 +72,7 @@ function settingsOf(entry: PolicyEntry): Partial<Policy> {
     redeliveryMaxDelayMs: entry.redelivery?.max_delay,
     redeliveryJitter: entry.redelivery?.jitter,
     priorities: entry.priorities,
+    maxPriority: entry.max_priority,
     distribution: entry.distribution,
     singleActiveConsumer: entry.single_active_consumer,
     groupRebalance: entry.group_rebalance,
@@ -84,11 +85,14 @@ function settingsOf(entry: PolicyEntry): Partial<Policy> {
     subscriberBytes: entry.subscriber_buffer,
   });
   const { dead_letter_queue: dead, expiry_queue: expiry, last_value_key: lastValue } = entry;
+  const { dead_letter_exchange: exchange, dead_letter_routing_key: key } = entry;
   return {
     ...settings,
     // Said to be none, which overrides, is not the same as not said.
     ...(dead !== undefined && { deadLetterQueue: dead === "" ? undefined : nameWithStar("queue", dead) }),
     ...(expiry !== undefined && { expiryQueue: expiry === "" ? undefined : nameWithStar("queue", expiry) }),
+    ...(exchange !== undefined && { deadLetterExchange: exchange === "" ? undefined : exchange }),
+    ...(key !== undefined && { deadLetterRoutingKey: key === "" ? undefined : key }),
     ...(lastValue !== undefined && { lastValueKey: lastValue === "" ? undefined : lastValue }),
   };
 }

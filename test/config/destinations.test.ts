@@ -197,7 +197,10 @@ describe("settings that make no sense together", () => {
     ["virtual_topics[0].consumers=Consumer.**", /^virtual_topics\[0\]\.consumers: expected a name in which/],
     ["virtual_topics[0].consumers=Consumer.{a}", /^virtual_topics\[0\]\.consumers: expected a name in which/],
     ["queues[0].redelivery.jitter=1.5", "queues[0].redelivery.jitter: expected a number from 0 to 1, found 1.5"],
-    ["queues[0].full=drop", 'queues[0].full: expected one of block, drop-head, drop-tail, reject, found "drop"'],
+    [
+      "queues[0].full=drop",
+      'queues[0].full: expected one of block, drop-head, drop-tail, reject, reject-dead-letter, found "drop"',
+    ],
     ["queues[0].max_groups=0", "queues[0].max_groups: expected a whole number of at least 1, found 0"],
   ])("are refused with their place: %s", (set, problem) => {
     const loaded = load(set);

@@ -58,6 +58,17 @@ describe("a message that is rejected", () => {
       dead_letter_at: now,
       dead_letter_first_at: now,
       dead_letter_expires_at: now + 1000,
+      dead_letter_history: JSON.stringify([
+        {
+          queue: "orders.eu",
+          reason: "rejected",
+          count: 1,
+          exchange: "",
+          key: "orders.eu",
+          at: now,
+          expiration: now + 1000,
+        },
+      ]),
       expiresAt: 0,
     });
     expect(core.broker.host(undefined)?.queues.get("orders.eu")?.ledger.lost.get("dead-lettered")).toBe(1);
@@ -103,6 +114,10 @@ describe("a message that is rejected", () => {
         ["dead_letter_count", 2],
         ["dead_letter_first_at", first],
         ["dead_letter_at", first + 500],
+        [
+          "dead_letter_history",
+          JSON.stringify([{ queue: "a", reason: "rejected", count: 2, exchange: "", key: "a", at: first }]),
+        ],
       ]),
     );
   });
