@@ -28,6 +28,8 @@ const GROUPED = 2;
 const ANNOTATED = 4;
 const RETAINED = 8;
 const RETAINING = 16;
+const ASSIGNED = 32;
+const RETAIN_ASKED = 64;
 
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
@@ -200,6 +202,8 @@ function flagsOf(message: Message): number {
   if (message.annotationBytes !== undefined) flags |= ANNOTATED;
   if ((message.traits & TRAIT.retained) !== 0) flags |= RETAINED;
   if ((message.traits & TRAIT.retaining) !== 0) flags |= RETAINING;
+  if ((message.traits & TRAIT.assigned) !== 0) flags |= ASSIGNED;
+  if ((message.traits & TRAIT.retainAsked) !== 0) flags |= RETAIN_ASKED;
   return flags;
 }
 
@@ -208,6 +212,8 @@ function traitsOf(flags: number): number {
   if ((flags & GROUPED) !== 0) traits |= TRAIT.grouped;
   if ((flags & RETAINED) !== 0) traits |= TRAIT.retained;
   if ((flags & RETAINING) !== 0) traits |= TRAIT.retaining;
+  if ((flags & ASSIGNED) !== 0) traits |= TRAIT.assigned;
+  if ((flags & RETAIN_ASKED) !== 0) traits |= TRAIT.retainAsked;
   return traits;
 }
 

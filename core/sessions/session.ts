@@ -16,7 +16,10 @@ import type { Client } from "../client.ts";
 import type { Destinations } from "../routing/destinations.ts";
 import type { Engine } from "../engine.ts";
 import { BrokerError } from "../errors.ts";
+import { Entry } from "../queue/entry.ts";
 import type { Interest, Interests } from "./interests.ts";
+import type { Link } from "../queue/lane.ts";
+import { type Annotation, type Message, TRAIT } from "../message.ts";
 import type { Pattern } from "../addresses/pattern.ts";
 import { DEFAULT_POLICY } from "../policy.ts";
 import type { Consumer, Delivery } from "../protocol.ts";
@@ -63,6 +66,15 @@ export interface SessionConsumers {
   sharedConsumer(share: Share): Consumer;
 }
 
+/** Annotations of a message that was assigned to one session: what that wanted of the share by which it came. */
+export const ASSIGNED = { tag: "subscription_tag", retainAsPublished: "subscription_retain_as_published" } as const;
+
+/** A delivery with its message as it is delivered. */
+export interface AssignedDelivery {
+  readonly delivery: Delivery;
+  readonly message: Message;
+}
+
 /** A connected session's part in a shared subscription. */
 export class Share {
   readonly group: string;
@@ -87,6 +99,8 @@ export class HostSession {
   /** Those of `subscription`: all it is attached to, but for the topics of a session that is kept. */
   private readonly patterns: Pattern[] = [];
   private readonly parts = new Map<string, Share>();
+  /** To its own queue; undefined of a session that is not kept. */
+  private readonly link: Link | undefined;
   private started = false;
 
   /** Takes the session up again, with all it was interested in that its client may still have. */
@@ -105,6 +119,7 @@ export class HostSession {
       if (state.durable.queue.count > 0) this.subscription.beginSettling();
       context.link(this.subscription, state.durable.queue);
     }
+    this.link = this.subscription.links[0];
     state.connection = this;
     state.entries ??= state.kept ? context.records.entries(state.id) : new Map<string, Buffer>();
     this.resume();
@@ -231,6 +246,24 @@ export class HostSession {
       this.client.touch();
     }
     return true;
+  }
+
+  /**
+   * Makes a delivery of a share this session's own: whatever becomes of the connection, nobody else in the group is given
+   * the message. What it returns is to be settled by `subscription`; undefined when the delivery was taken back meanwhile.
+   * Not from within a delivery.
+   */
+  assign({ subscription, interest }: Share, delivery: Delivery, shared: Message): AssignedDelivery | undefined {
+    const holder = delivery instanceof Entry ? delivery.holder : undefined;
+    if (!(delivery instanceof Entry) || holder?.subscription !== subscription || this.closed) return undefined;
+    const { engine } = this.context;
+    const { writes } = engine;
+    const message = assigned(shared, interest);
+    const own = this.link?.queue.adopt(message, this.link) ?? this.subscription.feed?.adopt(message);
+    holder.queue.settle(delivery, "accepted");
+    subscription.refill(delivery.size);
+    if (engine.writes !== writes) this.client.touch();
+    return own === undefined ? undefined : { delivery: own, message };
   }
 
   /** Keeps something small for the session's protocol, in place of what that key had; it is as lasting as the session. */
@@ -442,6 +475,15 @@ function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, so
     durable.offer(message, DEFAULT_POLICY, undefined);
   }
   engine.clock.after(0, again);
+}
+
+function assigned(message: Message, { tag, retainAsPublished }: Interest): Message {
+  const traits = message.traits | TRAIT.assigned;
+  if (tag === 0 && !retainAsPublished) return message.with({ traits });
+  const annotations = new Map<string, Annotation>();
+  if (tag !== 0) annotations.set(ASSIGNED.tag, tag);
+  if (retainAsPublished) annotations.set(ASSIGNED.retainAsPublished, true);
+  return message.with({ traits, annotations });
 }
 
 function takeOut<T>(list: T[], item: T): void {

@@ -107,6 +107,14 @@ export class TopicFeed {
     return this.hold(message, policy);
   }
 
+  /** Takes a message that the subscriber was given elsewhere, as one that it has yet to settle. */
+  adopt(message: Message): Delivery {
+    this.ledger.received++;
+    this.ledger.delivered++;
+    this.unsettled++;
+    return new TopicDelivery(message.size);
+  }
+
   /** Has these before anything that waits; each is looked up when its turn comes. */
   begin(retained: RetainedSource): void {
     this.retained.push(retained);

@@ -19,6 +19,7 @@
  */
 import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
+import { ASSIGNED } from "../../core/sessions/session.ts";
 import { readU16, readVarint, varintSize } from "./bytes.ts";
 import { PropertyBlock } from "./properties.ts";
 import { PLACE } from "./property-names.ts";
@@ -27,6 +28,8 @@ import { formatTopic, parseTopic } from "./topic.ts";
 
 const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|;\s*charset\s*=/i;
 const BASE64 = "base64:";
+/** Annotations that are for the session's own use. */
+const OWN: ReadonlySet<string> = new Set(Object.values(ASSIGNED));
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Where the topic's length stands in a stored packet: behind the fixed header. */
@@ -133,7 +136,8 @@ export function propertiesOf(message: Message): Properties {
 
 /** The annotations of a message as user properties. */
 export function annotationPairs(message: Message): [string, string][] {
-  return [...message.annotations].map(([name, value]) => [name, String(value)]);
+  if (message.annotationBytes === undefined) return [];
+  return [...message.annotations].filter(([name]) => !OWN.has(name)).map(([name, value]) => [name, String(value)]);
 }
 
 /** What a text of MQTT can be: at most 65,535 bytes, well-formed and without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2]. */

@@ -6,17 +6,18 @@
  *             -> QoS 2: --on disk--> written --PUBREC--> settled, "out ID" noted --on disk--> PUBREL --PUBCOMP--> note dropped
  *
  * A packet identifier is that of the message's place in the session's queue, so that it is the same after a reconnect and
- * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. Deliveries from elsewhere get a free one; at
- * QoS 2 a kept session notes it as "lent ID" before it is used. When the message comes again it has the same one; when it
- * went to somebody else meanwhile, the client is told to forget the identifier before it stands for another message.
+ * after a restart [MQTT-4.4.0-1], and nothing need be written down for it. What comes by a share at QoS 2 becomes the
+ * session's own before it is sent [MQTT-4.8.2-4] [MQTT-4.8.2-5]. Deliveries from elsewhere get a free identifier; at QoS 2
+ * of a queue a kept session notes it as "lent ID" before it is used. When the message comes again it has the same one; when
+ * it went to somebody else meanwhile, the client is told to forget the identifier before it stands for another message.
  */
 import type { Client } from "../../core/client.ts";
 import { Entry } from "../../core/queue/entry.ts";
-import type { Message } from "../../core/message.ts";
+import { type Message, TRAIT } from "../../core/message.ts";
 import type { Grant } from "../../core/sessions/interests.ts";
 import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
-import type { HostSession, Share } from "../../core/sessions/session.ts";
+import { ASSIGNED, type HostSession, type Share } from "../../core/sessions/session.ts";
 import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
 import {
   DeliveryWriter,
@@ -29,6 +30,7 @@ import {
 import { ackSize, writeAck } from "./encode.ts";
 import { protocolError, REASON } from "./errors.ts";
 import { Flight, Flights } from "./flights.ts";
+import { type Loan, loanOf, Loans, readLoan, writeLoan } from "./loans.ts";
 import type { Qos } from "./packet.ts";
 
 /** A kept session's own messages have the identifiers from 1 to this one, all others those behind it. */
@@ -48,12 +50,11 @@ interface Task {
   readonly share: Share | undefined;
 }
 
-/** A message of a queue that is not the session's own. */
-interface Loan {
-  readonly subject: string;
-  readonly sequence: number;
-  /** Tells it from the message that has its place after the queue was made anew. */
-  readonly receivedAt: number;
+/** A delivery by a share at QoS 2, which becomes the session's own when the turn ends. */
+interface Assignment {
+  readonly message: Message;
+  readonly delivery: Delivery;
+  readonly share: Share;
 }
 
 export interface ReceiverOptions extends Recipient {
@@ -83,13 +84,14 @@ export class Receiver implements Consumer {
   readonly #manner = new DeliveryManner();
   /** Their identifiers are still in use, or too many deliveries are under way. */
   #waiting: Task[] = [];
+  #assigning: Assignment[] = [];
   readonly #maxPacketBytes: number;
   #client: Client | undefined = undefined;
   #session: HostSession | undefined = undefined;
   /** True while nothing more is taken because too many deliveries are under way. */
   #crowded = false;
-  /** Those of connections before that were not released, by identifier. */
-  readonly #lent = new Map<number, Loan>();
+  /** Those of connections before that were not released. */
+  readonly #lent = new Loans();
   /** Messages released so far. */
   #releases = 0;
   /** Messages at QoS 2 that wait for the disk, with their identifiers. */
@@ -114,7 +116,7 @@ export class Receiver implements Consumer {
         released.push({ id: Number(key.slice(OUT.length)), order: value.readUIntBE(0, ORDER_BYTES) });
       } else if (key.startsWith(LENT)) {
         const id = Number(key.slice(LENT.length));
-        this.#lent.set(id, readLoan(value));
+        this.#lent.add(id, readLoan(value));
         this.#flights.reserve(id);
       }
     }
@@ -128,7 +130,7 @@ export class Receiver implements Consumer {
   }
 
   settles(message: Message): boolean {
-    return message.durable && this.#qualityOf(message) > 0;
+    return message.durable && (isAssigned(message) || this.#qualityOf(message) > 0);
   }
 
   /** Who receives what comes by a share: as this one does, but with the share's own wishes. */
@@ -172,6 +174,7 @@ export class Receiver implements Consumer {
   onPubrec(id: number, reasonCode: number): void {
     const flight = this.#flights.get(id);
     if (flight === undefined && this.#flights.isReserved(id)) {
+      this.#lent.delete(id);
       this.#giveUp(id);
       return;
     }
@@ -227,16 +230,19 @@ export class Receiver implements Consumer {
 
   /** Whether as many deliveries are under way as may be [MQTT-3.3.4-9]. */
   get #busy(): boolean {
-    return this.#flights.size >= this.#options.maxInflight;
+    return this.#flights.size + this.#assigning.length >= this.#options.maxInflight;
   }
 
   /** Sends a message, unless it has to wait. */
   #begin(message: Message, delivery: Delivery, deliveries: number, share: Share | undefined): boolean {
     if (this.#busy) return false;
-    const granted = share?.interest.quality ?? this.#qualityOf(message);
-    const qos: Qos = granted === 2 && publishedQos(message) === 2 ? 2 : 1;
+    const qos = this.#qosOf(message, share);
+    if (qos === 2 && share !== undefined) {
+      this.#assignLater({ message, delivery, share });
+      return true;
+    }
     const own = this.#ownId(delivery, share);
-    const loan = own === undefined && qos === 2 ? this.#loanOf(delivery, message) : undefined;
+    const loan = own === undefined && qos === 2 && this.#session?.kept === true ? loanOf(delivery, message) : undefined;
     const known = own ?? (loan === undefined ? undefined : this.#identifierOf(loan));
     const id = known ?? this.#flights.next();
     if (id === undefined || (known !== undefined && this.#flights.has(known))) return false;
@@ -245,11 +251,10 @@ export class Receiver implements Consumer {
     else this.#flights.set(id, flight);
     const isNewLoan = loan !== undefined && known === undefined;
     if (isNewLoan) this.#session?.put(LENT + id, writeLoan(loan));
-    this.#lent.delete(id);
     // [MQTT-3.3.1-1]
     const dup =
       own === undefined ? deliveries > 0 || known !== undefined : this.#session?.mayHaveCome(delivery) === true;
-    if (isNewLoan || (qos === 2 && this.#isUnsafe(delivery))) {
+    if (isNewLoan || (qos === 2 && this.#isUnsafe(message, delivery))) {
       this.#sendWhenSafe(id, flight, { message, share, dup });
     } else if (!this.#write(message, share, qos, id, dup)) {
       this.#flights.delete(id);
@@ -259,14 +264,32 @@ export class Receiver implements Consumer {
     return true;
   }
 
+  #assignLater(assignment: Assignment): void {
+    // The core is not to be called from within a delivery.
+    if (this.#assigning.push(assignment) === 1) this.#options.later(() => this.#assignAll());
+  }
+
+  /** What the session was given by its shares at QoS 2 is its own from now on, in one batch for all. */
+  #assignAll(): void {
+    const assigning = this.#assigning;
+    this.#assigning = [];
+    for (const { share, delivery, message } of assigning) {
+      const own = this.#session?.assign(share, delivery, message);
+      // It went back to the share, which the client has left.
+      if (own !== undefined) this.#deliverSurely(own.message, own.delivery, 0, undefined);
+    }
+    this.#relax();
+  }
+
   /**
    * Whether a message must not be sent yet, because a client that remembers its identifier would take another message
-   * for it: after a crash, a message that was not on disk is not there, and its place is the next one's.
+   * for it: after a crash, a message that was not on disk is not there, and its place is the next one's. And what was
+   * assigned must not be anybody else's after a crash.
    */
-  #isUnsafe(delivery: Delivery): boolean {
-    if (this.#session?.kept !== true) return false;
+  #isUnsafe(message: Message, delivery: Delivery): boolean {
+    const awaited = this.#session?.kept === true && this.#client?.awaits(delivery) === true;
     // What came later does not go first.
-    return this.#client?.awaits(delivery) === true || this.#unsafe > 0;
+    return awaited || this.#unsafe > 0 || isAssigned(message);
   }
 
   #sendWhenSafe(
@@ -277,8 +300,9 @@ export class Receiver implements Consumer {
     this.#unsafe++;
     this.#options.whenSafe(() => {
       this.#unsafe--;
-      // The client may have left the share by which it came: then it went to others.
-      const left = flight.subscription?.closed === true;
+      // The client may have left the queue from which it came: then it went back there.
+      const { delivery, subscription } = flight;
+      const left = delivery instanceof Entry && delivery.holder?.subscription !== subscription;
       if (!left && this.#write(message, share, flight.qos, id, dup)) return;
       this.#flights.delete(id);
       this.#session?.drop(LENT + id);
@@ -289,20 +313,9 @@ export class Receiver implements Consumer {
     });
   }
 
-  #loanOf(delivery: Delivery, { receivedAt }: Message): Loan | undefined {
-    if (this.#session?.kept !== true || !(delivery instanceof Entry) || delivery.holder === undefined) return undefined;
-    return { subject: delivery.holder.queue.subject, sequence: delivery.sequence, receivedAt };
-  }
-
-  /** The identifier that a message had on a connection before. Those before it in its queue went to somebody else. */
-  #identifierOf({ subject, sequence, receivedAt }: Loan): number | undefined {
-    let found: number | undefined;
-    for (const [id, lent] of this.#lent) {
-      if (lent.subject !== subject || lent.receivedAt > receivedAt) continue;
-      if (lent.receivedAt === receivedAt && lent.sequence === sequence) found = id;
-      else if (lent.receivedAt < receivedAt || lent.sequence < sequence) this.#giveUp(id);
-    }
-    return found;
+  /** The identifier that a message had on a connection before. */
+  #identifierOf(loan: Loan): number | undefined {
+    return this.#lent.take(loan, (id) => this.#giveUp(id));
   }
 
   #noteRelease(id: number): void {
@@ -314,24 +327,30 @@ export class Receiver implements Consumer {
 
   /** Has the client forget an identifier: its message went to somebody else. */
   #giveUp(id: number): void {
-    this.#lent.delete(id);
     this.#flights.set(id, new Flight(2, undefined, undefined));
     this.#noteRelease(id);
     this.#options.release(id);
   }
 
   #write(message: Message, share: Share | undefined, qos: Qos, packetId: number, dup: boolean): boolean {
-    const grant = share === undefined ? this.#session?.interests.grantOf(message.address) : undefined;
-    const asPublished = share?.interest.retainAsPublished ?? grant?.retainAsPublished ?? false;
     const manner = this.#manner;
     manner.qos = qos;
     manner.packetId = packetId;
     manner.dup = dup;
+    const wishes = isAssigned(message) ? wishesOf(message) : undefined;
+    const grant = share === undefined ? this.#session?.interests.grantOf(message.address) : undefined;
+    const asPublished =
+      wishes?.retainAsPublished ?? share?.interest.retainAsPublished ?? grant?.retainAsPublished ?? false;
     manner.retain = isRetained(message) || (asPublished && retainsAsPublished(message));
-    manner.tags = this.#options.version === 5 ? tagsOf(share, grant) : NO_TAGS;
+    manner.tags = this.#options.version === 5 ? (wishes?.tags ?? tagsOf(share, grant)) : NO_TAGS;
     if (this.#writer.write(message, manner, this.#maxPacketBytes)) return true;
     this.oversized++;
     return false;
+  }
+
+  #qosOf(message: Message, share: Share | undefined): 1 | 2 {
+    const granted = share?.interest.quality ?? (isAssigned(message) ? 2 : this.#qualityOf(message));
+    return granted === 2 && publishedQos(message) === 2 ? 2 : 1;
   }
 
   /** What is wanted of a message; as of the surest filter for one that came here by another way than its topic. */
@@ -401,20 +420,16 @@ class DeliveryManner implements Manner {
   tags: readonly number[] = NO_TAGS;
 }
 
-const LOAN_HEAD_BYTES = ORDER_BYTES + 8;
-
-function writeLoan({ subject, sequence, receivedAt }: Loan): Buffer {
-  const head = Buffer.alloc(LOAN_HEAD_BYTES);
-  head.writeUIntBE(sequence, 0, ORDER_BYTES);
-  head.writeDoubleBE(receivedAt, ORDER_BYTES);
-  return Buffer.concat([head, Buffer.from(subject)]);
+function isAssigned({ traits }: Message): boolean {
+  return (traits & TRAIT.assigned) !== 0;
 }
 
-function readLoan(value: Buffer): Loan {
+/** What the session wanted of the share by which an assigned message came. */
+function wishesOf({ annotations }: Message): Pick<Grant, "tags" | "retainAsPublished"> {
+  const tag = annotations.get(ASSIGNED.tag);
   return {
-    subject: value.toString("utf8", LOAN_HEAD_BYTES),
-    sequence: value.readUIntBE(0, ORDER_BYTES),
-    receivedAt: value.readDoubleBE(ORDER_BYTES),
+    tags: typeof tag === "number" ? [tag] : NO_TAGS,
+    retainAsPublished: annotations.get(ASSIGNED.retainAsPublished) === true,
   };
 }
 

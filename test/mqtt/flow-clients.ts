@@ -227,6 +227,20 @@ export function complaints(reader: Reading, granted: 1 | 2, senders: readonly Pu
   return wrong;
 }
 
+/** What is wrong with what the members of a group at QoS 2 got between them. */
+export function sharedComplaints(members: readonly Reading[], senders: readonly Publishing[]): string[] {
+  const times = new Map<string, number>();
+  for (const { body } of members.flatMap(({ got }) => got)) times.set(body, (times.get(body) ?? 0) + 1);
+  return senders
+    .flatMap(({ sent }) => sent)
+    .flatMap(({ body, qos }) => {
+      const count = times.get(body) ?? 0;
+      return count === 1 || (qos === 1 && count > 1)
+        ? []
+        : [`the group got ${shortened(body)} ${count} times (QoS ${qos})`];
+    });
+}
+
 function shortened(body: string): string {
   return body.slice(0, 20);
 }

@@ -1,5 +1,6 @@
 import type { IPublishPacket, Packet } from "mqtt-packet";
 import { describe, expect, it } from "vitest";
+import { expectEvenAccounts } from "../support/core-accounts.ts";
 import { type Connecting, FlowWorld, type Wire, words } from "./flow-world.ts";
 
 interface Scene {
@@ -230,17 +231,17 @@ describe("a message at QoS 2 to a client", () => {
   });
 });
 
-/** A reader that shares `s` and has `t` for itself, both at QoS 2. */
-async function sharing(): Promise<Scene> {
+/** A reader that has `t` for itself, and something else besides, both at QoS 2. */
+async function besides(filter: string): Promise<Scene> {
   const now = await scene(2);
-  now.reader.subscribe("$share/g/s", 2).read();
+  now.reader.subscribe(filter, 2).read();
   return now;
 }
 
 function inTurn(now: Scene, first: number, ...topics: readonly string[]): void {
   for (const [index, topic] of topics.entries()) {
     const id = first + index;
-    now.sender.publish(2, id, `${topic}${id}`, { topic }).ack("pubrel", id);
+    now.sender.publish(2, id, `${topic.at(-1)}${id}`, { topic }).ack("pubrel", id);
   }
 }
 
@@ -249,10 +250,13 @@ function drain(receiver: Receiver, wire: Wire): void {
   for (let i = 0; receiver.step(wire, true); i++) expect(i).toBeLessThan(1000);
 }
 
-describe.each(["lost", "crash"] as const)("a shared message at QoS 2 to a session that is kept (%s)", (ending) => {
-  it("comes again with its identifier to the client that had it, which hands it on once", async () => {
-    let now = await sharing();
-    inTurn(now, 1, "s", "s", "t", "s");
+describe.each(["lost", "crash"] as const)("to a session that is kept (%s), a message at QoS 2", (ending) => {
+  it.each([
+    ["$share/g/s", "s"],
+    ["$queue/s", "$queue/s"],
+  ])("of %s comes again with its identifier to the client that had it, which hands it on once", async (filter, s) => {
+    let now = await besides(filter);
+    inTurn(now, 1, s, s, "t", s);
     const receiver = new Receiver();
     receiver.step(now.reader, false);
     expect(receiver.got.toSorted()).toEqual(["s1", "s2", "s4", "t3"]);
@@ -262,26 +266,142 @@ describe.each(["lost", "crash"] as const)("a shared message at QoS 2 to a sessio
     expect(now.world.entries).toEqual([]);
   });
 
-  it("that went to somebody else keeps no other message from coming", async () => {
-    let now = await sharing();
-    inTurn(now, 1, "s", "s", "s");
+  it("of a queue that went to somebody else keeps no other message from coming", async () => {
+    let now = await besides("$queue/s");
+    inTurn(now, 1, "$queue/s", "$queue/s", "$queue/s");
     const receiver = new Receiver();
     receiver.step(now.reader, false);
     expect(receiver.got).toEqual(["s1", "s2", "s3"]);
     now.reader.lose();
     const other = await now.world.connect("other");
-    other.subscribe("$share/g/s", 2);
+    other.subscribe("$queue/s", 2);
     const elsewhere = new Receiver();
     drain(elsewhere, other);
     expect(elsewhere.got).toEqual(["s1", "s2", "s3"]);
-    other.send({ cmd: "unsubscribe", messageId: 5, unsubscriptions: ["$share/g/s"] });
+    other.send({ cmd: "unsubscribe", messageId: 5, unsubscriptions: ["$queue/s"] });
     now.world.clock.advance(1);
     now = await comeBack(ending, now);
     now = { ...now, sender: await now.world.connect("another") };
-    inTurn(now, 4, "t", "t", "t", "s", "s", "s");
+    inTurn(now, 4, "t", "t", "t", "$queue/s", "$queue/s", "$queue/s");
     drain(receiver, now.reader);
     expect(receiver.got.slice(3).toSorted()).toEqual(["s7", "s8", "s9", "t4", "t5", "t6"]);
     expect(now.world.entries).toEqual([]);
+  });
+
+  it("of a share comes to the client that had it, and to no other member [MQTT-4.8.2-4]", async () => {
+    let now = await besides("$share/g/s");
+    inTurn(now, 1, "s", "s", "s");
+    const receiver = new Receiver();
+    receiver.step(now.reader, false);
+    const { ids } = receiver;
+    now.reader.lose();
+    const other = await now.world.connect("other");
+    expect(other.subscribe("$share/g/s", 2).said).toEqual(["suback"]);
+    now = await comeBack(ending, now);
+    const elsewhere = ending === "crash" ? await now.world.connect("other") : other;
+    expect(elsewhere.said).toEqual([]);
+    expect(now.reader.said).toEqual(ids.map((id, index) => `publish ${id} q2 dup s: s${index + 1}`));
+    for (const id of ids) now.reader.ack("pubrec", id).ack("pubcomp", id);
+    expect(now.world.entries).toEqual([]);
+    expect(now.world.sessionOf("reader")?.messages).toBe(0);
+    expectEvenAccounts(now.world.core.broker);
+  });
+
+  it("of a share comes to nobody once the session has ended [MQTT-4.8.2-5]", async () => {
+    let now = await besides("$share/g/s");
+    const other = await now.world.connect("other");
+    other.subscribe("$share/g/s", 2).read();
+    inTurn(now, 1, "s", "s");
+    expect(other.read()).toHaveLength(1);
+    expect(now.reader.read()).toHaveLength(1);
+    now = await comeBack(ending, now);
+    now.reader.lose();
+    (await now.world.connect("reader", { clean: true })).lose();
+    const again = await now.world.connect("other");
+    expect(again.read()).toHaveLength(1);
+    expectEvenAccounts(now.world.core.broker);
+  });
+
+  it("of a share that waits for room in the window goes to another member", async () => {
+    const options = { version: 5, receiveMaximum: 2 } as const;
+    const now = await scene(2, options);
+    now.reader.subscribe("$share/g/s", 2).read();
+    inTurn(now, 1, "s", "s", "s", "s", "s");
+    expect(now.reader.read()).toHaveLength(2);
+    now.reader.lose();
+    const other = await now.world.connect("other");
+    other.subscribe("$share/g/s", 2);
+    const elsewhere = new Receiver();
+    drain(elsewhere, other);
+    const next = ending === "crash" ? await now.world.crash() : now.world;
+    const again = await next.connect("reader", options);
+    const receiver = new Receiver();
+    drain(receiver, again);
+    expect([...elsewhere.got, ...receiver.got].toSorted()).toEqual(["s1", "s2", "s3", "s4", "s5"]);
+    expect(receiver.got).toEqual(["s1", "s2"]);
+  });
+
+  it("of a share carries the subscription's identifier and retain flag also when it comes again", async () => {
+    let now = await scene(2, { version: 5 });
+    now.reader
+      .send({
+        cmd: "subscribe",
+        messageId: 1,
+        subscriptions: [{ topic: "$share/g/s", qos: 2, rap: true }],
+        properties: { subscriptionIdentifier: 7 },
+      })
+      .read();
+    now.sender.send({ cmd: "publish", topic: "s", payload: "a", qos: 2, messageId: 1, dup: false, retain: true });
+    const first = onlyPublish(now.reader.read());
+    now = await comeBack(ending, now);
+    const second = onlyPublish(now.reader.read());
+    for (const { retain, properties } of [first, second]) {
+      expect(retain).toBe(true);
+      expect(properties).toEqual({ subscriptionIdentifier: 7 });
+    }
+    expect(second.messageId).toBe(first.messageId);
+  });
+});
+
+describe("a message at QoS 2 of a share", () => {
+  it("is lost with a session that ends with its connection, and that is accounted for [MQTT-4.8.2-5]", async () => {
+    const { world, sender } = await scene(2);
+    const reader = await world.connect("one", { clean: true });
+    reader.subscribe("$share/g/s", 2).read();
+    sender.publish(2, 1, "a", { topic: "s" });
+    expect(reader.read()).toHaveLength(1);
+    const other = await world.connect("two", { clean: true });
+    other.subscribe("$share/g/s", 2).read();
+    reader.lose();
+    expect(other.said).toEqual([]);
+    expectEvenAccounts(world.core.broker);
+  });
+
+  it("goes to nobody else once it was refused [MQTT-4.8.2-6]", async () => {
+    const { world, reader, sender } = await scene(2, { version: 5 });
+    reader.subscribe("$share/g/s", 2).read();
+    sender.publish(2, 1, "a", { topic: "s" });
+    const { messageId } = onlyPublish(reader.read());
+    expect(reader.ack("pubrec", Number(messageId), 0x83).said).toEqual([]);
+    const other = await world.connect("other");
+    expect(other.subscribe("$share/g/s", 2).said).toEqual(["suback"]);
+    reader.lose();
+    expect(other.said).toEqual([]);
+    expect((await world.connect("reader", { version: 5 })).said).toEqual([]);
+    expect(world.sessionOf("reader")?.messages).toBe(0);
+    expectEvenAccounts(world.core.broker);
+  });
+
+  it("is finished although its client unsubscribes meanwhile [MQTT-3.10.4-3]", async () => {
+    const { world, reader, sender } = await scene(2);
+    reader.subscribe("$share/g/s", 2).read();
+    sender.publish(2, 1, "a", { topic: "s" }).ack("pubrel", 1);
+    const id = Number(onlyPublish(reader.read()).messageId);
+    reader.send({ cmd: "unsubscribe", messageId: 5, unsubscriptions: ["$share/g/s"] });
+    expect(reader.said).toEqual(["unsuback"]);
+    expect(reader.ack("pubrec", id).said).toEqual([`pubrel ${id}`]);
+    reader.ack("pubcomp", id);
+    expect(world.entries).toEqual([]);
   });
 });
 
@@ -292,6 +412,8 @@ type Ending = (typeof ENDINGS)[number];
 /** A client that keeps what it must of QoS 2, and hands on what comes. */
 class Receiver {
   readonly got: string[] = [];
+  /** Of the messages, in the order in which they first came. */
+  readonly ids: number[] = [];
   readonly #unreleased = new Set<number>();
   done = false;
 
@@ -301,7 +423,10 @@ class Receiver {
     for (const packet of packets) {
       if (packet.cmd === "publish") {
         const id = Number(packet.messageId);
-        if (packet.qos !== 2 || !this.#unreleased.has(id)) this.got.push(packet.payload.toString());
+        if (packet.qos !== 2 || !this.#unreleased.has(id)) {
+          this.got.push(packet.payload.toString());
+          this.ids.push(id);
+        }
         if (packet.qos === 2) this.#unreleased.add(id);
         if (answers) wire.ack(packet.qos === 2 ? "pubrec" : "puback", id);
         this.done ||= answers && packet.qos === 1;

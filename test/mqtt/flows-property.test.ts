@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Packet } from "mqtt-packet";
 import { expect, it } from "vitest";
-import { complaints, Publishing, Reading } from "./flow-clients.ts";
+import { complaints, Publishing, Reading, sharedComplaints } from "./flow-clients.ts";
 import { FlowWorld, type Wire, words } from "./flow-world.ts";
 
 const MAX_INFLIGHT = 4;
@@ -15,7 +15,7 @@ type Step =
   | { readonly do: "lose" | "return"; readonly who: number }
   | { readonly do: "round" | "hold" | "letGo" | "crash" };
 
-const who = fc.nat(4);
+const who = fc.nat(6);
 const steps = fc.array(
   fc.oneof(
     {
@@ -106,19 +106,21 @@ class Seat {
   }
 }
 
-/** Two that publish and three that read, one of them by a share, and a broker that may crash. */
+/** Two that publish and five that read, one of them by a share and two by another one, and a broker that may crash. */
 class Play {
   readonly senders = [new Publishing("sender-1"), new Publishing("sender-2")];
   readonly sure = new Reading("sure");
   readonly plain = new Reading("plain");
   readonly alone = new Reading("alone");
+  readonly group = [new Reading("left"), new Reading("right")];
   world: FlowWorld;
   readonly #seats: readonly Seat[];
   #held = false;
 
   constructor(world: FlowWorld, version: 4 | 5) {
     this.world = world;
-    this.#seats = [...this.senders, this.sure, this.plain, this.alone].map((client) => new Seat(client, version));
+    const clients = [...this.senders, this.sure, this.plain, this.alone, ...this.group];
+    this.#seats = clients.map((client) => new Seat(client, version));
   }
 
   async begin(): Promise<void> {
@@ -128,6 +130,7 @@ class Play {
       if (seat.client === this.sure) seat.subscribe("#", 2);
       if (seat.client === this.plain) seat.subscribe("#", 1);
       if (seat.client === this.alone) seat.subscribe("$share/g/#", 2);
+      if (this.group.some((member) => member === seat.client)) seat.subscribe("$share/h/#", 2);
     }
   }
 
@@ -203,14 +206,16 @@ it("QoS 2 is exactly once and QoS 1 at least once, in order, whatever is lost, r
       await play.begin();
       for (const step of script) await play.step(step);
       await play.finish();
-      const { senders, sure, plain, alone, world } = play;
+      const { senders, sure, plain, alone, group, world } = play;
       const readers = [sure, plain, alone];
       expect(senders.map(({ unfinished }) => unfinished)).toEqual([0, 0]);
       expect(readers.flatMap((reader) => complaints(reader, reader === plain ? 1 : 2, senders))).toEqual([]);
-      expect(readers.map(({ unreleased }) => unreleased)).toEqual([0, 0, 0]);
+      expect(sharedComplaints(group, senders)).toEqual([]);
+      readers.push(...group);
+      expect(readers.map(({ unreleased }) => unreleased)).toEqual([0, 0, 0, 0, 0]);
       expect(Math.max(...readers.map(({ mostUnderWay }) => mostUnderWay))).toBeLessThanOrEqual(MAX_INFLIGHT);
       expect(world.entries).toEqual([]);
-      expect([...world.host.sessions.list()].map(({ messages }) => messages)).toEqual([0, 0, 0, 0, 0]);
+      expect([...world.host.sessions.list()].map(({ messages }) => messages)).toEqual([0, 0, 0, 0, 0, 0, 0]);
       expect(world.core.broker.engine.memoryBytes).toBe(0);
     }),
     { numRuns: Number(process.env["DELOS_RUNS"] ?? 150) },

@@ -7,7 +7,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { type IConnectPacket, generate, type Packet, parser } from "mqtt-packet";
-import { complaints, type Line, Publishing, Reading } from "../mqtt/flow-clients.ts";
+import { complaints, type Line, Publishing, Reading, sharedComplaints } from "../mqtt/flow-clients.ts";
 import { type BrokerProcess, startBrokerProcess } from "./broker.ts";
 import type { Random } from "./crash-random.ts";
 import { eventually } from "./eventually.ts";
@@ -168,7 +168,7 @@ export class MqttLives {
   constructor(directory: string, random: Random) {
     this.#directory = directory;
     this.#random = random;
-    const share = { topic: "$share/group/load/#", qos: 1 as const };
+    const share = { topic: "$share/group/load/#", qos: 2 as const };
     this.#seats = [
       ...this.#publishers.map((client, index) => new Seat(client, random, { version: index === 0 ? 5 : 4 })),
       new Seat(this.#sure, random, { version: 4, topic: "load/#", qos: 2 }),
@@ -213,10 +213,7 @@ export class MqttLives {
     for (const seat of this.#seats) seat.close();
     for (const reader of [this.#sure, this.#alone]) wrong.push(...complaints(reader, 2, this.#publishers));
     wrong.push(...complaints(this.#plain, 1, this.#publishers));
-    const shared = new Set(this.#members.flatMap(({ got }) => got.map(({ body }) => body)));
-    for (const { sent } of this.#publishers) {
-      for (const { body } of sent) if (!shared.has(body)) wrong.push(`nobody of the group got ${body}`);
-    }
+    wrong.push(...sharedComplaints(this.#members, this.#publishers));
     return wrong;
   }
 
