@@ -210,7 +210,9 @@ LOOPBACK.addAddress("::1", "ipv6");
 export function isLoopback(remoteAddress: string): boolean {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(remoteAddress)?.[1];
   const whole = bracketed ?? remoteAddress;
-  const address = isIP(whole) === 0 ? whole.replace(/:\d+$/, "") : whole;
+  // Asking whether it is an address of IPv6 takes long, and one with a single colon is none.
+  const hasPort = whole.indexOf(":") === whole.lastIndexOf(":") || isIP(whole) === 0;
+  const address = hasPort ? whole.replace(/:\d+$/, "") : whole;
   // A zone, as in fe80::1%eth0, is never of the loopback, and a block list does not know it.
   const family = address.includes("%") ? 0 : isIP(address);
   return family !== 0 && LOOPBACK.check(address, family === 4 ? "ipv4" : "ipv6");
