@@ -1,243 +1,304 @@
 /*
- * The composite types of AMQP 1.0: performatives, terminuses, outcomes, errors. All are lists of fields, described by a
- * number; one table says which fields, for reading, writing and TypeScript.
+ * The composite types of AMQP 1.0: performatives, terminuses, outcomes, errors. Each is a list of fields, described by a
+ * number or by its name. The tables say which, in their order on the wire; readers, writers and types are made from them.
  */
+import {
+  anything,
+  binary,
+  boolean,
+  describes,
+  either,
+  fields,
+  manySymbols,
+  map,
+  oneSymbol,
+  type ReadOf,
+  readAs,
+  schema,
+  string,
+  toValue,
+  ubyte,
+  uint,
+  ulong,
+  unsigned,
+  ushort,
+  type WrittenOf,
+} from "./composites.ts";
 import { malformed } from "./errors.ts";
-import type { Value } from "./values.ts";
+import { Reader } from "./reader.ts";
+import { Described, Scalar, type Value } from "./values.ts";
+import { encodeValue } from "./writer.ts";
 
-/** A map of symbols. */
-export type Fields = ReadonlyMap<string, Value>;
+const MOST_UINT = 0xffff_ffff;
+const MOST_USHORT = 0xffff;
+
+/** The most bytes of a delivery tag (amqp10 2.8.7). */
+export const MOST_TAG_BYTES = 32;
 
 /** amqp10 2.8.14 */
-export interface ErrorInfo {
-  readonly type: "error";
-  readonly condition: string;
-  readonly description: string | undefined;
-  readonly info: Fields | undefined;
-}
-/** amqp10 2.7.1 */
-export interface Open {
-  readonly type: "open";
-  readonly containerId: string;
-  readonly hostname: string | undefined;
-  readonly maxFrameSize: number;
-  readonly channelMax: number;
-  readonly idleTimeOut: number | undefined;
-  readonly outgoingLocales: readonly string[] | undefined;
-  readonly incomingLocales: readonly string[] | undefined;
-  readonly offeredCapabilities: readonly string[] | undefined;
-  readonly desiredCapabilities: readonly string[] | undefined;
-  readonly properties: Fields | undefined;
-}
-/** amqp10 2.7.2 */
-export interface Begin {
-  readonly type: "begin";
-  readonly remoteChannel: number | undefined;
-  readonly nextOutgoingId: number;
-  readonly incomingWindow: number;
-  readonly outgoingWindow: number;
-  readonly handleMax: number;
-  readonly offeredCapabilities: readonly string[] | undefined;
-  readonly desiredCapabilities: readonly string[] | undefined;
-  readonly properties: Fields | undefined;
-}
-/** amqp10 2.7.3 */
-export interface Attach {
-  readonly type: "attach";
-  readonly name: string;
-  readonly handle: number;
-  /** False for a sender, true for a receiver. */
-  readonly role: boolean;
-  readonly sndSettleMode: number;
-  readonly rcvSettleMode: number;
-  readonly source: Source | undefined;
-  readonly target: Target | Coordinator | undefined;
-  readonly unsettled: ReadonlyMap<Value, Value> | undefined;
-  readonly incompleteUnsettled: boolean;
-  readonly initialDeliveryCount: number | undefined;
-  readonly maxMessageSize: bigint | undefined;
-  readonly offeredCapabilities: readonly string[] | undefined;
-  readonly desiredCapabilities: readonly string[] | undefined;
-  readonly properties: Fields | undefined;
-}
-/** amqp10 2.7.4 */
-export interface Flow {
-  readonly type: "flow";
-  readonly nextIncomingId: number | undefined;
-  readonly incomingWindow: number;
-  readonly nextOutgoingId: number;
-  readonly outgoingWindow: number;
-  readonly handle: number | undefined;
-  readonly deliveryCount: number | undefined;
-  readonly linkCredit: number | undefined;
-  readonly available: number | undefined;
-  readonly drain: boolean;
-  readonly echo: boolean;
-  readonly properties: Fields | undefined;
-}
-/** amqp10 2.7.5 */
-export interface Transfer {
-  readonly type: "transfer";
-  readonly handle: number;
-  readonly deliveryId: number | undefined;
-  readonly deliveryTag: Buffer | undefined;
-  readonly messageFormat: number | undefined;
-  readonly settled: boolean | undefined;
-  readonly more: boolean;
-  readonly rcvSettleMode: number | undefined;
-  readonly state: DeliveryState | undefined;
-  readonly resume: boolean;
-  readonly aborted: boolean;
-  readonly batchable: boolean;
-}
-/** amqp10 2.7.6 */
-export interface Disposition {
-  readonly type: "disposition";
-  readonly role: boolean;
-  readonly first: number;
-  readonly last: number | undefined;
-  readonly settled: boolean;
-  readonly state: DeliveryState | undefined;
-  readonly batchable: boolean;
-}
-/** amqp10 2.7.7 */
-export interface Detach {
-  readonly type: "detach";
-  readonly handle: number;
-  readonly closed: boolean;
-  readonly error: ErrorInfo | undefined;
-}
-/** amqp10 2.7.8 */
-export interface End {
-  readonly type: "end";
-  readonly error: ErrorInfo | undefined;
-}
-/** amqp10 2.7.9 */
-export interface Close {
-  readonly type: "close";
-  readonly error: ErrorInfo | undefined;
-}
+const ERROR = schema("error", 0x1d, { condition: oneSymbol.mandatory, description: string, info: fields });
+
+/** amqp10 3.4.1 to 3.4.5 */
+const RECEIVED = schema("received", 0x23, { sectionNumber: uint.mandatory, sectionOffset: ulong.mandatory });
+const ACCEPTED_SCHEMA = schema("accepted", 0x24, {});
+const REJECTED = schema("rejected", 0x25, { error: either(ERROR) });
+const RELEASED_SCHEMA = schema("released", 0x26, {});
+const MODIFIED = schema("modified", 0x27, {
+  deliveryFailed: boolean.or(false),
+  undeliverableHere: boolean.or(false),
+  messageAnnotations: fields,
+});
+/** amqp10 4.5.5 */
+const DECLARED = schema("declared", 0x33, { txnId: binary(MOST_TAG_BYTES).mandatory });
+const anyOutcome = either(ACCEPTED_SCHEMA, REJECTED, RELEASED_SCHEMA, MODIFIED, DECLARED);
+/** amqp10 4.5.6 */
+const TRANSACTIONAL = schema("transactional-state", 0x34, {
+  txnId: binary(MOST_TAG_BYTES).mandatory,
+  outcome: anyOutcome,
+});
+const anyState = either(ACCEPTED_SCHEMA, REJECTED, RELEASED_SCHEMA, MODIFIED, DECLARED, RECEIVED, TRANSACTIONAL);
 
 /** amqp10 3.5.3 */
-export interface Source {
-  readonly type: "source";
-  readonly address: string | undefined;
-  readonly durable: number;
-  readonly expiryPolicy: string;
-  readonly timeout: number;
-  readonly dynamic: boolean;
-  readonly dynamicNodeProperties: Fields | undefined;
-  readonly distributionMode: string | undefined;
-  readonly filter: Fields | undefined;
-  readonly defaultOutcome: DeliveryState | undefined;
-  readonly outcomes: readonly string[] | undefined;
-  readonly capabilities: readonly string[] | undefined;
-}
+const SOURCE = schema("source", 0x28, {
+  address: string,
+  durable: unsigned("uint", 2).or(0),
+  expiryPolicy: oneSymbol.or("session-end"),
+  timeout: uint.or(0),
+  dynamic: boolean.or(false),
+  dynamicNodeProperties: fields,
+  distributionMode: oneSymbol,
+  filter: fields,
+  defaultOutcome: anyOutcome,
+  outcomes: manySymbols,
+  capabilities: manySymbols,
+});
 /** amqp10 3.5.4 */
-export interface Target {
-  readonly type: "target";
-  readonly address: string | undefined;
-  readonly durable: number;
-  readonly expiryPolicy: string;
-  readonly timeout: number;
-  readonly dynamic: boolean;
-  readonly dynamicNodeProperties: Fields | undefined;
-  readonly capabilities: readonly string[] | undefined;
-}
-/** amqp10 4.5.1 */
-export interface Coordinator {
-  readonly type: "coordinator";
-  readonly capabilities: readonly string[] | undefined;
-}
-/** amqp10 4.5.2: the body of a message to a coordinator. */
-export interface Declare {
-  readonly type: "declare";
-  readonly globalId: Value | undefined;
-}
-/** amqp10 4.5.3: the body of a message to a coordinator. */
-export interface Discharge {
-  readonly type: "discharge";
-  readonly txnId: Buffer;
-  readonly fail: boolean;
-}
+const TARGET = schema("target", 0x29, {
+  address: string,
+  durable: unsigned("uint", 2).or(0),
+  expiryPolicy: oneSymbol.or("session-end"),
+  timeout: uint.or(0),
+  dynamic: boolean.or(false),
+  dynamicNodeProperties: fields,
+  capabilities: manySymbols,
+});
+/** amqp10 4.5.1 to 4.5.4 */
+const COORDINATOR = schema("coordinator", 0x30, { capabilities: manySymbols });
+const DECLARE = schema("declare", 0x31, { globalId: anything });
+const DISCHARGE = schema("discharge", 0x32, { txnId: binary(MOST_TAG_BYTES).mandatory, fail: boolean.or(false) });
 
-/** What is said of a delivery (3.4, 4.5.5, 4.5.7). */
-export type DeliveryState =
-  | { readonly type: "received"; readonly sectionNumber: number; readonly sectionOffset: bigint }
-  | { readonly type: "accepted" }
-  | { readonly type: "rejected"; readonly error: ErrorInfo | undefined }
-  | { readonly type: "released" }
-  | {
-      readonly type: "modified";
-      readonly deliveryFailed: boolean;
-      readonly undeliverableHere: boolean;
-      readonly messageAnnotations: Fields | undefined;
-    }
-  | { readonly type: "declared"; readonly txnId: Buffer }
-  | { readonly type: "transactional-state"; readonly txnId: Buffer; readonly outcome: DeliveryState | undefined };
+/** amqp10 2.7.1 */
+const OPEN = schema("open", 0x10, {
+  containerId: string.mandatory,
+  hostname: string,
+  maxFrameSize: uint.or(MOST_UINT),
+  channelMax: ushort.or(MOST_USHORT),
+  idleTimeOut: uint,
+  outgoingLocales: manySymbols,
+  incomingLocales: manySymbols,
+  offeredCapabilities: manySymbols,
+  desiredCapabilities: manySymbols,
+  properties: fields,
+});
+/** amqp10 2.7.2 */
+const BEGIN = schema("begin", 0x11, {
+  remoteChannel: ushort,
+  nextOutgoingId: uint.mandatory,
+  incomingWindow: uint.mandatory,
+  outgoingWindow: uint.mandatory,
+  handleMax: uint.or(MOST_UINT),
+  offeredCapabilities: manySymbols,
+  desiredCapabilities: manySymbols,
+  properties: fields,
+});
+/** amqp10 2.7.3. The role is false for a sender, true for a receiver. */
+const ATTACH = schema("attach", 0x12, {
+  name: string.mandatory,
+  handle: uint.mandatory,
+  role: boolean.mandatory,
+  sndSettleMode: unsigned("ubyte", 2).or(2),
+  rcvSettleMode: unsigned("ubyte", 1).or(0),
+  source: either(SOURCE),
+  target: either(TARGET, COORDINATOR),
+  unsettled: map,
+  incompleteUnsettled: boolean.or(false),
+  initialDeliveryCount: uint,
+  maxMessageSize: ulong,
+  offeredCapabilities: manySymbols,
+  desiredCapabilities: manySymbols,
+  properties: fields,
+});
+/** amqp10 2.7.4 */
+const FLOW = schema("flow", 0x13, {
+  nextIncomingId: uint,
+  incomingWindow: uint.mandatory,
+  nextOutgoingId: uint.mandatory,
+  outgoingWindow: uint.mandatory,
+  handle: uint,
+  deliveryCount: uint,
+  linkCredit: uint,
+  available: uint,
+  drain: boolean.or(false),
+  echo: boolean.or(false),
+  properties: fields,
+});
+/** amqp10 2.7.5 */
+const TRANSFER = schema("transfer", 0x14, {
+  handle: uint.mandatory,
+  deliveryId: uint,
+  deliveryTag: binary(MOST_TAG_BYTES),
+  messageFormat: uint,
+  settled: boolean,
+  more: boolean.or(false),
+  rcvSettleMode: unsigned("ubyte", 1),
+  state: anyState,
+  resume: boolean.or(false),
+  aborted: boolean.or(false),
+  batchable: boolean.or(false),
+});
+/** amqp10 2.7.6 */
+const DISPOSITION = schema("disposition", 0x15, {
+  role: boolean.mandatory,
+  first: uint.mandatory,
+  last: uint,
+  settled: boolean.or(false),
+  state: anyState,
+  batchable: boolean.or(false),
+});
+/** amqp10 2.7.7 to 2.7.9 */
+const DETACH = schema("detach", 0x16, { handle: uint.mandatory, closed: boolean.or(false), error: either(ERROR) });
+const END = schema("end", 0x17, { error: either(ERROR) });
+const CLOSE = schema("close", 0x18, { error: either(ERROR) });
 
 /** amqp10 5.3.3 */
-export interface SaslMechanisms {
-  readonly type: "sasl-mechanisms";
-  readonly mechanisms: readonly string[];
-}
-export interface SaslInit {
-  readonly type: "sasl-init";
-  readonly mechanism: string;
-  readonly initialResponse: Buffer | undefined;
-  readonly hostname: string | undefined;
-}
-export interface SaslChallenge {
-  readonly type: "sasl-challenge";
-  readonly challenge: Buffer;
-}
-export interface SaslResponse {
-  readonly type: "sasl-response";
-  readonly response: Buffer;
-}
-export interface SaslOutcome {
-  readonly type: "sasl-outcome";
-  readonly code: number;
-  readonly additionalData: Buffer | undefined;
-}
+const SASL_MECHANISMS = schema("sasl-mechanisms", 0x40, { mechanisms: manySymbols.mandatory });
+const SASL_INIT = schema("sasl-init", 0x41, {
+  mechanism: oneSymbol.mandatory,
+  initialResponse: binary(),
+  hostname: string,
+});
+const SASL_CHALLENGE = schema("sasl-challenge", 0x42, { challenge: binary().mandatory });
+const SASL_RESPONSE = schema("sasl-response", 0x43, { response: binary().mandatory });
+const SASL_OUTCOME = schema("sasl-outcome", 0x44, { code: ubyte.mandatory, additionalData: binary() });
 
-/** What a frame says. */
-export type Performative =
-  | Open
-  | Begin
-  | Attach
-  | Flow
-  | Transfer
-  | Disposition
-  | Detach
-  | End
-  | Close
-  | SaslMechanisms
-  | SaslInit
-  | SaslChallenge
-  | SaslResponse
-  | SaslOutcome;
+const PERFORMATIVES = [OPEN, BEGIN, ATTACH, FLOW, TRANSFER, DISPOSITION, DETACH, END, CLOSE] as const;
+const SASL = [SASL_MECHANISMS, SASL_INIT, SASL_CHALLENGE, SASL_RESPONSE, SASL_OUTCOME] as const;
+const STATES = [RECEIVED, ACCEPTED_SCHEMA, REJECTED, RELEASED_SCHEMA, MODIFIED, DECLARED, TRANSACTIONAL] as const;
+const OTHERS = [ERROR, SOURCE, TARGET, COORDINATOR, DECLARE, DISCHARGE] as const;
+const ALL = [...PERFORMATIVES, ...SASL, ...STATES, ...OTHERS] as const;
 
-/** Everything that the table has. */
-export type Composite = Performative | ErrorInfo | Source | Target | Coordinator | Declare | Discharge | DeliveryState;
+/** What a condition is told with. */
+export type ErrorInfo = ReadOf<typeof ERROR>;
+/** The first frame of a connection. */
+export type Open = ReadOf<typeof OPEN>;
+/** The first frame of a session. */
+export type Begin = ReadOf<typeof BEGIN>;
+/** The first frame of a link. */
+export type Attach = ReadOf<typeof ATTACH>;
+/** What a session and a link have room for. */
+export type Flow = ReadOf<typeof FLOW>;
+/** A message, or a part of one. */
+export type Transfer = ReadOf<typeof TRANSFER>;
+/** What becomes of deliveries. */
+export type Disposition = ReadOf<typeof DISPOSITION>;
+/** The last frame of a link. */
+export type Detach = ReadOf<typeof DETACH>;
+/** The last frame of a session. */
+export type End = ReadOf<typeof END>;
+/** The last frame of a connection. */
+export type Close = ReadOf<typeof CLOSE>;
+/** The mechanisms that a client may choose from. */
+export type SaslMechanisms = ReadOf<typeof SASL_MECHANISMS>;
+/** The mechanism that a client chose. */
+export type SaslInit = ReadOf<typeof SASL_INIT>;
+/** What a client is asked. */
+export type SaslChallenge = ReadOf<typeof SASL_CHALLENGE>;
+/** What a client answers. */
+export type SaslResponse = ReadOf<typeof SASL_RESPONSE>;
+/** How the login ended. */
+export type SaslOutcome = ReadOf<typeof SASL_OUTCOME>;
+/** Where the messages of a link come from. */
+export type Source = ReadOf<typeof SOURCE>;
+/** Where the messages of a link go to. */
+export type Target = ReadOf<typeof TARGET>;
+/** The target of a link for transactions. */
+export type Coordinator = ReadOf<typeof COORDINATOR>;
+/** Asks a coordinator for a transaction: the body of a message. */
+export type Declare = ReadOf<typeof DECLARE>;
+/** Ends a transaction: the body of a message. */
+export type Discharge = ReadOf<typeof DISCHARGE>;
+/** What is said of a delivery: its outcome, how far it came, or what it is in a transaction. */
+export type DeliveryState = ReadOf<(typeof STATES)[number]>;
+/** What a frame of AMQP or of SASL says. */
+export type Performative = ReadOf<(typeof PERFORMATIVES)[number] | (typeof SASL)[number]>;
+/** Everything that the tables have. */
+export type Composite = ReadOf<(typeof ALL)[number]>;
+/** A composite to be written: mandatory fields, and of the others those that are to be said. */
+export type Said<T extends Composite> = WrittenOf<Extract<(typeof ALL)[number], { readonly name: T["type"] }>>;
 
-/** Reads the composite at `at`; `end` may lie behind it. Throws AmqpError(amqp:decode-error). */
-export function readComposite(
-  _data: Buffer,
-  _at: number,
-  _end: number,
-): { readonly composite: Composite; readonly end: number } {
-  throw malformed("not yet");
-}
-
-/** A composite without the fields that are undefined or have a default. */
-export type Said<T extends Composite> = T extends Composite ? Pick<T, "type"> & Partial<T> : never;
-
-/** The bytes of a composite; fields left out are null. Throws RangeError when a mandatory one is missing. */
-export function encodeComposite(_composite: Said<Composite>): Buffer {
-  throw malformed("not yet");
-}
-
-/** The same objects each time, for what nearly all deliveries end with. */
+/** The same object for all deliveries that end so. */
 export const ACCEPTED: DeliveryState = { type: "accepted" };
+/** The same object for all deliveries that end so. */
 export const RELEASED: DeliveryState = { type: "released" };
+
+type AnySchema = (typeof ALL)[number];
+
+const BY_NAME: ReadonlyMap<string, AnySchema> = new Map(ALL.map((known) => [known.name, known]));
+const BY_CODE: ReadonlyMap<bigint, AnySchema> = new Map(ALL.map((known) => [BigInt(known.code), known]));
+const BY_SYMBOL: ReadonlyMap<string, AnySchema> = new Map(ALL.map((known) => [`amqp:${known.name}:list`, known]));
+
+/** The composite that a value is. Throws AmqpError(amqp:decode-error). */
+export function asComposite(value: Value): Composite {
+  const descriptor =
+    value instanceof Described && value.descriptor instanceof Scalar ? value.descriptor.value : undefined;
+  const known =
+    typeof descriptor === "bigint"
+      ? BY_CODE.get(descriptor)
+      : typeof descriptor === "string"
+        ? BY_SYMBOL.get(descriptor)
+        : undefined;
+  if (known !== undefined && describes(value, known)) return readAs(known, value);
+  const found = descriptor === undefined ? "without a descriptor" : `described by ${shown(descriptor)}`;
+  throw malformed(`A value ${found} stands where a composite of AMQP is expected`);
+}
+
+/** Reads the composite at `at`, and says where it ends. Throws AmqpError(amqp:decode-error). */
+export function readComposite(
+  data: Buffer,
+  at: number,
+  end: number,
+): { readonly composite: Composite; readonly end: number } {
+  const reader = new Reader(true).over(data, at, end);
+  const composite = asComposite(reader.read());
+  return { composite, end: reader.at };
+}
+
+const PERFORMATIVE_NAMES: ReadonlySet<string> = new Set([...PERFORMATIVES, ...SASL].map(({ name }) => name));
+
+/** Whether a composite is one that a frame can begin with. */
+export function isPerformative(composite: Composite): composite is Performative {
+  return PERFORMATIVE_NAMES.has(composite.type);
+}
+
+const STATE_NAMES: ReadonlySet<string> = new Set(STATES.map(({ name }) => name));
+
+/** Whether a composite is said of deliveries. */
+export function isState(composite: Composite): composite is DeliveryState {
+  return STATE_NAMES.has(composite.type);
+}
+
+/** A composite as a value; throws RangeError when a mandatory field is missing. */
+export function compositeValue<T extends Composite>(composite: Said<T>): Described {
+  const known = BY_NAME.get(composite.type);
+  if (known === undefined) throw new RangeError(`there is no composite ${composite.type}`);
+  return toValue(known, composite as never);
+}
+
+/** The bytes of a composite; throws RangeError when a mandatory field is missing. */
+export function encodeComposite<T extends Composite>(composite: Said<T>): Buffer {
+  return encodeValue(compositeValue(composite));
+}
+
+function shown(descriptor: Scalar["value"]): string {
+  return typeof descriptor === "bigint" ? `0x${descriptor.toString(16)}` : `"${String(descriptor).slice(0, 100)}"`;
+}
