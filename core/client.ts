@@ -174,14 +174,14 @@ export class Client implements GateWaiter, TransactionOwner {
    */
   pull(options: PullOptions): Subscription {
     const writes = this.engine.writes;
-    const subscription = this.host.pull(this, this.nextSubscriptionId(), options);
+    const subscription = this.host.requests.pull(this, this.nextSubscriptionId(), options);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
     return subscription;
   }
 
   /** Makes a queue, or finds that it is as declared. Throws BrokerError "conflict" if it differs, "exclusive" if it is another's. */
   declareQueue(declaration: QueueDeclaration): QueueStatus {
-    const status = this.host.declareQueue(this, declaration);
+    const status = this.host.requests.declare(this, declaration);
     if (declaration.exclusive) this.temporaries.set(`queue ${status.address.name}`, status.address);
     this.touch();
     return status;
@@ -189,12 +189,12 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** What a queue has. Throws BrokerError "not-found", or "exclusive" if it is another connection's. */
   checkQueue(address: Address): QueueStatus {
-    return this.host.checkQueue(this, address);
+    return this.host.requests.status(this, address);
   }
 
   /** Deletes a queue; returns how many messages went with it, none if it is not there. Throws BrokerError "in-use", "exclusive". */
   deleteQueue(address: Address, only: DeleteConditions): number {
-    const count = this.host.deleteQueueFor(this, address, only);
+    const count = this.host.requests.delete(this, address, only);
     this.temporaries.delete(`queue ${address.name}`);
     this.touch();
     return count;
@@ -202,7 +202,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
   purgeQueue(address: Address): number {
-    const count = this.host.purgeQueue(this, address);
+    const count = this.host.requests.purge(this, address);
     this.touch();
     return count;
   }

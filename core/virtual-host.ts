@@ -10,7 +10,7 @@
 import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address } from "./addresses/address.ts";
-import { Client, type ConnectOptions, type DeleteConditions, type PullOptions } from "./client.ts";
+import { Client, type ConnectOptions } from "./client.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
 import { DeclaredQueues } from "./routing/declared-queues.ts";
@@ -28,8 +28,8 @@ import { PausedQueues } from "./queue/paused.ts";
 import type { Pattern } from "./addresses/pattern.ts";
 import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue/queue.ts";
-import type { QueueDeclaration, QueueStatus } from "./queue/queue-declaration.ts";
 import type { QueueDescription } from "./queue/queue-description.ts";
+import { QueueRequests } from "./routing/queue-requests.ts";
 import { RetainedMessages } from "./topic/retained.ts";
 import { type Destination, Route } from "./routing/route.ts";
 import { Schedule } from "./schedule/schedule.ts";
@@ -107,6 +107,8 @@ export class VirtualHost {
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
+  /** What clients ask of queues by their names. */
+  readonly requests: QueueRequests;
   private readonly declared: DeclaredQueues;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
@@ -155,6 +157,12 @@ export class VirtualHost {
       appeared: (queue, watcher) => this.linkWatched(watcher, queue),
     });
     const { destinations, retained } = this;
+    this.requests = new QueueRequests({
+      hostName: name,
+      declared,
+      destinations,
+      check: (client, action, address) => this.check(client, action, address.kind, address.name),
+    });
     this.durableSubscriptions = new DurableSubscriptions({
       engine,
       hostName: name,
@@ -303,51 +311,6 @@ export class VirtualHost {
     this.engine.clock.after(1, task);
   }
 
-  /** Gives one message of a queue to a client that asks for it; see `Client.pull`. Throws BrokerError. */
-  pull(client: Client, id: number, { address, settling, consumer }: PullOptions): Subscription {
-    this.check(client, "consume", "queue", address.name);
-    const queue = this.queueOf(address);
-    this.declared.checkOwner(client, address, this.destinations);
-    this.declared.touch(address);
-    const credit = { messages: 1, bytes: 0 };
-    const subscription = new Subscription(id, client, { patterns: [], settling, credit, consumer, details: true });
-    client.subscriptions.add(subscription);
-    subscription.pull(queue);
-    return subscription;
-  }
-
-  /** Makes a queue as a client says, or finds that it is as it says. Throws BrokerError. */
-  declareQueue(client: Client, declaration: QueueDeclaration): QueueStatus {
-    const { address } = declaration;
-    if (!this.queues.has(address.name)) this.check(client, "create", "queue", address.name);
-    return this.declared.status(this.declared.declare(client, declaration, this.destinations), address);
-  }
-
-  /** What a queue has. Throws BrokerError when it is not there, or another connection's alone. */
-  checkQueue(client: Client, address: Address): QueueStatus {
-    return this.declared.status(this.ownQueue(client, address), address);
-  }
-
-  /** Deletes a queue for a client; returns how many messages went with it. Throws BrokerError. */
-  deleteQueueFor(client: Client, address: Address, only: DeleteConditions): number {
-    this.check(client, "destroy", "queue", address.name);
-    if (!this.queues.has(address.name)) return 0;
-    const queue = this.ownQueue(client, address);
-    const { count } = queue;
-    const name = `queue '${address.name}' in vhost '${this.name}'`;
-    if (only.ifUnused && queue.consumerCount > 0) throw new BrokerError("in-use", `${name} in use`);
-    if (only.ifEmpty && count > 0) throw new BrokerError("in-use", `${name} is not empty`);
-    if (this.destinations.ownerOf(address) === undefined) this.destinations.deleteQueue(address);
-    else this.destinations.removeTemporary(address);
-    return count;
-  }
-
-  /** Empties a queue for a client; returns how many messages went. Throws BrokerError. */
-  purgeQueue(client: Client, address: Address): number {
-    this.check(client, "consume", "queue", address.name);
-    return this.ownQueue(client, address).purge();
-  }
-
   /** Deletes a durable subscription with what it holds. Throws BrokerError. */
   deleteDurable(id: string, client: Client): void {
     this.check(client, "destroy", "dsub", id);
@@ -473,12 +436,6 @@ export class VirtualHost {
   private left(queue: Queue): void {
     this.destinations.noteIdle(queue);
     this.declared.left(queue, this.destinations);
-  }
-
-  private ownQueue(client: Client, address: Address): Queue {
-    const queue = this.queueOf(address);
-    this.declared.checkOwner(client, address, this.destinations);
-    return queue;
   }
 
   private queueOf({ name }: Address): Queue {

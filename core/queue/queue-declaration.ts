@@ -3,7 +3,9 @@ import { BrokerError } from "../errors.ts";
 import { DEFAULT_POLICY, type Policy } from "../policy.ts";
 
 /** What a client wrote about a queue or an exchange besides its name and flags: for equivalence, and for listing. */
-export type DeclaredArguments = ReadonlyMap<string, string | number | boolean>;
+export type DeclaredArguments = ReadonlyMap<string, Scalar>;
+
+type Scalar = string | number | boolean;
 
 /** What a client says that a queue is to be. */
 export interface QueueDeclaration {
@@ -77,8 +79,8 @@ export function differentArgument(wanted: DeclaredArguments, found: DeclaredArgu
 
 const FLAGS = { durable: "durable", exclusive: "exclusive", autoDelete: "auto_delete" } as const;
 
-function differs(name: string, wanted: unknown, found: unknown): string {
-  const quoted = (value: unknown): string => (value === undefined ? "none" : `'${String(value)}'`);
+function differs(name: string, wanted: Scalar | undefined, found: Scalar | undefined): string {
+  const quoted = (value: Scalar | undefined): string => (value === undefined ? "none" : `'${String(value)}'`);
   return `inequivalent arg '${name}': received ${quoted(wanted)} but current is ${quoted(found)}`;
 }
 
@@ -92,7 +94,7 @@ function knownFields(read: Record<string, unknown>): Partial<Policy> {
 }
 
 function scalars(read: Record<string, unknown>): DeclaredArguments {
-  const found = new Map<string, string | number | boolean>();
+  const found = new Map<string, Scalar>();
   for (const [name, value] of Object.entries(read)) {
     if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") found.set(name, value);
   }

@@ -117,7 +117,7 @@ describe("a declared queue", () => {
     owner.core.close();
     core.settle();
     expect(queueOf(core, "x")).toBeUndefined();
-    expect(() => other.core.checkQueue(parse("queue:x"))).toThrow(/There is no queue x/);
+    expect(() => other.core.checkQueue(parse("queue:x"))).toThrow(/no queue 'x'/);
   });
 
   it("that is auto-delete goes with its last consumer, not before there was one", async () => {
@@ -273,17 +273,17 @@ describe("a subscription that stops", () => {
   });
 });
 
-describe("a subscription that is drained", () => {
-  function drained(core: CoreBroker, destination: string, credit: number) {
-    const client = core.client();
-    const left: number[] = [];
-    const got = Object.assign(new Collector(), { drained: (unused: number) => left.push(unused) });
-    const { subscription } = client.subscribe(destination, { credit: { messages: credit, bytes: 0 }, consumer: got });
-    subscription.autoRefill = false;
-    core.settle();
-    return { subscription, got, left };
-  }
+function drained(core: CoreBroker, destination: string, credit: number) {
+  const client = core.client();
+  const left: number[] = [];
+  const got = Object.assign(new Collector(), { drained: (unused: number) => left.push(unused) });
+  const { subscription } = client.subscribe(destination, { credit: { messages: credit, bytes: 0 }, consumer: got });
+  subscription.autoRefill = false;
+  core.settle();
+  return { subscription, got, left };
+}
 
+describe("a subscription that is drained", () => {
   it("uses its credit for what there is, and gives back the rest", async () => {
     const core = await coreBroker();
     core.client().send("queue:a", "1");
@@ -307,22 +307,22 @@ describe("a subscription that is drained", () => {
   });
 });
 
-describe("dead letters to an exchange", () => {
-  async function withDeadLetters(policy: QueueDeclaration["policy"]) {
-    const core = await coreBroker();
-    const client = core.client();
-    client.core.declareQueue(declaration("dead"));
-    client.core.declareQueue(
-      declaration("work", { policy: { deadLetterExchange: "", deadLetterRoutingKey: "dead", ...policy } }),
-    );
-    const history = (): unknown => {
-      const got = pull(client, "dead");
-      const text = got.taken[0]?.message.annotations.get("dead_letter_history");
-      return { body: got.bodies[0], history: typeof text === "string" ? JSON.parse(text) : undefined };
-    };
-    return { core, client, history };
-  }
+async function withDeadLetters(policy: QueueDeclaration["policy"]) {
+  const core = await coreBroker();
+  const client = core.client();
+  client.core.declareQueue(declaration("dead"));
+  client.core.declareQueue(
+    declaration("work", { policy: { deadLetterExchange: "", deadLetterRoutingKey: "dead", ...policy } }),
+  );
+  const history = (): unknown => {
+    const got = pull(client, "dead");
+    const text = got.taken[0]?.message.annotations.get("dead_letter_history");
+    return { body: got.bodies[0], history: typeof text === "string" ? JSON.parse(text) : undefined };
+  };
+  return { core, client, history };
+}
 
+describe("dead letters to an exchange", () => {
   it("are what is rejected, with its history and its new address", async () => {
     const { core, client, history } = await withDeadLetters({});
     client.send("queue:work", "1");

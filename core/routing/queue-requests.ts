@@ -1,0 +1,81 @@
+import type { Action } from "../access.ts";
+import type { Address } from "../addresses/address.ts";
+import type { Client, DeleteConditions, PullOptions } from "../client.ts";
+import type { DeclaredQueues } from "./declared-queues.ts";
+import type { Destinations } from "./destinations.ts";
+import { BrokerError } from "../errors.ts";
+import type { QueueDeclaration, QueueStatus } from "../queue/queue-declaration.ts";
+import type { Queue } from "../queue/queue.ts";
+import { Subscription } from "../subscription.ts";
+
+/** What requests need of their virtual host. */
+export interface QueueRequestsOptions {
+  readonly hostName: string;
+  readonly declared: DeclaredQueues;
+  readonly destinations: Destinations;
+  /** Throws BrokerError("not-authorized") when a client may not do that. */
+  readonly check: (client: Client, action: Action, address: Address) => void;
+}
+
+/** What clients ask of the queues of one virtual host by their names: to be made, looked at, emptied, deleted, pulled from. */
+export class QueueRequests {
+  private readonly options: QueueRequestsOptions;
+
+  constructor(options: QueueRequestsOptions) {
+    this.options = options;
+  }
+
+  /** Makes a queue, or finds that it is as declared. Throws BrokerError. */
+  declare(client: Client, declaration: QueueDeclaration): QueueStatus {
+    const { declared, destinations, check } = this.options;
+    const { address } = declaration;
+    if (!destinations.queues.has(address.name)) check(client, "create", address);
+    return declared.status(declared.declare(client, declaration, destinations), address);
+  }
+
+  /** What a queue has. Throws BrokerError when it is not there, or another connection's alone. */
+  status(client: Client, address: Address): QueueStatus {
+    return this.options.declared.status(this.find(client, address), address);
+  }
+
+  /** Deletes a queue; returns how many messages went with it, none if there is no such queue. Throws BrokerError. */
+  delete(client: Client, address: Address, only: DeleteConditions): number {
+    const { destinations, hostName, check } = this.options;
+    check(client, "destroy", address);
+    if (!destinations.queues.has(address.name)) return 0;
+    const queue = this.find(client, address);
+    const { count } = queue;
+    const name = `queue '${address.name}' in vhost '${hostName}'`;
+    if (only.ifUnused && queue.consumerCount > 0) throw new BrokerError("in-use", `${name} in use`);
+    if (only.ifEmpty && count > 0) throw new BrokerError("in-use", `${name} is not empty`);
+    if (destinations.ownerOf(address) === undefined) destinations.deleteQueue(address);
+    else destinations.removeTemporary(address);
+    return count;
+  }
+
+  /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
+  purge(client: Client, address: Address): number {
+    this.options.check(client, "consume", address);
+    return this.find(client, address).purge();
+  }
+
+  /** Gives a client one message; see `Client.pull`. Throws BrokerError. */
+  pull(client: Client, id: number, { address, settling, consumer }: PullOptions): Subscription {
+    this.options.check(client, "consume", address);
+    const queue = this.find(client, address);
+    this.options.declared.touch(address);
+    const credit = { messages: 1, bytes: 0 };
+    const subscription = new Subscription(id, client, { patterns: [], settling, credit, consumer, details: true });
+    client.subscriptions.add(subscription);
+    subscription.pull(queue);
+    return subscription;
+  }
+
+  private find(client: Client, address: Address): Queue {
+    const { declared, destinations, hostName } = this.options;
+    const queue = destinations.queues.get(address.name);
+    if (queue === undefined) throw new BrokerError("not-found", `no queue '${address.name}' in vhost '${hostName}'`);
+    declared.checkOwner(client, address, destinations);
+    return queue;
+  }
+}
