@@ -209,8 +209,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Makes an exchange, or finds that it is as declared. Throws BrokerError "conflict" if it differs. */
   declareExchange(declaration: ExchangeDeclaration): void {
-    this.host.exchanges.declare(this, declaration);
-    this.touch();
+    this.noting(() => this.host.exchanges.declare(this, declaration));
   }
 
   /** What an exchange is. Throws BrokerError "not-found". */
@@ -220,32 +219,27 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Deletes an exchange, if it is there, with all its bindings. Throws BrokerError "in-use", "not-authorized". */
   deleteExchange(name: string, only: { readonly ifUnused: boolean }): void {
-    this.host.exchanges.delete(this, name, only);
-    this.touch();
+    this.noting(() => this.host.exchanges.delete(this, name, only));
   }
 
   /** Has an exchange lead to a queue; the same binding twice is one. Throws BrokerError "not-found", "exclusive". */
   bindQueue(queue: Address, binding: BindingDeclaration): void {
-    this.host.exchanges.bindQueue(this, queue, binding);
-    this.touch();
+    this.noting(() => this.host.exchanges.bindQueue(this, queue, binding));
   }
 
   /** Takes a binding back, if it is there. Throws BrokerError "not-found" for the exchange or the queue. */
   unbindQueue(queue: Address, binding: BindingDeclaration): void {
-    this.host.exchanges.unbindQueue(this, queue, binding);
-    this.touch();
+    this.noting(() => this.host.exchanges.unbindQueue(this, queue, binding));
   }
 
   /** Has an exchange lead to another one. Throws BrokerError "not-found". */
   bindExchange(destination: string, binding: BindingDeclaration): void {
-    this.host.exchanges.bindExchange(this, destination, binding);
-    this.touch();
+    this.noting(() => this.host.exchanges.bindExchange(this, destination, binding));
   }
 
   /** Takes a binding back, if it is there. Throws BrokerError "not-found" for either exchange. */
   unbindExchange(destination: string, binding: BindingDeclaration): void {
-    this.host.exchanges.unbindExchange(this, destination, binding);
-    this.touch();
+    this.noting(() => this.host.exchanges.unbindExchange(this, destination, binding));
   }
 
   /**
@@ -413,6 +407,14 @@ export class Client implements GateWaiter, TransactionOwner {
 
   keep(message: Message): void {
     this.engine.slab.keep(message);
+  }
+
+  /** Does something: what is to be confirmed from now on waits for what it wrote, if anything. */
+  private noting<T>(act: () => T): T {
+    const { writes } = this.engine;
+    const result = act();
+    if (this.engine.writes !== writes) this.touch();
+    return result;
   }
 
   private send(route: Route, message: Message, checked: boolean): void {
