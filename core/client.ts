@@ -181,9 +181,8 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Makes a queue, or finds that it is as declared. Throws BrokerError "conflict" if it differs, "exclusive" if it is another's. */
   declareQueue(declaration: QueueDeclaration): QueueStatus {
-    const status = this.host.requests.declare(this, declaration);
+    const status = this.noting(() => this.host.requests.declare(this, declaration));
     if (declaration.exclusive) this.temporaries.set(`queue ${status.address.name}`, status.address);
-    this.touch();
     return status;
   }
 
@@ -194,17 +193,14 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Deletes a queue; returns how many messages went with it, none if it is not there. Throws BrokerError "in-use", "exclusive". */
   deleteQueue(address: Address, only: DeleteConditions): number {
-    const count = this.host.requests.delete(this, address, only);
+    const count = this.noting(() => this.host.requests.delete(this, address, only));
     this.temporaries.delete(`queue ${address.name}`);
-    this.touch();
     return count;
   }
 
   /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
   purgeQueue(address: Address): number {
-    const count = this.host.requests.purge(this, address);
-    this.touch();
-    return count;
+    return this.noting(() => this.host.requests.purge(this, address));
   }
 
   /** Makes an exchange, or finds that it is as declared. Throws BrokerError "conflict" if it differs. */
