@@ -40,6 +40,21 @@ export class ProtocolError extends Error {
   }
 }
 
+/** What the certificate of a peer says that the broker has verified. */
+export interface PeerCertificate {
+  /** Its distinguished name as RFC 4514 writes it: `CN=pump-7,OU=Plant 2,O=Example`. */
+  readonly subject: string;
+  /** The subject's common name, without any escapes. */
+  readonly commonName: string | undefined;
+  /** Alternative names with their kinds: `DNS:pump-7.example`, `email:ann@example.org`, `URI:...`, `IP Address:...`. */
+  readonly alternativeNames: readonly string[];
+  readonly issuer: string;
+  /** Hexadecimal, in lower case. */
+  readonly serialNumber: string;
+  /** SHA-256 of the certificate, hexadecimal, in lower case. */
+  readonly fingerprint: string;
+}
+
 /** The broker's side of one connection, given to a session. */
 export interface Peer {
   /** Unique in this process: `stomp-17`. */
@@ -51,6 +66,10 @@ export interface Peer {
   /** The listener's name in the configuration. */
   readonly listener: string;
   readonly transport: "tcp" | "tls" | "ws" | "wss";
+  /** The peer's certificate; undefined without TLS, or when it has shown none. */
+  readonly certificate?: PeerCertificate | undefined;
+  /** The virtual host for a peer whose protocol names none; undefined for the default one. */
+  readonly virtualHost?: string | undefined;
   /** Why this peer is not to be let in: its session is to say so in its own words when the peer logs in. */
   readonly refusal?: string | undefined;
   /** The subprotocol agreed on, over WebSocket. */
@@ -88,6 +107,9 @@ export type Outcome =
   | "released"
   /** Handled without success: the delivery count grows; back to its place, or at the limit to the dead letters. */
   | "failed"
+  /** As "released", and as "failed", but never to this consumer again: others have to take it. */
+  | "elsewhere"
+  | "failed-elsewhere"
   /** Never to be delivered again: to the dead letters at once or, where there are none, lost by that name. */
   | "rejected";
 

@@ -182,7 +182,7 @@ export class Distribution {
       return;
     }
     lane.moveTo(node.next);
-    if (!lane.audience.wants(message)) return;
+    if (!lane.audience.wants(message) || lane.audience.refuses(node.sequence)) return;
     const link = lane.audience.nextReceptive();
     if (link === undefined) {
       lane.moveTo(node);

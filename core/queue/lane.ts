@@ -76,6 +76,9 @@ export class Link implements Holder, GroupMember {
   }
 }
 
+/** Entries that one consumer refused are remembered up to so many; of more, the oldest come to it again. */
+const MOST_REFUSED = 10_000;
+
 /** The consumers of a queue that want the same messages and stand equal. */
 export class Audience {
   readonly selector: Selector | undefined;
@@ -86,6 +89,8 @@ export class Audience {
   readonly lanes: (Lane | undefined)[] = [];
   /** The pass over the bands in which it was found waiting for a higher one. */
   waiting = 0;
+  /** Sequences of what its only consumer will not have; nobody else joins it then. */
+  private refused: Set<number> | undefined = undefined;
   private readonly inTurn: boolean;
   private turn = 0;
 
@@ -98,6 +103,23 @@ export class Audience {
 
   wants(message: Message): boolean {
     return this.selector === undefined || this.selector.matches(message);
+  }
+
+  /** Has its only consumer not be given an entry again. */
+  refuse(sequence: number): void {
+    this.refused ??= new Set();
+    this.refused.add(sequence);
+    const [oldest] = this.refused;
+    if (this.refused.size > MOST_REFUSED && oldest !== undefined) this.refused.delete(oldest);
+  }
+
+  refuses(sequence: number): boolean {
+    return this.refused?.has(sequence) === true;
+  }
+
+  /** Whether it is no place for others. */
+  get apart(): boolean {
+    return this.refused !== undefined;
   }
 
   add(link: Link): void {

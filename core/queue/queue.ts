@@ -632,7 +632,10 @@ export class Queue {
       this.take(entry, "replaced");
       return;
     }
-    if (outcome === "released") {
+    const { subscription } = holder;
+    const elsewhere = outcome === "elsewhere" || outcome === "failed-elsewhere";
+    if (elsewhere && subscription !== undefined) this.seating.refuse(subscription, entry.sequence);
+    if (outcome === "released" || outcome === "elsewhere") {
       entry.backlog.takeBack(entry);
       return;
     }

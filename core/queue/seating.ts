@@ -90,6 +90,18 @@ export class Seating {
     return groups;
   }
 
+  /** A consumer is not to be given an entry again. */
+  refuse(subscription: Subscription, sequence: number): void {
+    for (const link of this.attached) {
+      if (link.subscription !== subscription || link.gone) continue;
+      if (link.audience?.apart === false) {
+        this.rise(link);
+        this.sit(link, true);
+      }
+      link.audience?.refuse(sequence);
+    }
+  }
+
   /** A consumer has settled a delivery. */
   settled(entry: Entry): void {
     if (this.groups?.settled(entry) === true) this.drained = true;
@@ -120,12 +132,12 @@ export class Seating {
     if (best?.gone === true) this.sit(best);
   }
 
-  private sit(link: Link): void {
+  private sit(link: Link, apart = false): void {
     const { selector } = link;
     const { priority } = link.subscription;
     const alike = (audience: Audience): boolean =>
-      audience.priority === priority && audience.selector?.text === selector?.text;
-    let audience = this.groups === undefined ? this.audiences.find(alike) : undefined;
+      audience.priority === priority && audience.selector?.text === selector?.text && !audience.apart;
+    let audience = this.groups === undefined && !apart ? this.audiences.find(alike) : undefined;
     if (audience === undefined) {
       audience = new Audience(selector, priority, this.queue.policy.distribution === "round-robin");
       this.audiences.push(audience);
