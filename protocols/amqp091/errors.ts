@@ -1,5 +1,6 @@
 import { BrokerError, type ErrorCode } from "../../core/errors.ts";
 import { ProtocolError } from "../../core/protocol.ts";
+import { cutShort } from "./strings.ts";
 
 /** The reply codes of AMQP 0-9-1 (1.1) by name, as they begin a reply text. */
 export const REPLY = {
@@ -40,9 +41,6 @@ const SOFT: ReadonlySet<ReplyName> = new Set<ReplyName>([
   "RESOURCE_LOCKED",
   "PRECONDITION_FAILED",
 ]);
-
-/** Most bytes of a reply text: it is a short string. */
-const MOST_TEXT = 255;
 
 /** Breach of AMQP 0-9-1 by the peer, or a refusal in its words. */
 export class AmqpError extends ProtocolError {
@@ -117,11 +115,5 @@ export function refusalOf(error: unknown): Refusal {
 
 /** A reply text as RabbitMQ writes it, cut to what a short string holds. */
 export function replyText(reply: ReplyName, text: string): string {
-  const whole = reply === "REPLY_SUCCESS" ? text : `${reply} - ${text}`;
-  if (Buffer.byteLength(whole) <= MOST_TEXT) return whole;
-  const bytes = Buffer.from(whole);
-  // Not within a character: a lead byte is not of the form 10xxxxxx.
-  let end = MOST_TEXT;
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
-  return bytes.toString("utf8", 0, end);
+  return cutShort(reply === "REPLY_SUCCESS" ? text : `${reply} - ${text}`);
 }
