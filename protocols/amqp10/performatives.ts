@@ -29,6 +29,8 @@ import { Reader } from "./reader.ts";
 import { Described, Scalar, type Value } from "./values.ts";
 import { encodeValue } from "./writer.ts";
 
+export type { Fields } from "./composites.ts";
+
 const MOST_UINT = 0xffff_ffff;
 const MOST_USHORT = 0xffff;
 
