@@ -259,6 +259,7 @@ function mqttProtocol({ mqtt }: Config): Protocol {
     maxClientIdBytes: mqtt.max_client_id_bytes,
     maxTopicBytes: mqtt.max_topic_bytes,
     maxTopicLevels: mqtt.max_topic_levels,
+    slowSubscriberGraceMs: mqtt.slow_subscriber_grace,
     maxAcksWaiting: mqtt.max_acks_waiting,
   });
 }

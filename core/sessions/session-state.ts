@@ -2,6 +2,7 @@ import type { DurableSubscription, TopicGuard } from "../topic/durable-subscript
 import { Interests } from "./interests.ts";
 import type { Message } from "../message.ts";
 import type { Pattern } from "../addresses/pattern.ts";
+import type { Policy } from "../policy.ts";
 import type { HostSession } from "./session.ts";
 import type { SharedSubscription } from "./shares.ts";
 
@@ -51,8 +52,8 @@ export class SessionState implements TopicGuard {
   }
 
   /** What its queue takes: while it is away, only what is to come surely. */
-  admit(message: Message, sender: unknown): Message | undefined {
-    const { connection, interests } = this;
+  admit(message: Message, sender: unknown, { subscriberBytes }: Policy): Message | undefined {
+    const { connection, interests, durable } = this;
     if (interests.someNoLocal && connection !== undefined && sender === connection.client) {
       if (interests.grantOf(message.address)?.noLocal === true) return undefined;
     }
@@ -60,10 +61,15 @@ export class SessionState implements TopicGuard {
     const reliable = message.durable && (interests.grantOf(message.address)?.quality ?? interests.highest) > 0;
     if (reliable) return message;
     if (connection === undefined) {
-      this.durable?.queue.ledger.turnAway(message.size, "no-subscriber");
+      durable?.queue.ledger.turnAway(message.size, "no-subscriber");
+      return undefined;
+    }
+    if (connection.subscription.receptive) return message;
+    if (durable !== undefined && durable.queue.bytes > subscriberBytes && connection.stuck) {
+      durable.queue.ledger.turnAway(message.size, "dropped-newest");
       return undefined;
     }
     // Handed on at once it is never stored; if it has to wait, it must not be either.
-    return message.durable && !connection.subscription.receptive ? message.with({ durable: false }) : message;
+    return message.durable ? message.with({ durable: false }) : message;
   }
 }

@@ -29,6 +29,7 @@ import type { SessionRecords } from "./session-records.ts";
 import type { SessionState } from "./session-state.ts";
 import { shareId } from "../topic/durable-subscriptions.ts";
 import type { Shares } from "./shares.ts";
+import { Patience } from "../time/patience.ts";
 import { Subscription } from "../subscription.ts";
 import { TopicFeed, type RetainedSource } from "../topic/topic-feed.ts";
 
@@ -64,6 +65,11 @@ export interface SessionConsumers {
   readonly consumer: Consumer;
   /** Who receives what comes by one of its shares; called before the share has its subscription. */
   sharedConsumer(share: Share): Consumer;
+  /**
+   * How long a consumer that takes nothing at all holds up those who publish what it need not have surely; then that is
+   * dropped until it takes something again. 0 or absent: as the policy of the topics says.
+   */
+  readonly graceMs?: number | undefined;
 }
 
 /** Annotations of a message that was assigned to one session: what that wanted of the share by which it came. */
@@ -101,6 +107,7 @@ export class HostSession {
   private readonly parts = new Map<string, Share>();
   /** To its own queue; undefined of a session that is not kept. */
   private readonly link: Link | undefined;
+  private readonly patience: Patience | undefined = undefined;
   private started = false;
 
   /** Takes the session up again, with all it was interested in that its client may still have. */
@@ -114,12 +121,15 @@ export class HostSession {
       this.subscription.feed = new TopicFeed(context.engine, this.subscription, state.interests, () =>
         context.spillQueue(this.subscription),
       );
+      this.subscription.feed.graceMs = consumers.graceMs ?? 0;
     } else {
       // What waits was wanted surely when it came.
       if (state.durable.queue.count > 0) this.subscription.beginSettling();
       context.link(this.subscription, state.durable.queue);
     }
     this.link = this.subscription.links[0];
+    const { graceMs = 0 } = consumers;
+    if (graceMs > 0) this.patience = new Patience(context.engine.clock, graceMs);
     state.connection = this;
     state.entries ??= state.kept ? context.records.entries(state.id) : new Map<string, Buffer>();
     this.resume();
@@ -152,6 +162,11 @@ export class HostSession {
   /** Whether what comes from its own queue may have come before: in this run, or in one that was killed meanwhile. */
   mayHaveCome({ deliveries, sequence }: Delivery): boolean {
     return deliveries > 0 || sequence <= this.state.doubtfulTo;
+  }
+
+  /** Whether its consumer has taken nothing for longer than what it need not have surely waits for it. */
+  get stuck(): boolean {
+    return this.patience?.isOver(this.subscription.delivered) === true;
   }
 
   /** How long the session outlives this connection: 0 not at all, Infinity for ever. */

@@ -14,7 +14,7 @@ export type DurableKind = "durable" | "session" | "share";
 /** Says what a durable subscription takes, besides its selector. */
 export interface TopicGuard {
   /** The message as it is to be taken; undefined if it is not. */
-  admit(message: Message, sender: unknown): Message | undefined;
+  admit(message: Message, sender: unknown, policy: Policy): Message | undefined;
 }
 
 /** What of which topics. */
@@ -45,10 +45,10 @@ export class DurableSubscription implements TopicTarget {
     this.selector = filter.selector;
   }
 
-  offer(offered: Message, _policy: Policy, sender: unknown): Gate | undefined {
+  offer(offered: Message, policy: Policy, sender: unknown): Gate | undefined {
     if (this.selector !== undefined && !this.selector.matches(offered)) return undefined;
     const { bounds, guard, queue } = this;
-    const message = guard === undefined ? offered : guard.admit(offered, sender);
+    const message = guard === undefined ? offered : guard.admit(offered, sender, policy);
     if (message === undefined) return undefined;
     if (bounds === undefined) return queue.publish(message);
     if (bounds.excess(message) === undefined) return queue.publish(bounds.fitted(message, this.clock.now()));

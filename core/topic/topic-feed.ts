@@ -1,6 +1,10 @@
 /*
  * The way from topics to one subscriber. As long as the subscriber keeps up, `offer` hands over at once; what it cannot
- * take waits here, up to a bound in bytes, and then the topic's policy for slow subscribers decides.
+ * take waits here, up to a bound in bytes, and then the topic's policy for slow subscribers decides. Where it would have the
+ * publishers wait, that may be for a while only, for what the subscriber need not have surely:
+ *
+ *     over the bound -> publishers wait -> it takes something: they go on once all that waited is taken
+ *                                       -> it takes nothing for `graceMs`: what comes is dropped until then
  */
 import type { Engine } from "../engine.ts";
 import { Gate } from "../memory/gate.ts";
@@ -12,6 +16,7 @@ import type { Delivery, Outcome } from "../protocol.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { Subscription } from "../subscription.ts";
 import type { Timer } from "../time/clock.ts";
+import { Patience } from "../time/patience.ts";
 
 /** A message from a topic at a consumer that settles. Nothing is kept for it but credit: topics do not deliver again. */
 class TopicDelivery implements Delivery {
@@ -46,6 +51,10 @@ export class TopicFeed {
   private unsettled = 0;
   private retained: RetainedSource[] = [];
   private deadline: Timer | undefined = undefined;
+  private patience: Patience | undefined = undefined;
+  private grace: Timer | undefined = undefined;
+  /** True from when the grace was over until all that waited is taken. */
+  private behind = false;
   /** True once the subscriber is gone: what it had is accounted for, and a transaction may still settle it. */
   private closed = false;
 
@@ -62,6 +71,11 @@ export class TopicFeed {
     this.gate = new Gate(`subscriber ${subscription.client.id}/${subscription.id}`, (task) =>
       engine.clock.endOfTurn(task),
     );
+  }
+
+  /** How long it holds up publishers, while it takes nothing, with what is not to be settled; 0: as its topics say. */
+  set graceMs(ms: number) {
+    this.patience = ms === 0 ? undefined : new Patience(this.engine.clock, ms);
   }
 
   /** Messages that came and are neither consumed nor lost: waiting here, or at the consumer unsettled. */
@@ -145,7 +159,10 @@ export class TopicFeed {
       if (message.expiresAt !== 0 && message.expiresAt <= now) this.ledger.lose("expired");
       else this.hand(message);
     }
-    if (this.gate.closed && this.pendingFrom === this.pending.length) this.reopen();
+    if (this.pendingFrom === this.pending.length) {
+      this.behind = false;
+      if (this.gate.closed) this.reopen();
+    }
   }
 
   /** Settles if the delivery came from here; false otherwise. */
@@ -190,6 +207,12 @@ export class TopicFeed {
 
   private hold(message: Message, policy: Policy): Gate | undefined {
     const over = this.bytes + message.size > policy.subscriberBytes && this.bytes > 0;
+    const blocks = over && policy.slowSubscriber === "block";
+    const patience = blocks && !this.subscription.settles(message) ? this.patience : undefined;
+    if (patience !== undefined && this.behind) {
+      this.ledger.lose("dropped-newest");
+      return undefined;
+    }
     if (over && policy.slowSubscriber === "drop-newest") {
       this.ledger.lose("dropped-newest");
       return undefined;
@@ -208,9 +231,10 @@ export class TopicFeed {
     this.pending.push(message);
     this.bytes += message.size;
     this.engine.account(message.size);
-    if (!over || policy.slowSubscriber !== "block") return undefined;
+    if (!blocks) return undefined;
     this.gate.close();
-    this.startDeadline(policy);
+    if (patience === undefined) this.startDeadline(policy);
+    else if (this.grace === undefined) this.startGrace(patience, policy);
     return this.gate;
   }
 
@@ -231,6 +255,24 @@ export class TopicFeed {
     return message;
   }
 
+  private startGrace(patience: Patience, { slowSubscriberDeadlineMs }: Policy): void {
+    const { clock } = this.engine;
+    const since = clock.now();
+    const look = (): void => {
+      // Who takes a little now and then must not hold them up for ever either.
+      const tooLong = slowSubscriberDeadlineMs > 0 && clock.now() - since >= slowSubscriberDeadlineMs;
+      if (!patience.isOver(this.subscription.delivered) && !tooLong) {
+        this.grace = clock.after(patience.stepMs, look);
+        return;
+      }
+      this.grace = undefined;
+      this.behind = true;
+      // While something waits that is to come surely, the deadline counts.
+      if (this.deadline === undefined) this.gate.open();
+    };
+    look();
+  }
+
   private startDeadline(policy: Policy): void {
     if (this.deadline !== undefined || policy.slowSubscriberDeadlineMs === 0) return;
     this.deadline = this.engine.clock.after(policy.slowSubscriberDeadlineMs, () => {
@@ -246,6 +288,8 @@ export class TopicFeed {
   private reopen(): void {
     this.deadline?.cancel();
     this.deadline = undefined;
+    this.grace?.cancel();
+    this.grace = undefined;
     this.gate.open();
   }
 }

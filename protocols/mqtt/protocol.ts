@@ -37,6 +37,8 @@ export interface MqttOptions extends PacketLimits, TopicLimits {
   readonly maxKeepAlive: number;
   /** Bytes of a client identifier. */
   readonly maxClientIdBytes: number;
+  /** How long a client that reads nothing holds up who publishes to it at QoS 0, before that is dropped; 0: as the topics say. */
+  readonly slowSubscriberGraceMs: number;
   /** Answers not yet written to a client before the broker stops reading from it. */
   readonly maxAcksWaiting: number;
 }

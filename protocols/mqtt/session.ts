@@ -365,6 +365,7 @@ export class MqttSession implements Session, ClientListener {
       expiryMs: expiry,
       consumer: receiver,
       sharedConsumer: (share) => receiver.forShare(share),
+      graceMs: this.#options.slowSubscriberGraceMs,
     });
     const inbox = new Inbox(version === 5 ? this.#options.receiveMaximum : Number.POSITIVE_INFINITY);
     inbox.resume(session);

@@ -151,6 +151,12 @@ const mqtt = Type.Object(
     ),
     max_topic_bytes: limited(1024, 1024, "Bytes of a topic or a filter."),
     max_topic_levels: limited(128, 128, "Levels of a topic or a filter."),
+    slow_subscriber_grace: duration(
+      "2s",
+      "How long a client that reads nothing holds up who publishes to it at QoS 0, where a topic has slow_subscriber: " +
+        "block. After that what comes at QoS 0 beyond the topic's subscriber_buffer is dropped until the client reads " +
+        "again; 0 has it hold them up until slow_subscriber_deadline ends its connection.",
+    ),
     max_acks_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),
   },
   { ...CLOSED, description: "MQTT 3.1, 3.1.1 and 5.0." },

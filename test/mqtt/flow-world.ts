@@ -29,6 +29,7 @@ const OPTIONS: MqttOptions = {
   clientTopicAliases: 0,
   redirect: undefined,
   responsePrefix: "",
+  slowSubscriberGraceMs: 0,
   maxAcksWaiting: 10,
 };
 

@@ -382,7 +382,7 @@ describe("a message at QoS 2 of a share", () => {
     reader.subscribe("$share/g/s", 2).read();
     sender.publish(2, 1, "a", { topic: "s" });
     const { messageId } = onlyPublish(reader.read());
-    expect(reader.ack("pubrec", Number(messageId), 0x83).said).toEqual([]);
+    expect(reader.ack("pubrec", messageId, 0x83).said).toEqual([]);
     const other = await world.connect("other");
     expect(other.subscribe("$share/g/s", 2).said).toEqual(["suback"]);
     reader.lose();
@@ -396,7 +396,7 @@ describe("a message at QoS 2 of a share", () => {
     const { world, reader, sender } = await scene(2);
     reader.subscribe("$share/g/s", 2).read();
     sender.publish(2, 1, "a", { topic: "s" }).ack("pubrel", 1);
-    const id = Number(onlyPublish(reader.read()).messageId);
+    const { messageId: id } = onlyPublish(reader.read());
     reader.send({ cmd: "unsubscribe", messageId: 5, unsubscriptions: ["$share/g/s"] });
     expect(reader.said).toEqual(["unsuback"]);
     expect(reader.ack("pubrec", id).said).toEqual([`pubrel ${id}`]);

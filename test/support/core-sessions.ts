@@ -59,7 +59,7 @@ export class SessionClient extends TestClient {
     this.evictedAs = cause;
   }
 
-  open(sessions: Sessions, options: { id: string; clean: boolean; expiryMs: number }): this {
+  open(sessions: Sessions, options: { id: string; clean: boolean; expiryMs: number; graceMs?: number }): this {
     this.got.quality = (message) => this.opened?.session.interests.grantOf(message.address)?.quality ?? 2;
     this.opened = sessions.open(this.core, {
       ...options,
@@ -106,10 +106,10 @@ export function sessionsOf({ broker }: CoreBroker): Sessions {
 /** Connects with a session that lasts for ever unless told otherwise, and begins to receive. */
 export function connect(
   core: CoreBroker,
-  options: { id?: string; clean?: boolean; expiryMs?: number; login?: Login } = {},
+  options: { id?: string; clean?: boolean; expiryMs?: number; login?: Login; graceMs?: number } = {},
 ): SessionClient {
-  const { id = "s", clean = false, expiryMs = Number.POSITIVE_INFINITY, login } = options;
-  return new SessionClient(core.broker, login).open(sessionsOf(core), { id, clean, expiryMs }).start();
+  const { id = "s", clean = false, expiryMs = Number.POSITIVE_INFINITY, login, graceMs = 0 } = options;
+  return new SessionClient(core.broker, login).open(sessionsOf(core), { id, clean, expiryMs, graceMs }).start();
 }
 
 /** Ends a broker without a word to its clients, and starts another one over its store, maybe later. */
