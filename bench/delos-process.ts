@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import { cpuSecondsOf, memoryOf } from "./process-usage.ts";
 
 /** A Delos of its own process, its data in a given folder, that listens on one loopback port. */
 export class DelosProcess {
@@ -20,12 +20,17 @@ export class DelosProcess {
   }
 
   /** Starts one with the flags of `npm start`; `settings` are as after `--set`. */
-  static async start(directory: string, port: number, more: readonly string[] = []): Promise<DelosProcess> {
+  static async start(
+    directory: string,
+    port: number,
+    more: readonly string[] = [],
+    nodeOptions: readonly string[] = ["--max-semi-space-size=8"],
+  ): Promise<DelosProcess> {
     const settings = [`store.directory=${directory}`, `listeners.stomp.port=${port}`, "log.level=error", ...more];
     for (const name of ["mqtt", "amqp", "openwire"]) settings.push(`listeners.${name}.enabled=false`);
     const child = spawn(
       process.execPath,
-      ["--max-semi-space-size=8", "src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
+      [...nodeOptions, "src/main.ts", "serve", ...settings.flatMap((setting) => ["--set", setting])],
       { cwd: join(import.meta.dirname, ".."), stdio: ["ignore", "pipe", "inherit"] },
     );
     const started = new DelosProcess(child, port);
@@ -38,16 +43,18 @@ export class DelosProcess {
     return started;
   }
 
-  /** Its anonymous memory now, in bytes. */
-  get anonymous(): number {
-    const found = /RssAnon:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.child.pid}/status`, "utf8"));
-    return Number(found?.[1] ?? 0) * 1024;
+  get pid(): number {
+    return this.child.pid ?? 0;
   }
 
-  /** Seconds of CPU it has used, its children's included. */
+  /** Its anonymous memory now, in bytes. */
+  get anonymous(): number {
+    return memoryOf([this.pid], "RssAnon");
+  }
+
+  /** Seconds of CPU it has used. */
   get cpuSeconds(): number {
-    const fields = readFileSync(`/proc/${this.child.pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    return cpuSecondsOf([this.pid]);
   }
 
   /** Connects and logs in; what comes from then on is for the listeners that the caller adds. */

@@ -1,41 +1,44 @@
 /*
- * Delos beside its peers over one protocol, alternating in one run: medians, ratios, messages per broker CPU second.
+ * Delos beside its peers over one protocol, alternating in one run.
  *
  *     node bench/peers.ts --mqload DIR/mqload [--protocol stomp|mqtt] [--peer name=rabbitmq,port=12613,pid=123 ...]
- *                         [--cases a,b] [--reps 5] [--time 4]
+ *                         [--mode throughput|latency] [--cases a,b] [--reps 5] [--time 4] [--rate 10000]
  *
  * `mqload` is the load generator. Delos is started afresh for the run, its data in a temporary folder on a real disk.
  * Prints one Markdown table; --json FILE keeps every run.
+ *
+ * Throughput: medians, ratios, messages per broker CPU second. Latency: an open loop at --rate messages a second, medians of
+ * p50, p99 and p99.9 from the time a message should have been sent to its receipt. Many short runs say more than few long
+ * ones, because the last two depend on when the machine's host gives its cores to others (steal): how much that was is told.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { generate, human, median, type Report } from "./generator.ts";
+import { stolenSeconds } from "./process-usage.ts";
+import { startTargets, type Target } from "./target.ts";
 
-interface Target {
-  readonly name: string;
-  readonly port: number;
-  readonly pid: number;
-  readonly vhost: string;
-}
-
-/** What one run of the generator reports; only what is used here. */
+/** What one run came to; in seconds or microseconds. */
 interface Run {
   readonly case: string;
   readonly target: string;
   readonly ok: boolean;
-  readonly error?: string;
+  readonly error: string;
   readonly rate: number;
   readonly perCpu: number;
   readonly generatorCpu: number;
   readonly brokerCpu: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly stolen: number;
 }
 
 /** The generator's options, as on its command line. */
 type Cases = Readonly<Record<string, string>>;
 
-const CASES: Readonly<Record<string, Cases>> = {
+const THROUGHPUT: Readonly<Record<string, Cases>> = {
   stomp: {
     "topic 1 to 1": "-k topic -p 1 -c 1 -a none",
     "topic 10 to 10": "-k topic -p 10 -c 10 -a none",
@@ -65,14 +68,25 @@ const CASES: Readonly<Record<string, Cases>> = {
   },
 };
 
+const LATENCY: Readonly<Record<string, Cases>> = {
+  stomp: { "topic 1 to 1": "-k topic -p 1 -c 1 -a none" },
+  mqtt: {
+    "QoS 0, 1 to 1": "-q 0 -p 1 -c 1",
+    "QoS 1, 1 to 1": "-q 1 -p 1 -c 1",
+    "QoS 0, 10 to 10, ten topics": "-q 0 -p 10 -c 10 -d 10",
+  },
+};
+
 const { values } = parseArgs({
   options: {
     mqload: { type: "string" },
     protocol: { type: "string", default: "stomp" },
+    mode: { type: "string", default: "throughput" },
     peer: { type: "string", multiple: true, default: [] },
     cases: { type: "string" },
     reps: { type: "string", default: "5" },
     time: { type: "string", default: "4" },
+    rate: { type: "string", default: "10000" },
     json: { type: "string" },
     data: { type: "string", default: tmpdir() },
     "no-delos": { type: "boolean", default: false },
@@ -81,102 +95,69 @@ const { values } = parseArgs({
 });
 if (values.mqload === undefined) throw new Error("--mqload FILE: the load generator to run");
 const mqload = resolve(values.mqload);
-const cases = CASES[values.protocol];
-if (cases === undefined) throw new Error(`--protocol is one of ${Object.keys(CASES).join(", ")}`);
+const latency = values.mode === "latency";
+if (!latency && values.mode !== "throughput") throw new Error("--mode is throughput or latency");
+const cases = (latency ? LATENCY : THROUGHPUT)[values.protocol];
+if (cases === undefined) throw new Error(`--protocol is one of ${Object.keys(THROUGHPUT).join(", ")}`);
 
-function parseTarget(text: string): Target {
-  const parts = new Map(text.split(",").map((part) => part.split("=", 2) as [string, string]));
-  const name = parts.get("name");
-  const port = Number(parts.get("port"));
-  if (name === undefined || !Number.isInteger(port)) throw new Error(`A peer needs name=...,port=..., not ${text}`);
-  return { name, port, pid: Number(parts.get("pid") ?? 0), vhost: parts.get("vhost") ?? "/" };
-}
-
-async function startDelos(): Promise<{ target: Target; stop: () => Promise<void> }> {
-  const directory = mkdtempSync(join(resolve(values.data), "delos-bench-"));
-  const port = 21613;
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [
-      ...values["node-option"],
-      "src/main.ts",
-      "serve",
-      "--set",
-      `store.directory=${directory}`,
-      "--set",
-      `listeners.stomp.port=${port}`,
-      ...["mqtt", "amqp", "openwire"].flatMap((name) => ["--set", `listeners.${name}.enabled=false`]),
-    ],
-    { cwd: join(import.meta.dirname, ".."), stdio: ["ignore", "pipe", "inherit"] },
-  );
-  await new Promise<void>((done, fail) => {
-    child.once("exit", (code) => fail(new Error(`Delos ended with ${code} before it listened`)));
-    child.stdout?.on("data", (chunk: Buffer) => {
-      if (chunk.toString().includes(String(port))) done();
-    });
-  });
-  const stop = async (): Promise<void> => {
-    const gone = new Promise((done) => child.once("exit", done));
-    child.kill("SIGTERM");
-    await gone;
-    rmSync(directory, { recursive: true, force: true });
-  };
-  return { target: { name: "delos", port, pid: child.pid ?? 0, vhost: "/" }, stop };
-}
-
-function run(name: string, options: string, target: Target): Run {
-  const unconsumed = options.includes("-c 0 ");
-  const args = ["throughput", values.protocol, "--json", "--unique", "-P", String(target.port)];
+function measure(name: string, options: string, target: Target): Run {
+  const args = [values.mode, values.protocol, "--unique", "-P", String(target.port)];
   if (values.protocol === "stomp") args.push("-u", "guest", "-w", "guest", "--vhost", target.vhost);
   args.push("--warmup", "1", "-t", values.time, "--timeout", "60", "-s", "24", ...options.split(" "));
+  if (latency) args.push("-r", values.rate);
   if (target.pid > 0) args.push("--broker-pid", String(target.pid));
-  const result = spawnSync(mqload, args, { encoding: "utf8", timeout: 120_000 });
-  const line = result.stdout.trim().split("\n").at(-1) ?? "";
-  const report = (line === "" ? {} : JSON.parse(line)) as Record<string, unknown>;
-  const number = (key: string): number => (typeof report[key] === "number" ? report[key] : Number.NaN);
-  const rate = unconsumed ? number("confirmed_per_s") : number("received_per_s");
-  const brokerCpu = number("broker_cpu_s");
+  const stolen = stolenSeconds();
+  const report = generate(mqload, args);
+  return { case: name, target: target.name, ...numbersOf(report, options), stolen: stolenSeconds() - stolen };
+}
+
+function numbersOf(report: Report, options: string): Omit<Run, "case" | "target" | "stolen"> {
+  const { ok, error } = report;
+  const unconsumed = options.includes("-c 0 ");
+  const rate = report.number(unconsumed ? "confirmed_per_s" : "received_per_s");
+  const brokerCpu = report.number("broker_cpu_s");
   return {
-    case: name,
-    target: target.name,
-    ok: result.status === 0,
-    ...(result.status === 0
-      ? {}
-      : { error: `${typeof report.error === "string" ? report.error : ""} ${result.stderr.slice(-200)}` }),
+    ok,
+    error,
     rate,
-    perCpu: unconsumed ? (rate * number("cpu_window_s")) / brokerCpu : number("msgs_per_broker_cpu_s"),
-    generatorCpu: number("gen_cpu_s"),
+    perCpu: unconsumed ? (rate * report.number("cpu_window_s")) / brokerCpu : report.number("msgs_per_broker_cpu_s"),
+    generatorCpu: report.number("gen_cpu_s"),
     brokerCpu,
+    p50: report.number("e2e_p50_us"),
+    p99: report.number("e2e_p99_us"),
+    p999: report.number("e2e_p999_us"),
   };
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function human(value: number): string {
-  if (Number.isNaN(value)) return "-";
-  return value >= 1000 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
-}
-
-function row(name: string, runs: readonly Run[], targets: readonly Target[]): string {
-  const of = (target: string): Run[] => runs.filter((item) => item.case === name && item.target === target);
-  const reference = median(of(targets[0]?.name ?? "").map((item) => item.rate));
-  const cells = targets.map((target, index) => {
-    const mine = of(target.name);
-    const rate = median(mine.map((item) => item.rate));
-    const ratio = index === 0 ? "" : ` (${(reference / rate).toFixed(1)}x)`;
-    const failed = mine.filter((item) => !item.ok).length;
-    return `${human(rate)}${ratio}; ${human(median(mine.map((item) => item.perCpu)))}/CPU-s${failed > 0 ? `; ${failed} failed` : ""}`;
+function row(name: string, all: readonly Run[], targets: readonly Target[]): string {
+  const runs = targets.map((target) => all.filter((run) => run.case === name && run.target === target.name));
+  const [first = []] = runs;
+  const cells = runs.map((mine, index) => {
+    const failed = mine.filter(({ ok }) => !ok).length;
+    const cell = latency ? latencyCell(mine) : throughputCell(mine, index === 0 ? undefined : first);
+    return `${cell}${failed > 0 ? `; ${failed} failed` : ""}`;
   });
-  const mine = of(targets[0]?.name ?? "");
-  const share = median(mine.map((item) => item.generatorCpu / item.brokerCpu));
-  return `| ${name} | ${cells.join(" | ")} | ${share.toFixed(2)} |`;
+  const last = latency
+    ? median(all.filter((run) => run.case === name).map(({ stolen }) => stolen * 1000)).toFixed(0)
+    : median(first.map(({ generatorCpu, brokerCpu }) => generatorCpu / brokerCpu)).toFixed(2);
+  return `| ${name} | ${cells.join(" | ")} | ${last} |`;
 }
 
-const delos = values["no-delos"] ? undefined : await startDelos();
-const targets = [...(delos === undefined ? [] : [delos.target]), ...values.peer.map(parseTarget)];
+function throughputCell(mine: readonly Run[], reference: readonly Run[] | undefined): string {
+  const rate = median(mine.map((run) => run.rate));
+  const ratio = reference === undefined ? "" : ` (${(median(reference.map((run) => run.rate)) / rate).toFixed(1)}x)`;
+  return `${human(rate)}${ratio}; ${human(median(mine.map((run) => run.perCpu)))}/CPU-s`;
+}
+
+function latencyCell(mine: readonly Run[]): string {
+  const middle = (of: (run: Run) => number): string => Math.round(median(mine.map(of))).toLocaleString("en");
+  return `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)} / ${middle(({ p999 }) => p999)}`;
+}
+
+const { targets, stop } = await startTargets(
+  values.peer,
+  values["no-delos"] ? undefined : { data: values.data, port: 21613, nodeOptions: values["node-option"] },
+);
 const wanted = values.cases?.split(",");
 const runs: Run[] = [];
 try {
@@ -184,18 +165,19 @@ try {
     if (wanted !== undefined && !wanted.some((part) => name.includes(part))) continue;
     for (let rep = 0; rep < Number(values.reps); rep++) {
       for (const target of targets) {
-        const result = run(name, options, target);
+        const result = measure(name, options, target);
         runs.push(result);
         if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(result)}\n`);
         if (!result.ok) console.error(`${name} on ${target.name}: ${result.error}`);
       }
     }
     if (runs.length <= targets.length * Number(values.reps)) {
-      console.log(`| case | ${targets.map((target) => target.name).join(" | ")} | generator CPU per broker CPU |`);
+      const last = latency ? "stolen by the host, ms per run" : "generator CPU per broker CPU";
+      console.log(`| case | ${targets.map((target) => target.name).join(" | ")} | ${last} |`);
       console.log(`|${"---|".repeat(targets.length + 2)}`);
     }
     console.log(row(name, runs, targets));
   }
 } finally {
-  await delos?.stop();
+  await stop();
 }
