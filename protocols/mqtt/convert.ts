@@ -11,6 +11,7 @@
  *     content type                    contentType
  *     response topic                  replyTo (a property "response-topic" when it is no address)
  *     correlation data                correlationId: the text if it is UTF-8, else base64url after "base64:"
+ *     user property message-priority  priority, where it is a digit; none stands for 4
  *     user properties                 properties, the first one of each name
  *
  * To MQTT 5.0 from elsewhere: properties as user properties in text (bytes as base64, null left out), and the fields that
@@ -21,7 +22,7 @@ import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
 import { ASSIGNED } from "../../core/sessions/session.ts";
 import { readU16, readVarint, varintSize } from "./bytes.ts";
-import { PropertyBlock } from "./properties.ts";
+import { PRIORITY_NAME, PropertyBlock } from "./properties.ts";
 import { PLACE } from "./property-names.ts";
 import type { Properties } from "./property-writer.ts";
 import { formatTopic, parseTopic } from "./topic.ts";
@@ -76,6 +77,7 @@ class MqttContent implements Content {
     this.replyTo = parsed === undefined || parsed instanceof Error ? undefined : parsed;
     const properties = new Map<string, PropertyValue>();
     for (const [name, value] of block.userProperties()) if (!properties.has(name)) properties.set(name, value);
+    if (block.priority() !== 4) properties.delete(PRIORITY_NAME);
     if (response !== undefined && this.replyTo === undefined) properties.set("response-topic", response);
     this.properties = properties;
   }
@@ -115,6 +117,7 @@ export function propertiesOf(message: Message): Properties {
   const add = (name: string, value: string | undefined): void => {
     if (value !== undefined && fits(name) && fits(value)) pairs.push([name, value]);
   };
+  add(PRIORITY_NAME, message.priority === 4 ? undefined : String(message.priority));
   add("message-id", content.messageId);
   add("subject", content.subject);
   add("content-encoding", content.contentEncoding);

@@ -263,5 +263,6 @@ export function isRetained(message: Message): boolean {
 /** Whether a message was published with the retain flag, for those who asked to see it. */
 export function retainsAsPublished(message: Message): boolean {
   const own = message.format === mqttFormat || message.format === mqtt5Format;
-  return own && ((message.data[message.start] ?? 0) & 1) !== 0;
+  if (own) return ((message.data[message.start] ?? 0) & 1) !== 0;
+  return (message.traits & TRAIT.retainAsked) !== 0;
 }

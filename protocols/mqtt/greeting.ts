@@ -98,7 +98,13 @@ export function willOf({ will }: Connect, intake: Intake, options: MqttOptions, 
   }
   const { address } = target;
   const expiry = will.properties.number("messageExpiryInterval");
-  const envelope = { address, durable: will.qos > 0, priority: 4, expiresAt: 0, receivedAt: now };
+  const envelope = {
+    address,
+    durable: will.qos > 0,
+    priority: will.properties.priority(),
+    expiresAt: 0,
+    receivedAt: now,
+  };
   return {
     address,
     message: intake.will(will, envelope),

@@ -6,6 +6,7 @@
  *
  * They are walked once, when the packet is read; afterwards each is found where the walk saw it.
  */
+import { sameBytes } from "../../core/memory/bytes.ts";
 import { isText, readU16, readU32, readVarint, varintSize } from "./bytes.ts";
 import { MqttError, malformed, protocolError, REASON } from "./errors.ts";
 import {
@@ -27,6 +28,12 @@ const PAYLOAD_FORMAT = propertyRule("payloadFormatIndicator");
 const MESSAGE_EXPIRY = propertyRule("messageExpiryInterval");
 const TOPIC_ALIAS = propertyRule("topicAlias");
 
+/** The name of the user property that says a message's priority. */
+export const PRIORITY_NAME = "message-priority";
+const PRIORITY = Buffer.from(PRIORITY_NAME);
+/** The priority of a message that says nothing of it. */
+const ORDINARY = 4;
+const ZERO = 48;
 const HASH = 35;
 const PLUS = 43;
 
@@ -125,6 +132,17 @@ export class PropertyBlock {
     return pairs;
   }
 
+  /** The priority that a user property gives to a message; 4 without one that is a digit. */
+  priority(): number {
+    for (let at = this.find(USER); at >= 0; at = this.#next(USER, at)) {
+      const valueAt = at + 2 + readU16(this.data, at);
+      if (!sameBytes(PRIORITY, this.data, at + 2, valueAt)) continue;
+      const digit = readU16(this.data, valueAt) === 1 ? (this.data[valueAt + 2] ?? 0) - ZERO : -1;
+      return digit >= 0 && digit <= 9 ? digit : ORDINARY;
+    }
+    return ORDINARY;
+  }
+
   subscriptionIdentifiers(): number[] {
     const identifiers: number[] = [];
     this.#each(SUBSCRIPTION, (at) => {
@@ -139,14 +157,19 @@ export class PropertyBlock {
 
   /** Calls `found` with where each value of this name begins. */
   #each(wanted: PropertyRule, found: (at: number) => void): void {
-    const first = this.find(wanted);
-    if (first < 0) return;
-    for (let at = first - 1; at < this.end; ) {
-      const rule = BY_ID[this.data[at++] ?? 0];
-      if (rule === undefined) return;
-      if (rule === wanted) found(at);
+    for (let at = this.find(wanted); at >= 0; at = this.#next(wanted, at)) found(at);
+  }
+
+  /** Where the next value of this name begins, behind one at `before`; -1 when there is none. */
+  #next(wanted: PropertyRule, before: number): number {
+    let rule: PropertyRule | undefined = wanted;
+    for (let at = before; rule !== undefined; ) {
       at = skip(rule, this.data, at, this.end);
+      if (at >= this.end) return -1;
+      rule = BY_ID[this.data[at++] ?? 0];
+      if (rule === wanted) return at;
     }
+    return -1;
   }
 }
 

@@ -69,6 +69,7 @@ export class Publisher {
     const envelope = this.#envelope;
     envelope.address = target.address;
     envelope.durable = qos > 0;
+    envelope.priority = properties.empty ? 4 : properties.priority();
     envelope.receivedAt = this.now;
     envelope.expiresAt = properties.messageExpiry < 0 ? 0 : this.now + properties.messageExpiry * 1000;
     target.route ??= this.#client.route([target.address]);
@@ -160,7 +161,7 @@ export class Publisher {
 class PublishEnvelope implements Envelope {
   address: Address = NOWHERE;
   durable = false;
-  readonly priority = 4;
+  priority = 4;
   expiresAt = 0;
   receivedAt = 0;
 }

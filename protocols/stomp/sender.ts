@@ -114,6 +114,7 @@ export class Sender {
       throw new ProtocolError(`retain:${retain} cannot be delayed; expected either retain or a time of delivery`);
     }
     const replyTo = (known & REPLY_TO_BIT) === 0 ? undefined : this.#globalReplyTo(frame);
+    if (retain === "set") envelope.traits |= TRAIT.retainAsked;
     return retain === undefined && replyTo === undefined ? NOTHING_SPECIAL : { retain, replyTo };
   }
 
