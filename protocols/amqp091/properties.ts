@@ -5,7 +5,7 @@
  *
  * The lowest flag says that two more bytes of flags follow; class basic has no use for them.
  */
-import { readU16, readU64, writeU16, writeU64 } from "./bytes.ts";
+import { readU16, readU32, readU64, writeU16, writeU64 } from "./bytes.ts";
 import { type AmqpError, syntaxError } from "./errors.ts";
 import { checkTable, type FieldTable, tableAt, tableSize, writeTable } from "./field-table.ts";
 import { cutShort, shortSize, writeShort } from "./strings.ts";
@@ -150,6 +150,17 @@ export function headersAt(data: Buffer, start: number): number {
   if ((flags & FLAG.contentType) !== 0) at += 1 + (data[at] ?? 0);
   if ((flags & FLAG.contentEncoding) !== 0) at += 1 + (data[at] ?? 0);
   return at;
+}
+
+/** The priority of properties at `start` that were checked; undefined when it is not there. */
+export function storedPriority(data: Buffer, start: number): number | undefined {
+  const flags = readU16(data, start);
+  if ((flags & FLAG.priority) === 0) return undefined;
+  let at = afterFlags(data, start, data.length);
+  if ((flags & FLAG.contentType) !== 0) at += 1 + (data[at] ?? 0);
+  if ((flags & FLAG.contentEncoding) !== 0) at += 1 + (data[at] ?? 0);
+  if ((flags & FLAG.headers) !== 0) at += 4 + readU32(data, at);
+  return data[(flags & FLAG.deliveryMode) !== 0 ? at + 1 : at];
 }
 
 /** Property flags and properties as bytes. Texts longer than 255 bytes are cut. */

@@ -7,10 +7,10 @@
  * One header frame and one body frame, whatever frames the body came in; without a body there is no body frame. So most
  * publishes are kept, and delivered, as the bytes that came, with another channel in the two heads.
  */
-import { readU16, readU64, writeU16, writeU32 } from "./bytes.ts";
+import { readU16, readU64, writeU16, writeU32, writeU64 } from "./bytes.ts";
 import { AmqpError, frameError, syntaxError, unexpectedFrame } from "./errors.ts";
 import { BASIC_CLASS, CONTENT_HEAD, FRAME_END, FRAME_HEAD, FRAME_OVERHEAD, FRAME_TYPE } from "./frame.ts";
-import { PropertyPlaces } from "./properties.ts";
+import { type BasicProperties, encodeProperties, PropertyPlaces } from "./properties.ts";
 
 /** Bytes of a kept message before its property flags. */
 export const PROPERTIES_OFFSET: number = FRAME_HEAD + CONTENT_HEAD;
@@ -78,9 +78,49 @@ export class Publish extends PropertyPlaces {
   }
 }
 
-/** Where the property list of a kept message, or of a publish, ends: before the end of its frame. */
+/** The places of a kept message in its data. */
+export interface Kept {
+  readonly data: Buffer;
+  readonly start: number;
+  readonly end: number;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
+}
+
+/** Where the property list of a kept message ends: before the end of its frame. */
 export function propertiesEnd(kept: { readonly bodyStart: number; readonly bodyEnd: number }): number {
   return kept.bodyStart === kept.bodyEnd ? kept.bodyStart - 1 : kept.bodyStart - FRAME_OVERHEAD;
+}
+
+/** A message as it is kept, with these properties: header frame, body frame. `headBytes` are left free before it. */
+export function encodeKept(properties: Buffer, body: Buffer, headBytes = 0): Kept {
+  const headerBytes = CONTENT_HEAD + properties.length;
+  const bodyBytes = body.length === 0 ? 0 : body.length + FRAME_OVERHEAD;
+  const data = Buffer.allocUnsafeSlow(headBytes + headerBytes + FRAME_OVERHEAD + bodyBytes);
+  let at = writeHead(data, headBytes, FRAME_TYPE.header, headerBytes);
+  at = writeU32(data, at, BASIC_CLASS << 16);
+  at = writeU64(data, at, body.length);
+  at += properties.copy(data, at);
+  data[at++] = FRAME_END;
+  if (body.length > 0) at = writeHead(data, at, FRAME_TYPE.body, body.length);
+  const bodyStart = at;
+  at += body.copy(data, at);
+  const bodyEnd = at;
+  if (body.length > 0) data[at++] = FRAME_END;
+  return { data, start: headBytes, bodyStart, bodyEnd, end: at };
+}
+
+/** Gives a publish other properties; it moves to a buffer of its own. */
+export function rewriteProperties(publish: Publish, properties: BasicProperties): void {
+  const { data, exchangeStart, keyEnd, bodyStart, bodyEnd } = publish;
+  // Behind the reserved number, before the bits.
+  const argumentsStart = exchangeStart - 3;
+  const argumentBytes = keyEnd + 1 - argumentsStart;
+  const kept = encodeKept(encodeProperties(properties), data.subarray(bodyStart, bodyEnd), argumentBytes);
+  data.copy(kept.data, 0, argumentsStart, keyEnd + 1);
+  publish.readArguments(kept.data, 0, argumentBytes);
+  publish.readContent(kept.start, kept.bodyStart, kept.bodyEnd, kept.end);
+  publish.detached = true;
 }
 
 /** Checks the beginning of a header frame's payload; returns how long the body is to be. Throws `AmqpError`. */
