@@ -270,7 +270,8 @@ describe("the MQTT codec beside mqtt-packet", () => {
     const mutations = fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { minLength: 1, maxLength: 3 });
     let read = 0;
     fc.assert(
-      fc.property(valid, mutations, ({ packet, version }, changes) => {
+      fc.property(valid, mutations, ({ packet: whole, version }, changes) => {
+        const packet = Buffer.from(whole);
         for (const [at, byte] of changes) if (at !== 1 && at < packet.length) packet[at] = byte;
         const decoder = new Decoder(LIMITS);
         decoder.agree(version);
@@ -278,7 +279,10 @@ describe("the MQTT codec beside mqtt-packet", () => {
         const ours = attempt(() => decoder.next());
         if (ours === undefined || ours.type === "control" || ours.type === "pingreq") return;
         read++;
-        const other = parseTheirs(packet.subarray(0, ours.end), version);
+        const same = Buffer.from(packet.subarray(0, ours.end));
+        // mqtt31 2.1: it may have DUP, which `mqtt-packet` does not know.
+        if (version === 3 && ours.type === "pubrel") same[0] = Number(same[0]) & ~8;
+        const other = parseTheirs(same, version);
         expect(other.cmd).toBe(ours.type);
         if (other.cmd !== "publish") {
           expect(other.messageId).toBe(ours.packetId);
