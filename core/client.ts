@@ -345,6 +345,15 @@ export class Client implements GateWaiter, TransactionOwner {
     return address;
   }
 
+  /** Deletes a temporary destination of this client before its time, with what it holds. */
+  dropTemporary(address: Address): void {
+    for (const [key, there] of this.temporaries) {
+      if (there !== address) continue;
+      this.temporaries.delete(key);
+      this.host.removeTemporary(address);
+    }
+  }
+
   /** Ends the session: consumers, transactions and temporary destinations with it. */
   close(): void {
     if (this.closed) return;

@@ -15,6 +15,8 @@ export interface SubscribeOptions {
   readonly patterns: readonly Pattern[];
   /** Name of a durable subscription over `patterns` (topics only): made, attached to again, or changed in place. */
   readonly durable?: string | undefined;
+  /** The durable subscription, if it is made now, is in memory only; see `VirtualHost.endVolatile`. */
+  readonly volatile?: boolean | undefined;
   /** Name of a durable subscription that is there already. */
   readonly attachDurable?: string | undefined;
   readonly selector?: Selector | undefined;

@@ -320,6 +320,13 @@ export class VirtualHost {
     else this.durableSubscriptions.delete(durable);
   }
 
+  /** A consumer has left a durable subscription that may be volatile: it goes with the last one. */
+  endVolatile(id: string): void {
+    const durable = this.durables.get(id);
+    if (durable?.volatile !== true || durable.queue.audiences.length > 0) return;
+    this.durableSubscriptions.delete(durable);
+  }
+
   /** Deletes a queue with what it holds; its consumers are told. */
   deleteQueue(address: Address): void {
     this.destinations.deleteQueue(address);

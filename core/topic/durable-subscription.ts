@@ -30,6 +30,8 @@ export class DurableSubscription implements TopicTarget {
   readonly kind: DurableKind;
   /** Of those that sessions have. */
   guard: TopicGuard | undefined = undefined;
+  /** It is in memory only and goes with its last consumer. */
+  volatile = false;
   private readonly clock: Clock;
   private readonly bounds: Bounds | undefined;
   patterns: readonly Pattern[];

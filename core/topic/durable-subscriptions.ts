@@ -35,13 +35,15 @@ export class DurableSubscriptions {
     this.options = options;
   }
 
-  /** Makes one, on disk from now on, with the retained messages of its topics. */
+  /** Makes one, on disk from now on unless it is volatile, with the retained messages of its topics. */
   create(id: string, options: SubscribeOptions): DurableSubscription {
     const { patterns, selector } = options;
     const { hostName: host } = this.options;
     const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
-    const durable = this.make(id, description, { patterns, selector });
-    durable.queue.persist();
+    const volatile = options.volatile === true;
+    const durable = this.make(id, description, { patterns, selector }, volatile);
+    durable.volatile = volatile;
+    if (!volatile) durable.queue.persist();
     this.offerRetained(durable, options, []);
     return durable;
   }
