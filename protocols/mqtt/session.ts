@@ -2,6 +2,7 @@ import type { Login } from "../../core/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import type { Timer } from "../../core/time/clock.ts";
+import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
@@ -21,7 +22,6 @@ import {
 } from "./errors.ts";
 import { checkConnect, checkName, expiryMs, expiryOf, keepAliveOf, offerTo, versionName, willOf } from "./greeting.ts";
 import { Inbox } from "./inbox.ts";
-import { KeepAlive } from "./keep-alive.ts";
 import type { AckType, Auth, Connect, Control, Disconnect, Packet, Subscribe, Unsubscribe } from "./packet.ts";
 import type { Properties } from "./property-writer.ts";
 import type { MqttOptions } from "./protocol.ts";
@@ -71,7 +71,7 @@ export class MqttSession implements Session, ClientListener {
   /** Whether the client was told that it is connected: before, there is no DISCONNECT but a CONNACK [MQTT-3.14.0-1]. */
   #greeted = false;
   #timeout: Timer | undefined;
-  #keepAlive: KeepAlive | undefined = undefined;
+  #keepAlive: HeartBeat | undefined = undefined;
   #authentication: Authentication | undefined = undefined;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #problemInformation = true;
@@ -391,17 +391,24 @@ export class MqttSession implements Session, ClientListener {
       receiver.resume(client, session);
       session.start();
       if (keepAlive > 0) {
-        this.#keepAlive = new KeepAlive(this.#broker.clock, this.#peer, keepAlive, (silentMs) => {
-          this.#fail(
-            new MqttError(
-              REASON.keepAliveTimeout,
-              `Nothing for ${Math.round(silentMs / 1000)} s, keep alive ${keepAlive} s`,
-            ),
-          );
-        });
+        this.#keepAlive = this.#watch(keepAlive);
         if (this.#peerPaused) this.#keepAlive.suspend();
       }
       this.#goOn();
+    });
+  }
+
+  /** Ends the session when its client says nothing for one and a half times its keep alive [MQTT-3.1.2-22]. */
+  #watch(keepAlive: number): HeartBeat {
+    return new HeartBeat(this.#broker.clock, this.#peer, {
+      sendMs: 0,
+      silenceMs: keepAlive * 1500,
+      // The client is the one to show that it is alive.
+      beat: () => {},
+      dead: (silentMs) => {
+        const text = `Nothing for ${Math.round(silentMs / 1000)} s, keep alive ${keepAlive} s`;
+        this.#fail(new MqttError(REASON.keepAliveTimeout, text));
+      },
     });
   }
 

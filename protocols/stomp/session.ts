@@ -1,6 +1,7 @@
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import type { Timer } from "../../core/time/clock.ts";
+import { HeartBeat } from "../../core/time/heart-beat.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import { type ClientListener, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";
@@ -12,7 +13,6 @@ import { encodeError, explain } from "./errors.ts";
 import type { Version } from "./escape.ts";
 import type { Frame } from "./frame.ts";
 import { headerBit, headerNumber } from "./header-names.ts";
-import { HeartBeat } from "./heart-beat.ts";
 import type { StompOptions } from "./protocol.ts";
 import { Sender } from "./sender.ts";
 import type { StompSubscription, SubscriptionOwner } from "./subscription.ts";
@@ -234,8 +234,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     if (sendMs > 0 || receiveMs > 0) {
       this.#heartBeat = new HeartBeat(this.#broker.clock, this.#peer, {
         sendMs,
-        receiveMs,
-        grace: heartBeatGrace,
+        silenceMs: receiveMs * heartBeatGrace,
         beat: () => this.#beat(),
         dead: (silentMs) => {
           this.#fail(

@@ -1,24 +1,25 @@
-import type { Clock, Timer } from "../../core/time/clock.ts";
-import type { Peer } from "../../core/protocol.ts";
+import type { Peer } from "../protocol.ts";
+import type { Clock, Timer } from "./clock.ts";
 
-/** What was agreed on; 0 for none. */
+/** What a connection's two sides agreed on; milliseconds, 0 for none. */
 export interface HeartBeatOptions {
+  /** Something is written at least as often as this. */
   readonly sendMs: number;
-  readonly receiveMs: number;
-  /** The peer is given up after so many times `receiveMs`. */
-  readonly grace: number;
-  /** Writes an end of line. */
+  /** How long the peer may say nothing. */
+  readonly silenceMs: number;
+  /** Writes the least that there is to write. */
   readonly beat: () => void;
+  /** The peer said nothing for too long. */
   readonly dead: (silentMs: number) => void;
 }
 
-/** Heart-beats of one session by one timer, which is set anew when it runs out and not at each frame. */
+/** Signs of life of one connection, both ways, by one timer that is set anew when it runs out and not at each frame. */
 export class HeartBeat {
   readonly #clock: Clock;
   readonly #peer: Peer;
   readonly #options: HeartBeatOptions;
   #timer: Timer | undefined = undefined;
-  /** When the broker began to listen: a peer is not heard while nobody reads. */
+  /** Since when the broker listens: a peer is not heard while nobody reads. */
   #listeningSince: number;
   #listening = true;
 
@@ -49,10 +50,11 @@ export class HeartBeat {
 
   #look(): void {
     this.#timer = undefined;
-    const { sendMs, receiveMs, grace, beat, dead } = this.#options;
+    const { sendMs, silenceMs, beat, dead } = this.#options;
     const now = this.#clock.now();
-    if (receiveMs > 0 && this.#listening && now - this.#heardAt() >= receiveMs * grace) {
-      dead(now - this.#heardAt());
+    const silentMs = now - this.#heardAt();
+    if (silenceMs > 0 && this.#listening && silentMs >= silenceMs) {
+      dead(silentMs);
       return;
     }
     const { output } = this.#peer;
@@ -66,7 +68,7 @@ export class HeartBeat {
   }
 
   #arm(): void {
-    const { sendMs, receiveMs, grace } = this.#options;
+    const { sendMs, silenceMs } = this.#options;
     const now = this.#clock.now();
     let delay = Number.POSITIVE_INFINITY;
     if (sendMs > 0) {
@@ -75,9 +77,9 @@ export class HeartBeat {
       const rest = this.#peer.lastWrittenAt + half - now;
       delay = rest > 0 ? rest : half;
     }
-    if (receiveMs > 0) {
-      const rest = this.#heardAt() + receiveMs * grace - now;
-      delay = Math.min(delay, this.#listening && rest > 0 ? rest : receiveMs);
+    if (silenceMs > 0) {
+      const rest = this.#heardAt() + silenceMs - now;
+      delay = Math.min(delay, this.#listening && rest > 0 ? rest : silenceMs);
     }
     if (delay < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(Math.ceil(delay), () => this.#look());
   }
