@@ -2,7 +2,7 @@
 export type Action = "admin" | "monitor" | "config" | "connect" | "create" | "destroy" | "send" | "receive" | "consume";
 
 /** What it wants to do it to. */
-type ResourceKind = "broker" | "connector" | "virtual-host" | "topic" | "queue" | "dsub";
+type ResourceKind = "broker" | "connector" | "virtual-host" | "topic" | "queue" | "exchange" | "dsub";
 
 /** Who it is: the result of a login. */
 export interface Login {

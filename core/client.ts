@@ -210,7 +210,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** What an exchange is. Throws BrokerError "not-found". */
   checkExchange(name: string): ExchangeDeclaration {
-    return this.host.exchanges.check(name);
+    return this.host.exchanges.get(name).declaration;
   }
 
   /** Deletes an exchange, if it is there, with all its bindings. Throws BrokerError "in-use", "not-authorized". */

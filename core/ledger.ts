@@ -2,6 +2,8 @@
 export type LossReason =
   | "expired"
   | "no-subscriber"
+  /** Sent to an exchange that leads nowhere with its key. */
+  | "unroutable"
   | "dropped-oldest"
   | "dropped-newest"
   | "subscriber-gone"

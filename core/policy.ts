@@ -141,7 +141,8 @@ export class Policies {
   constructor(rules: readonly PolicyRule[], durableRules: readonly DurablePolicyRule[] = []) {
     this.rules = rules;
     const layersOf = (kind: AddressKind): Layers => new Layers(rules.filter(({ pattern }) => pattern.kind === kind));
-    this.layers = { queue: layersOf("queue"), topic: layersOf("topic") };
+    // Exchanges have the default policy: there are no rules for them.
+    this.layers = { queue: layersOf("queue"), topic: layersOf("topic"), exchange: new Layers([]) };
     this.durableLayers = new Layers(durableRules.map(({ match, ...rule }) => ({ ...rule, pattern: match })));
   }
 

@@ -3,6 +3,8 @@
  * leaves its account here. So it takes a look at everything there is, and is not to be asked many times a second.
  */
 import type { Client } from "./client.ts";
+import type { Exchange } from "./exchanges/exchange.ts";
+import type { Exchanges } from "./exchanges/exchanges.ts";
 import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Queue } from "./queue/queue.ts";
@@ -54,6 +56,7 @@ interface Accounts {
   readonly clients: ReadonlySet<Client>;
   readonly queues: ReadonlyMap<string, Queue>;
   readonly topics: ReadonlyMap<string, Topic>;
+  readonly exchanges: Exchanges;
   readonly durables: ReadonlyMap<string, DurableSubscription>;
   readonly sessions: Sessions;
   readonly retained: RetainedMessages;
@@ -94,6 +97,10 @@ export class Totals {
 
   topicGone(topic: Topic): void {
     addTopic(this.gone, topic);
+  }
+
+  exchangeGone(exchange: Exchange): void {
+    addTopic(this.gone, exchange);
   }
 
   queueGone(queue: Queue): void {
@@ -139,12 +146,13 @@ export class Totals {
 
   private flow(): Flow {
     const sum = { ...this.gone };
-    const { clients, topics, queues, durables } = this.host;
+    const { clients, topics, exchanges, queues, durables } = this.host;
     for (const client of clients) {
       addClient(sum, client);
       for (const subscription of client.subscriptions) addSubscription(sum, subscription);
     }
     for (const topic of topics.values()) addTopic(sum, topic);
+    for (const exchange of exchanges.all()) addTopic(sum, exchange);
     for (const queue of queues.values()) addQueue(sum, queue);
     for (const durable of durables.values()) addDurable(sum, durable);
     return sum;
@@ -174,7 +182,7 @@ function addSubscription(sum: Sum, { delivered, feed }: Subscription): void {
   if (feed !== undefined) sum.dropped += droppedIn(feed.ledger);
 }
 
-function addTopic(sum: Sum, { ledger }: Topic): void {
+function addTopic(sum: Sum, { ledger }: Topic | Exchange): void {
   sum.receivedBytes += ledger.receivedBytes;
   sum.sentBytes += ledger.deliveredBytes;
 }

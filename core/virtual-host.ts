@@ -9,7 +9,7 @@
  */
 import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
-import type { Address } from "./addresses/address.ts";
+import type { Address, AddressKind } from "./addresses/address.ts";
 import { Client, type ConnectOptions } from "./client.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
@@ -68,6 +68,9 @@ export interface HostSettings {
 /** Of hosts whose settings say nothing. */
 const DEFAULT_SCHEDULE = { catchUpPerSecond: 1000, maxMessages: 0 } as const;
 
+/** Of all destinations there may be. */
+const BINDINGS_PER_DESTINATION = 10;
+
 /** Who wants to do something. */
 type Actor = Pick<Client, "login">;
 
@@ -101,7 +104,7 @@ export class VirtualHost {
   readonly sessions: Sessions;
   readonly wills: Wills;
   /** What leads messages on by their keys and headers. */
-  readonly exchanges = new Exchanges();
+  readonly exchanges: Exchanges;
   /** What it has done so far. */
   readonly totals: Totals;
   private readonly context: HostContext;
@@ -147,6 +150,7 @@ export class VirtualHost {
       hostName: name,
       policies,
       declared,
+      exchanges: () => this.exchanges,
       deadLetters,
       paused,
       schedule: this.schedule,
@@ -162,6 +166,18 @@ export class VirtualHost {
       declared,
       destinations,
       check: (client, action, address) => this.check(client, action, address.kind, address.name),
+    });
+    this.exchanges = new Exchanges({
+      engine,
+      hostName: name,
+      destinations,
+      totals,
+      maxBindings: settings.maxDestinations * BINDINGS_PER_DESTINATION,
+      checkRoom: () => this.checkRoom(),
+      check: (actor, action, kind, what) => this.check(actor, action, kind, what),
+      queueFor: (client, address) => this.requests.find(client, address),
+      admission: (address, actor) => this.admission(address, actor),
+      report: context.report,
     });
     this.durableSubscriptions = new DurableSubscriptions({
       engine,
@@ -207,6 +223,7 @@ export class VirtualHost {
   open(): void {
     this.destinations.createConfigured();
     this.declared.recover(this.destinations, (address) => this.destinations.admission(address));
+    this.exchanges.recover();
     this.destinations.recoverIds();
     this.sessions.recover();
     this.wills.recover((id) => this.sessions.leftMs(id));
@@ -239,6 +256,7 @@ export class VirtualHost {
 
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
   admission(address: Address, client: Actor): Admission {
+    if (address.kind === "exchange") return this.exchanges.admission(address, client);
     this.check(client, "send", address.kind, address.name);
     if (isSystemTopic(address)) {
       throw new BrokerError(
@@ -286,6 +304,7 @@ export class VirtualHost {
     const feed = subscription.feed;
     if (feed === undefined) return;
     this.destinations.unbind(feed, subscription.patterns);
+    this.exchanges.unsubscribe(feed);
     feed.close();
     feed.spillQueue?.delete();
   }
@@ -303,7 +322,9 @@ export class VirtualHost {
       if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
     }
     const { feed } = subscription;
-    if (feed !== undefined) this.destinations.unbind(feed, subscription.patterns);
+    if (feed === undefined) return;
+    this.destinations.unbind(feed, subscription.patterns);
+    this.exchanges.unsubscribe(feed);
   }
 
   /** Calls back in a turn soon. */
@@ -465,12 +486,14 @@ export class VirtualHost {
 
   private checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">): void {
     const { kind, text } = pattern;
-    if (browse !== undefined && kind === "topic") {
+    if (browse !== undefined && kind !== "queue") {
       throw new BrokerError(
         "bad-request",
-        `Only queues and durable subscriptions can be browsed; ${text} is a topic, which holds nothing`,
+        `Only queues and durable subscriptions can be browsed; ${text} is ${articled(kind)}, which holds nothing`,
       );
     }
+    // What is received from an exchange, it checks itself.
+    if (kind === "exchange") return;
     this.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
     if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
     if (this.declared.of(pattern.address) !== undefined) {
@@ -580,7 +603,8 @@ export class VirtualHost {
     subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () =>
       this.spillQueue(subscription),
     );
-    this.destinations.bind(subscription.feed, [pattern]);
+    if (pattern.kind === "topic") this.destinations.bind(subscription.feed, [pattern]);
+    else this.exchanges.subscribe(subscription.feed, pattern);
   }
 
   /** A queue that one slow subscriber's messages go to. */
@@ -614,7 +638,7 @@ export class VirtualHost {
       if (pattern.kind !== "topic") {
         throw new BrokerError(
           "bad-request",
-          `A durable subscription is over topics; ${pattern.text} is a queue, which is durable by itself`,
+          `A durable subscription is over topics; ${pattern.text} is ${articled(pattern.kind)}${pattern.kind === "queue" ? ", which is durable by itself" : ""}`,
         );
       }
       this.checkPattern(pattern, { client, browse: undefined });
@@ -631,19 +655,23 @@ export class VirtualHost {
     return this.durableSubscriptions.create(id, options);
   }
 
-  private check({ login }: Actor, action: Action, kind: "queue" | "topic" | "dsub", name: string): void {
+  private check({ login }: Actor, action: Action, kind: AddressKind | "dsub", name: string): void {
     if (this.context.access.allows(login, action, kind, name)) return;
     throw new BrokerError("not-authorized", `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`);
   }
 
   private checkRoom(): void {
-    const count = this.queues.size + this.topics.size + this.durables.size;
+    const count = this.queues.size + this.topics.size + this.durables.size + this.exchanges.count;
     if (count < this.settings.maxDestinations) return;
     throw new BrokerError(
       "limit",
       `Virtual host ${this.name} has ${count} destinations, the most it may have (hosts.${this.name}.max_destinations)`,
     );
   }
+}
+
+function articled(kind: AddressKind): string {
+  return kind === "exchange" ? "an exchange" : `a ${kind}`;
 }
 
 function ofSessions({ kind, id }: DurableSubscription): BrokerError {

@@ -6,13 +6,13 @@
  *      8 u32 end of the body                                   31 u8  priority
  *     32 frame
  *        annotations, if a flag says so: u32 length, and what `Message.annotationBytes` holds
- *        origin: u8 kind (0 queue, 1 topic), u8 length of the format's name, format's name, canonical name of the address
+ *        origin: u8 kind (0 queue, 1 topic, 2 exchange), u8 length of the format's name, format's name, canonical name of the address
  *
  * The origin comes last so that a message in a segment knows where its record begins, and is compared as a whole with
  * the one before: messages that follow each other mostly have the same. Records of format version 2 have no flags but
  * the first, and are read like any other.
  */
-import type { Address } from "../core/addresses/address.ts";
+import { type Address, kindCode, kindOfCode } from "../core/addresses/address.ts";
 import { type Content, Message, TRAIT, type WireFormat } from "../core/message.ts";
 import type { AddressReader } from "../core/store.ts";
 
@@ -92,7 +92,7 @@ export class RecordWriter {
     let origin = byFormat.get(format);
     if (origin === undefined) {
       const head = Buffer.from(`\0\0${format.name}${address.name}`);
-      head[0] = address.kind === "queue" ? 0 : 1;
+      head[0] = kindCode(address.kind);
       head[1] = Buffer.byteLength(format.name);
       origin = head;
       byFormat.set(format, origin);
@@ -180,7 +180,7 @@ export class RecordReader {
     const nameAt = 2 + Number(origin[1]);
     if (!(nameAt <= origin.length)) throw new Error("the origin of a message is cut short");
     const format = origin.toString("utf8", 2, nameAt);
-    this.lastAddress = this.context.addresses(origin.toString("utf8", nameAt), origin[0] === 0 ? "queue" : "topic");
+    this.lastAddress = this.context.addresses(origin.toString("utf8", nameAt), kindOfCode(origin[0]));
     this.lastFormat = this.context.formats.get(format) ?? this.opaqueFormat(format);
     // A copy, so that the last address read keeps no segment alive.
     this.origin = Buffer.from(origin);

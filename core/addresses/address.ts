@@ -1,8 +1,25 @@
 import { BrokerError } from "../errors.ts";
 import { escapeCanonical } from "./escape.ts";
 
-/** What an address leads to; queues and topics are separate name spaces. */
-export type AddressKind = "queue" | "topic";
+/** What an address leads to; each is a name space of its own. An exchange's address is its name and a routing key. */
+export type AddressKind = "queue" | "topic" | "exchange";
+
+const KINDS: readonly AddressKind[] = ["queue", "topic", "exchange"];
+
+/** The number of a kind in the store: these never change. */
+export function kindCode(kind: AddressKind): number {
+  return KINDS.indexOf(kind);
+}
+
+/** The kind of a number; a topic for one that is not known. */
+export function kindOfCode(code: number | undefined): AddressKind {
+  return KINDS[code ?? 1] ?? "topic";
+}
+
+/** Whether a text names a kind of addresses. */
+export function isAddressKind(text: unknown): text is AddressKind {
+  return text === "queue" || text === "topic" || text === "exchange";
+}
 
 /** The most UTF-8 bytes that the canonical text of an address or a pattern may have. */
 export const maxNameBytes = 1024;

@@ -6,6 +6,10 @@ import type { Address } from "./address.ts";
 import type { LevelExpression } from "./level-expression.ts";
 import { matchesLevel, type Pattern, type PatternLevel } from "./pattern.ts";
 
+/** Of a pattern and of an address, what these trees look at. There may be no level at all. */
+type PatternLevels = Pick<Pattern, "levels">;
+type AddressLevels = Pick<Address, "levels">;
+
 /** Past this many values an array would be slow to remove from; below it, it is smaller than a set. */
 const maxListed = 16;
 
@@ -49,7 +53,7 @@ export class PatternTree<T> {
   }
 
   /** Stores a value under a pattern, once however often it is added. */
-  add(pattern: Pattern, value: T): void {
+  add(pattern: PatternLevels, value: T): void {
     let node = this.root;
     for (const level of pattern.levels) node = childOf(node, level) ?? this.grow(node, level);
     const values = node.values;
@@ -64,7 +68,7 @@ export class PatternTree<T> {
   }
 
   /** Removes a value from a pattern; false if it was not there. */
-  remove(pattern: Pattern, value: T): boolean {
+  remove(pattern: PatternLevels, value: T): boolean {
     return this.removeBelow(this.root, pattern.levels, 0, value);
   }
 
@@ -72,13 +76,13 @@ export class PatternTree<T> {
    * Visits each value once for each pattern it is stored under that matches, in no particular order. `each` must neither
    * change this tree nor match in it.
    */
-  match(address: Address, each: (value: T) => void): void {
+  match(address: AddressLevels, each: (value: T) => void): void {
     this.matchCount++;
     this.visit(this.root, address.levels, 0, each);
   }
 
   /** The same, but for the patterns that begin with a wildcard. */
-  matchNamed({ levels }: Address, each: (value: T) => void): void {
+  matchNamed({ levels }: AddressLevels, each: (value: T) => void): void {
     this.matchCount++;
     const { names, expressions = [] } = this.root;
     const [name = ""] = levels;

@@ -1,44 +1,508 @@
-import type { Address } from "../addresses/address.ts";
+/*
+ * The exchanges of a virtual host with their bindings: declared, bound, found again after a restart, and deleted. Which way
+ * a message takes through them is graph.ts. Two exchanges are name spaces of the broker (routing-key.ts): "" is no object
+ * but for its account, and what is bound to amq.topic is bound to topics.
+ *
+ * Durable exchanges and the bindings between what survives a restart are records in the store.
+ */
+import type { Action } from "../access.ts";
+import { Address } from "../addresses/address.ts";
+import type { Admission } from "../routing/admission.ts";
+import { argumentsText, ExchangeRecords, type StoredDestination } from "./exchange-records.ts";
+import { ALL_KEYS } from "./binding-table.ts";
+import {
+  type Binding,
+  type BindingDeclaration,
+  Exchange,
+  type ExchangeDeclaration,
+  type ExchangeType,
+} from "./exchange.ts";
 import type { Client } from "../client.ts";
+import { DEFAULT_EXCHANGE, exchangeAddress, TOPIC_EXCHANGE, topicPattern } from "./routing-key.ts";
+import { DEFAULT_POLICY } from "../policy.ts";
+import type { Destinations } from "../routing/destinations.ts";
+import { DuplicateWindow } from "../routing/duplicates.ts";
+import { escapeCanonical } from "../addresses/escape.ts";
+import type { Engine } from "../engine.ts";
 import { BrokerError } from "../errors.ts";
-import type { BindingDeclaration, ExchangeDeclaration } from "./exchange.ts";
-import type { Route } from "../routing/route.ts";
+import { Graph } from "./graph.ts";
+import type { Pattern } from "../addresses/pattern.ts";
+import { Queue } from "../queue/queue.ts";
+import { Route } from "../routing/route.ts";
+import { Topic, type TopicTarget } from "../topic/topic.ts";
+import { TopicFeed } from "../topic/topic-feed.ts";
+import type { Totals } from "../totals.ts";
+
+/** What begins the names that only the broker gives. */
+const RESERVED = "amq.";
+const PREDECLARED: readonly (readonly [name: string, type: ExchangeType])[] = [
+  [DEFAULT_EXCHANGE, "direct"],
+  ["amq.direct", "direct"],
+  ["amq.fanout", "fanout"],
+  [TOPIC_EXCHANGE, "topic"],
+  ["amq.headers", "headers"],
+  ["amq.match", "headers"],
+];
+
+/** Who wants to do something. */
+type Actor = Pick<Client, "login">;
+
+/** What the exchanges of a virtual host are made with. */
+export interface ExchangesOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly destinations: Destinations;
+  readonly totals: Totals;
+  /** Bindings there may be. */
+  readonly maxBindings: number;
+  /** Throws BrokerError when no further destination may be made. */
+  readonly checkRoom: () => void;
+  /** Throws BrokerError("not-authorized") when an actor may not do that. */
+  readonly check: (actor: Actor, action: Action, kind: "queue" | "topic" | "exchange", name: string) => void;
+  /** The queue of an address, if the client may have to do with it. Throws BrokerError "not-found", "exclusive". */
+  readonly queueFor: (client: Client, address: Address) => Queue;
+  /** Where a client's sends to an address go. Throws BrokerError. */
+  readonly admission: (address: Address, actor: Actor) => Admission;
+  readonly report: (sentence: string) => void;
+}
+
+/** Where a binding is to lead. */
+interface Destination {
+  readonly to: Exchange | TopicTarget;
+  /** Unique among all there are. */
+  readonly name: string;
+  readonly owner: Queue | TopicFeed | undefined;
+  /** How it is stored; undefined for what does not survive a restart. */
+  readonly stored: StoredDestination | undefined;
+}
 
 /** The exchanges of one virtual host. */
 export class Exchanges {
-  declare(_client: Client, declaration: ExchangeDeclaration): void {
-    throw notFound(declaration.name);
+  private readonly options: ExchangesOptions;
+  private readonly destinations: Destinations;
+  private readonly records: ExchangeRecords;
+  private readonly graph: Graph;
+  private readonly byName = new Map<string, Exchange>();
+  private readonly byOwner = new Map<Queue | TopicFeed, Set<Binding>>();
+  private readonly space: Exchange;
+  private bindingCount = 0;
+  /** Where everything goes that names a queue which is not there. */
+  private nowhere: Topic | undefined = undefined;
+
+  constructor(options: ExchangesOptions) {
+    this.options = options;
+    this.destinations = options.destinations;
+    this.records = new ExchangeRecords(options.engine, options.hostName, options.report);
+    for (const [name, type] of PREDECLARED) {
+      const flags = { durable: true, autoDelete: false, internal: false };
+      this.byName.set(name, this.exchange({ name, type, ...flags, arguments: new Map() }, true));
+    }
+    this.space = this.get(TOPIC_EXCHANGE);
+    this.graph = new Graph({
+      space: this.space,
+      destinations: options.destinations,
+      find: (name) => this.byName.get(name),
+      all: () => this.byName.values(),
+    });
   }
 
-  check(name: string): ExchangeDeclaration {
-    throw notFound(name);
+  /** How many there are, but for those that are always there. */
+  get count(): number {
+    return this.byName.size - PREDECLARED.length;
   }
 
-  delete(_client: Client, name: string, _only: { readonly ifUnused: boolean }): void {
-    throw notFound(name);
+  /** All of them; their bindings are theirs to tell. */
+  all(): Iterable<Exchange> {
+    return this.byName.values();
   }
 
-  bindQueue(_client: Client, _queue: Address, binding: BindingDeclaration): void {
-    throw notFound(binding.source);
+  find(name: string): Exchange | undefined {
+    return this.byName.get(name);
   }
 
-  unbindQueue(_client: Client, _queue: Address, binding: BindingDeclaration): void {
-    throw notFound(binding.source);
+  /** Throws BrokerError("not-found") when there is no such exchange. */
+  get(name: string): Exchange {
+    const exchange = this.byName.get(name);
+    if (exchange !== undefined) return exchange;
+    throw new BrokerError("not-found", `no exchange '${name}' in vhost '${this.options.hostName}'`);
   }
 
-  bindExchange(_client: Client, _destination: string, binding: BindingDeclaration): void {
-    throw notFound(binding.source);
+  /** Makes again what the store has, once the queues are there. */
+  recover(): void {
+    for (const declaration of this.records.exchanges()) {
+      if (!this.byName.has(declaration.name)) this.add(declaration);
+    }
+    for (const { source, destination, record, ...binding } of this.records.bindings()) {
+      const exchange = this.byName.get(source);
+      const found = this.stored(destination);
+      // Of what was deleted while nobody could write it down, or is not configured as it was.
+      if (exchange === undefined || found === undefined) this.records.removeBinding(record);
+      else this.bind(exchange, found, { source, ...binding }, record);
+    }
   }
 
-  unbindExchange(_client: Client, _destination: string, binding: BindingDeclaration): void {
-    throw notFound(binding.source);
+  /** Forgets the ids of sends to an exchange that did not survive the restart. */
+  recoverIds(name: string): void {
+    if (!this.byName.has(name)) this.idsOf(name).forget();
   }
 
-  route(_client: Client, exchange: string, _key: string): Route {
-    throw notFound(exchange);
+  /** See `Client.declareExchange`. */
+  declare(client: Client, declaration: ExchangeDeclaration): void {
+    const { name, durable } = declaration;
+    const { hostName, check, checkRoom } = this.options;
+    if (name === DEFAULT_EXCHANGE) throw onDefault();
+    const found = this.byName.get(name);
+    if (found !== undefined) {
+      const difference = found.difference(declaration);
+      if (difference === undefined) return;
+      const [what, rest = ""] = difference.split(": ");
+      throw new BrokerError("conflict", `${what} for exchange '${name}' in vhost '${hostName}': ${rest}`);
+    }
+    if (name.startsWith(RESERVED)) {
+      throw new BrokerError("not-authorized", `exchange name '${name}' contains reserved prefix '${RESERVED}*'`);
+    }
+    check(client, "create", "exchange", name);
+    checkRoom();
+    // Its name has to fit into an address with any key.
+    exchangeAddress(name, "");
+    this.add(declaration);
+    if (durable) this.records.putExchange(declaration);
+  }
+
+  /** See `Client.deleteExchange`. */
+  delete(client: Client, name: string, { ifUnused }: { readonly ifUnused: boolean }): void {
+    const { hostName, check } = this.options;
+    if (name === DEFAULT_EXCHANGE) throw onDefault();
+    check(client, "destroy", "exchange", name);
+    const exchange = this.byName.get(name);
+    if (exchange === undefined) return;
+    if (exchange.predeclared) {
+      throw new BrokerError("not-authorized", `exchange '${name}' in vhost '${hostName}' is the broker's own`);
+    }
+    if (ifUnused && exchange.bindings.size > 0) {
+      throw new BrokerError("in-use", `exchange '${name}' in vhost '${hostName}' in use`);
+    }
+    this.remove(exchange);
+  }
+
+  /** See `Client.bindQueue`. */
+  bindQueue(client: Client, queue: Address, binding: BindingDeclaration): void {
+    const destination = this.queueDestination(client, queue);
+    this.bind(this.sourceFor(client, binding), destination, binding);
+  }
+
+  /** See `Client.unbindQueue`. */
+  unbindQueue(client: Client, queue: Address, binding: BindingDeclaration): void {
+    const destination = this.queueDestination(client, queue);
+    this.unbind(this.sourceFor(client, binding).bindings.get(idOf(destination, binding)));
+  }
+
+  /** See `Client.bindExchange`. */
+  bindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
+    const to = this.exchangeDestination(client, destination);
+    this.bind(this.sourceFor(client, binding), to, binding);
+  }
+
+  /** See `Client.unbindExchange`. */
+  unbindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
+    const to = this.exchangeDestination(client, destination);
+    this.unbind(this.sourceFor(client, binding).bindings.get(idOf(to, binding)));
+  }
+
+  /** Gives a subscriber what an exchange leads on with a key. Throws BrokerError. */
+  subscribe(feed: TopicFeed, { address, text }: Pattern): void {
+    if (address === undefined) {
+      throw new BrokerError("bad-request", `${text} has a wildcard for exchanges; expected the name of one, and a key`);
+    }
+    const [source = "", key = ""] = address.levels;
+    const { client, id } = feed.subscription;
+    if (source === DEFAULT_EXCHANGE || source === TOPIC_EXCHANGE) {
+      throw new BrokerError("bad-request", `What exchange '${source}' leads to is subscribed to as a queue or a topic`);
+    }
+    const binding = { source, key, arguments: new Map() };
+    const destination = { to: feed, name: `subscriber ${client.id}/${id}`, owner: feed, stored: undefined };
+    this.bind(this.sourceFor(client, binding), destination, binding);
+  }
+
+  /** Takes back what `subscribe` gave. */
+  unsubscribe(feed: TopicFeed): void {
+    for (const binding of this.byOwner.get(feed) ?? []) this.unbind(binding);
+  }
+
+  /** See `Client.exchangeRoute`. */
+  route(client: Client, exchange: string, key: string): Route {
+    const address = exchangeAddress(exchange, key);
+    const known = this.destinations.find(address)?.address ?? address;
+    if (exchange !== DEFAULT_EXCHANGE) return new Route([known], (to) => this.options.admission(to, client));
+    return new Route([known], (to) => {
+      this.options.check(client, "send", "queue", to.name);
+      return this.wayToQueue(to, key);
+    });
+  }
+
+  /** Where sends of a client go to an exchange's address. Throws BrokerError. */
+  admission(address: Address, actor: Actor): Admission {
+    const [name = "", key = ""] = address.levels;
+    if (name === DEFAULT_EXCHANGE || name === TOPIC_EXCHANGE) {
+      return this.options.admission(exchangeAddress(name, key), actor);
+    }
+    this.options.check(actor, "send", "exchange", name);
+    const exchange = this.get(name);
+    if (exchange.declaration.internal) {
+      const where = `exchange '${name}' in vhost '${this.options.hostName}'`;
+      throw new BrokerError("not-authorized", `cannot publish to internal ${where}`);
+    }
+    return this.way(exchange, key, address);
+  }
+
+  /** Where the broker's own sends go to an exchange with a key; undefined when it is not there. */
+  wayOf(name: string, key: string): Admission | undefined {
+    if (name === DEFAULT_EXCHANGE) return this.wayToQueue(exchangeAddress(name, key), key);
+    if (name === TOPIC_EXCHANGE) return this.destinations.admission(exchangeAddress(name, key));
+    const exchange = this.byName.get(name);
+    return exchange && this.way(exchange, key);
+  }
+
+  /** Whether an exchange leads to a queue. */
+  binds(queue: Queue): boolean {
+    return this.byOwner.has(queue);
+  }
+
+  /** Whether a topic has a target by an exchange that amq.topic leads to. */
+  leads(topic: Topic, target: TopicTarget): boolean {
+    return this.graph.leads(topic, target);
+  }
+
+  /** A queue came: who was led nowhere for want of it looks again. */
+  queueCame(): void {
+    if (this.nowhere !== undefined) this.nowhere.deleted = true;
+    this.nowhere = undefined;
+  }
+
+  /** A queue goes, and its bindings with it. */
+  queueGone(queue: Queue): void {
+    const bindings = this.byOwner.get(queue);
+    if (bindings === undefined) return;
+    const topics = Array.from(bindings).filter(({ source }) => source === this.space);
+    this.destinations.unbind(
+      this.destinations.targetOf(queue),
+      topics.map(({ key }) => topicPattern(key)),
+    );
+    for (const binding of bindings) this.unbind(binding, false);
+  }
+
+  /** A topic came: it gets what amq.topic leads to. */
+  topicCame(topic: Topic): void {
+    this.graph.wire(topic);
+  }
+
+  topicGone(topic: Topic): void {
+    this.graph.unwire(topic);
+  }
+
+  /** Others get what the topics of a pattern get. */
+  topicsChanged(pattern: Pattern): void {
+    this.graph.spaceChanged(pattern);
+  }
+
+  private exchange(declaration: ExchangeDeclaration, predeclared: boolean): Exchange {
+    return new Exchange(declaration, predeclared, this.idsOf(declaration.name));
+  }
+
+  private idsOf(name: string): DuplicateWindow {
+    const { engine, hostName } = this.options;
+    return new DuplicateWindow(
+      engine,
+      `${hostName}\0exchange ${escapeCanonical(name)}`,
+      DEFAULT_POLICY.duplicateWindow,
+    );
+  }
+
+  private add(declaration: ExchangeDeclaration): void {
+    const exchange = this.exchange(declaration, false);
+    this.byName.set(declaration.name, exchange);
+    this.graph.noteAlternate(exchange, true);
+    this.graph.changed(exchange, ALL_KEYS);
+  }
+
+  private remove(exchange: Exchange): void {
+    const { name, declaration } = exchange;
+    if (this.byName.get(name) !== exchange) return;
+    this.byName.delete(name);
+    this.graph.changed(exchange, ALL_KEYS);
+    this.graph.noteAlternate(exchange, false);
+    // What leads to it first: then nothing has to be found anew for what it led to.
+    for (const binding of [...exchange.incoming, ...exchange.bindings.values()]) {
+      this.unbind(binding);
+      if (binding.source === exchange && binding.owner instanceof TopicFeed) cancel(binding.owner, name);
+    }
+    exchange.ids.forget();
+    this.options.totals.exchangeGone(exchange);
+    if (declaration.durable) this.records.removeExchange(name);
+  }
+
+  /** The exchange a binding of a client leads on from. Throws BrokerError. */
+  private sourceFor(client: Client, { source, key }: BindingDeclaration): Exchange {
+    if (source === DEFAULT_EXCHANGE) throw onDefault();
+    const exchange = this.get(source);
+    if (exchange === this.space) this.options.check(client, "receive", "topic", topicPattern(key).text);
+    else this.options.check(client, "receive", "exchange", source);
+    return exchange;
+  }
+
+  private queueDestination(client: Client, address: Address): Destination {
+    const queue = this.options.queueFor(client, address);
+    this.options.check(client, "send", "queue", address.name);
+    return this.toQueue(queue, address);
+  }
+
+  private exchangeDestination(client: Client, name: string): Destination {
+    if (name === DEFAULT_EXCHANGE) throw onDefault();
+    const exchange = this.get(name);
+    this.options.check(client, "send", "exchange", name);
+    return toExchange(exchange);
+  }
+
+  private stored(destination: StoredDestination): Destination | undefined {
+    if ("exchange" in destination) {
+      const exchange = this.byName.get(destination.exchange);
+      return exchange && toExchange(exchange);
+    }
+    const address = new Address("queue", destination.queue);
+    const queue = this.destinations.queues.get(address.name);
+    return queue && this.toQueue(queue, address);
+  }
+
+  private toQueue(queue: Queue, { name, levels }: Address): Destination {
+    const stored = this.destinations.survives(queue) ? { queue: levels } : undefined;
+    return { to: this.destinations.targetOf(queue), name: `queue ${name}`, owner: queue, stored };
+  }
+
+  /** Makes a binding, if it is not there. */
+  private bind(source: Exchange, destination: Destination, declaration: BindingDeclaration, record = 0): void {
+    const id = idOf(destination, declaration);
+    if (source.bindings.has(id)) return;
+    const { to, owner, stored } = destination;
+    this.checkBindings();
+    const binding: Binding = { id, source, key: declaration.key, arguments: declaration.arguments, to, owner, record };
+    // Throws when it makes no sense: before anything else knows of it.
+    if (source === this.space && !(to instanceof Exchange)) this.destinations.bind(to, [topicPattern(binding.key)]);
+    else source.table.add(binding);
+    source.bindings.set(id, binding);
+    this.bindingCount++;
+    if (owner !== undefined) note(this.byOwner, owner, binding);
+    if (to instanceof Exchange) {
+      to.incoming.add(binding);
+      source.links++;
+    }
+    if (record === 0 && source.declaration.durable && stored !== undefined) {
+      // Or an empty queue would not be there to be bound after a restart.
+      if (owner instanceof Queue) owner.persist();
+      binding.record = this.records.putBinding(declaration, stored);
+    }
+    this.changed(binding);
+  }
+
+  /** Takes a binding back, if there is one; `topicsToo` if it is still bound to topics. */
+  private unbind(binding: Binding | undefined, topicsToo = true): void {
+    if (binding === undefined || !binding.source.bindings.delete(binding.id)) return;
+    const { source, to, owner, record } = binding;
+    this.bindingCount--;
+    if (owner !== undefined) strike(this.byOwner, owner, binding);
+    if (to instanceof Exchange) {
+      to.incoming.delete(binding);
+      source.links--;
+    }
+    if (source !== this.space || to instanceof Exchange) source.table.remove(binding);
+    else if (topicsToo) this.leaveTopics(binding, to);
+    this.changed(binding);
+    if (record !== 0) this.records.removeBinding(record);
+    if (owner instanceof Queue && !this.binds(owner)) this.destinations.noteIdle(owner);
+    if (source.declaration.autoDelete && source.bindings.size === 0) this.remove(source);
+  }
+
+  /** Ways are found anew, but for what is bound to topics: these know it already. */
+  private changed(binding: Binding): void {
+    const { source, to } = binding;
+    if (source === this.space && !(to instanceof Exchange)) return;
+    this.graph.changed(source, source.table.scopeOf(binding));
+  }
+
+  /** A queue no longer gets the topics of a binding, but for those that it gets for another reason. */
+  private leaveTopics({ key, owner }: Binding, target: TopicTarget): void {
+    const pattern = topicPattern(key);
+    const others = owner instanceof Queue ? [...this.destinations.topicsOf(owner)] : [];
+    for (const other of (owner && this.byOwner.get(owner)) ?? []) {
+      if (other.source === this.space) others.push(topicPattern(other.key));
+    }
+    if (others.some(({ text }) => text === pattern.text)) return;
+    this.destinations.unbind(target, [pattern], (topic) => others.some((other) => other.matches(topic)));
+  }
+
+  private checkBindings(): void {
+    const { maxBindings, hostName } = this.options;
+    if (this.bindingCount < maxBindings) return;
+    throw new BrokerError(
+      "limit",
+      `Virtual host ${hostName} has ${this.bindingCount} bindings, the most it may have: ten for each of its ` +
+        `destinations (hosts.${hostName}.max_destinations)`,
+    );
+  }
+
+  /** The way of a key from an exchange, found now unless it is known. */
+  private way(exchange: Exchange, key: string, given?: Address): Admission {
+    const known = exchange.ways.get(key);
+    if (known !== undefined) return known.admission;
+    const address = given ?? exchangeAddress(exchange.name, key);
+    const topic = new Topic(address, DEFAULT_POLICY, this.options.engine.clock.now(), exchange.ledger);
+    topic.unwanted = "unroutable";
+    const crosses = this.graph.lead(topic, exchange, key);
+    const admission = this.destinations.admissionOver(topic, address, exchange.ids);
+    this.graph.keep(exchange, key, { admission, topic, crosses });
+    return admission;
+  }
+
+  /** The way to the queue that a key names; while there is none, to nowhere. */
+  private wayToQueue(address: Address, key: string): Admission {
+    const queue = this.destinations.queues.get(address.name);
+    if (queue !== undefined) return this.destinations.admissionOf(queue);
+    const { ledger, ids } = this.get(DEFAULT_EXCHANGE);
+    // What is for later looks for the queue when its time has come.
+    const later = new Address("exchange", [DEFAULT_EXCHANGE, key]);
+    if (this.nowhere === undefined) {
+      this.nowhere = new Topic(later, DEFAULT_POLICY, this.options.engine.clock.now(), ledger);
+      this.nowhere.unwanted = "unroutable";
+    }
+    return this.destinations.admissionOver(this.nowhere, later, ids);
   }
 }
 
-function notFound(name: string): BrokerError {
-  return new BrokerError("not-found", `no exchange '${name}'`);
+function toExchange(exchange: Exchange): Destination {
+  const { name, declaration } = exchange;
+  const stored = declaration.durable ? { exchange: name } : undefined;
+  return { to: exchange, name: `exchange ${name}`, owner: undefined, stored };
+}
+
+function idOf({ name }: Destination, { key, arguments: given }: BindingDeclaration): string {
+  return `${name}\0${key}\0${argumentsText(given)}`;
+}
+
+function onDefault(): BrokerError {
+  return new BrokerError("not-authorized", "operation not permitted on the default exchange");
+}
+
+/** Tells a subscriber of an exchange that it is gone, unless it is subscribed to other things as well. */
+function cancel({ subscription }: TopicFeed, exchange: string): void {
+  if (subscription.patterns.length === 1) subscription.cancel(`the exchange ${exchange} was deleted`);
+}
+
+function note<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const values = map.get(key);
+  if (values === undefined) map.set(key, new Set([value]));
+  else values.add(value);
+}
+
+function strike<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
+  const values = map.get(key);
+  if (values?.delete(value) === true && values.size === 0) map.delete(key);
 }

@@ -46,6 +46,10 @@ export interface AdmissionOptions {
   readonly destination: Destination;
   readonly policy: Policy;
   readonly diverts: readonly Divert[];
+  /** Where ids of sends are remembered, if not for this address alone. */
+  readonly ids?: DuplicateWindow;
+  /** The ways into queues behind it: what one of them refuses is refused here. */
+  readonly guards?: readonly Admission[];
 }
 
 /** The way into one destination. */
@@ -63,20 +67,29 @@ export class Admission {
   private readonly mirror: Address | undefined;
   private readonly bounds: Bounds | undefined;
   private readonly refuses: boolean;
-  private window: DuplicateWindow | undefined = undefined;
+  private readonly guards: readonly Admission[];
+  private window: DuplicateWindow | undefined;
 
-  constructor({ context, address, destination, policy, diverts }: AdmissionOptions) {
+  constructor({ context, address, destination, policy, diverts, ids, guards = [] }: AdmissionOptions) {
     this.context = context;
     this.address = address;
     this.destination = destination;
     this.policy = policy;
     this.diverts = diverts;
+    this.window = ids;
+    this.guards = guards;
     const mirrored = policy.mirrored && address.kind === "queue" && !isTemporary(address);
     this.mirror = mirrored ? new Address("topic", address.levels) : undefined;
     this.bounds = Bounds.of(policy);
     const refuses = policy.full === "reject" || policy.full === "reject-dead-letter";
     this.refuses = refuses && (policy.maxMessages > 0 || policy.maxBytes > 0);
-    this.ordinary = diverts.length === 0 && !mirrored && this.bounds === undefined && !this.refuses;
+    this.ordinary =
+      diverts.length === 0 && !mirrored && this.bounds === undefined && !this.refuses && guards.length === 0;
+  }
+
+  /** Whether it refuses messages of some size, or when it is full. */
+  get selective(): boolean {
+    return this.refuses || this.policy.maxMessageBytes > 0;
   }
 
   /** Refuses, before anybody has it, a message that may not be sent here: throws BrokerError. */
@@ -94,6 +107,7 @@ export class Admission {
         return;
       }
     }
+    if (this.guards.length > 0 && !this.isRepeated(message)) for (const guard of this.guards) guard.check(message);
     const refusal = this.refusal(message);
     if (refusal === undefined || this.isRepeated(message)) return;
     if (this.policy.full === "reject-dead-letter" && destination instanceof Queue) {
@@ -107,7 +121,7 @@ export class Admission {
 
   /** Whether a message that comes due may go in now, or has to wait for room. */
   hasRoom(message: Message): boolean {
-    if (this.refusal(message) !== undefined) return false;
+    if (this.refusal(message) !== undefined || !this.guards.every((guard) => guard.hasRoom(message))) return false;
     return !(this.destination instanceof Queue) || !this.destination.gate.closed || this.leaves(message);
   }
 
@@ -225,6 +239,6 @@ export class Admission {
 }
 
 /** Whether an address is of a kind that lives with a session. */
-export function isTemporary(address: Address): boolean {
-  return address.levels[0] === "temp" && address.levels.length > 1;
+export function isTemporary({ kind, levels }: Address): boolean {
+  return levels[0] === "temp" && levels.length > 1 && kind !== "exchange";
 }

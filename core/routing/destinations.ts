@@ -8,10 +8,13 @@
 import { Admission, type AdmissionContext } from "./admission.ts";
 import { Address } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
+import { unescape } from "../addresses/escape.ts";
 import type { DeadLetterOffice } from "./dead-letters.ts";
 import { type DivertRule, Diverts } from "./divert.ts";
-import { storedWindows } from "./duplicates.ts";
+import { type DuplicateWindow, storedWindows } from "./duplicates.ts";
 import type { Engine } from "../engine.ts";
+import { BrokerError } from "../errors.ts";
+import type { Exchanges } from "../exchanges/exchanges.ts";
 import { Ledger } from "../ledger.ts";
 import type { Message } from "../message.ts";
 import type { PausedQueues } from "../queue/paused.ts";
@@ -23,7 +26,7 @@ import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
 import type { Destination } from "./route.ts";
 import { AddressTree, PatternTree } from "../addresses/routing-tree.ts";
 import type { Schedule } from "../schedule/schedule.ts";
-import { canonical, Spelling } from "../addresses/spelling.ts";
+import { canonical } from "../addresses/spelling.ts";
 import type { Subscription } from "../subscription.ts";
 import { Topic, type TopicTarget } from "../topic/topic.ts";
 import type { Totals } from "../totals.ts";
@@ -34,9 +37,6 @@ import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-top
 const IDS_KEPT_MS = 10 * 60 * 1000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
-
-/** How AMQP 0-9-1 writes queues and topics as routing keys. */
-const routingKeys = new Spelling({ separator: "." });
 
 /** Nobody waits for those who are slow to take what the broker says of itself. */
 const ANNOUNCEMENTS: Policy = { ...DEFAULT_POLICY, slowSubscriber: "drop-oldest" };
@@ -52,6 +52,8 @@ export interface DestinationsOptions {
   readonly paused: PausedQueues;
   readonly schedule: Schedule;
   readonly declared: DeclaredQueues;
+  /** The exchanges that lead to these destinations. */
+  readonly exchanges: () => Exchanges;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** Told what goes. */
@@ -86,6 +88,7 @@ export class Destinations {
   private readonly context: AdmissionContext;
   private readonly admissions = new Map<Destination, Admission>();
   private readonly bindings = new Map<Queue, Binding>();
+  private readonly queueTargets = new Map<Queue, QueueTarget>();
   /** Destinations that may have become useless, looked at by the sweep. */
   private readonly idle = new Map<Destination, Address>();
   /** Where everything goes that is sent to temporary destinations that are not there. */
@@ -127,33 +130,88 @@ export class Destinations {
     const beginning = `${this.options.hostName}\0`;
     for (const key of storedWindows(this.engine.store, beginning)) {
       const cut = key.indexOf(" ", beginning.length);
-      const kind = key.slice(beginning.length, cut) === "topic" ? "topic" : "queue";
-      this.admission(canonical.parse(kind, key.slice(cut + 1))).remembersIds = true;
+      const kind = key.slice(beginning.length, cut);
+      const name = key.slice(cut + 1);
+      if (kind === "exchange") this.options.exchanges().recoverIds(unescape(name));
+      else this.admission(canonical.parse(kind === "topic" ? "topic" : "queue", name)).remembersIds = true;
     }
   }
 
   find(address: Address): Destination | undefined {
+    if (address.kind === "exchange") return this.wayOf(address)?.destination;
     return address.kind === "queue" ? this.queues.get(address.name) : this.topics.get(address.name);
   }
 
   /** Makes what is not there. Throws BrokerError when there is no room. */
   create(address: Address): Destination {
+    if (address.kind === "exchange") throw new BrokerError("not-found", `There is no exchange ${address.levels[0]}`);
     this.options.checkRoom();
     return this.make(address);
   }
 
   /** The way into a destination, made if it is not there, whatever else there is: the operator wants it. */
   admission(address: Address): Admission {
+    if (address.kind === "exchange") return this.wayOf(address) ?? this.wayNowhere(address);
     if (this.isAbandoned(address)) return this.wayNowhere(address);
     return this.admissionOf(this.find(address) ?? this.make(address));
   }
 
   /** The way to where an exchange leads with a routing key; undefined when there is no such exchange, or queue. */
   exchangeAdmission(exchange: string, key: string): Admission | undefined {
-    if (exchange === "amq.topic") return this.admission(routingKeys.parse("topic", key));
-    if (exchange !== "") return undefined;
-    const queue = this.queues.get(routingKeys.parse("queue", key).name);
-    return queue === undefined ? undefined : this.admissionOf(queue);
+    return this.options.exchanges().wayOf(exchange, key);
+  }
+
+  /** The way over a topic of its own, made for a key of an exchange, to everybody the key leads to. */
+  admissionOver(topic: Topic, address: Address, ids: DuplicateWindow): Admission {
+    const guards: Admission[] = [];
+    for (const target of topic.targets) {
+      if (target instanceof QueueTarget && target.admission.selective) guards.push(target.admission);
+    }
+    const { context } = this;
+    return new Admission({ context, address, destination: topic, policy: topic.policy, diverts: [], ids, guards });
+  }
+
+  /** What gives a queue the messages of topics and exchanges: one for all of them, so that it gets each once. */
+  targetOf(queue: Queue): QueueTarget {
+    let target = this.queueTargets.get(queue);
+    if (target === undefined) {
+      target = new QueueTarget(this.admissionOf(queue));
+      this.queueTargets.set(queue, target);
+    }
+    return target;
+  }
+
+  /** Whether a queue is there again after a restart. */
+  survives({ address }: Queue): boolean {
+    if (address === undefined || this.ownerOf(address) !== undefined) return false;
+    const declaration = this.options.declared.of(address);
+    return declaration === undefined || survives(declaration);
+  }
+
+  /** The topics a queue gets by its name or its policy. */
+  topicsOf(queue: Queue): readonly Pattern[] {
+    return this.bindings.get(queue)?.patterns ?? [];
+  }
+
+  /** Shows who is bound to a topic of this address, whether it is there or not. */
+  boundTo(address: Address, each: (target: TopicTarget) => void): void {
+    this.topicBindings.match(address, (target) => {
+      if (this.mayConsume(target instanceof TopicFeed ? target.subscription.client : undefined, address)) each(target);
+    });
+  }
+
+  /** Whether a target is bound to a topic. */
+  isBound(target: TopicTarget, address: Address): boolean {
+    let bound = false;
+    this.boundTo(address, (each) => {
+      bound ||= each === target;
+    });
+    return bound;
+  }
+
+  /** The policy of a destination that may not be there. */
+  policyOf(address: Address): Policy {
+    return this.policies.of(address);
   }
 
   /** The way into a destination that is there. */
@@ -173,7 +231,7 @@ export class Destinations {
   /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
   isAbandoned(address: Address): boolean {
     const [first, session = "", , ...others] = address.levels;
-    if (first !== "temp" || others.length > 0 || !SESSION.test(session)) return false;
+    if (address.kind === "exchange" || first !== "temp" || others.length > 0 || !SESSION.test(session)) return false;
     return this.ownerOf(address) === undefined;
   }
 
@@ -222,7 +280,9 @@ export class Destinations {
     this.queues.delete(address.name);
     this.queueTree.delete(address);
     this.options.totals.queueGone(queue);
+    this.options.exchanges().queueGone(queue);
     this.unbindQueue(queue);
+    this.queueTargets.delete(queue);
     this.dropAdmission(queue);
     this.options.paused.forget("queue", address.name, queue);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
@@ -253,6 +313,7 @@ export class Destinations {
       if (pattern.kind !== "topic") continue;
       this.topicBindings.add(pattern, target);
       this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
+      this.options.exchanges().topicsChanged(pattern);
     }
   }
 
@@ -270,10 +331,11 @@ export class Destinations {
       if (pattern.kind !== "topic") continue;
       this.topicBindings.remove(pattern, target);
       this.topicTree.matching(pattern, (topic) => {
-        if (keeps?.(topic.address) === true) return;
+        if (keeps?.(topic.address) === true || this.options.exchanges().leads(topic, target)) return;
         topic.remove(target);
         if (topic.targets.length === 0) this.noteIdle(topic);
       });
+      this.options.exchanges().topicsChanged(pattern);
     }
   }
 
@@ -282,7 +344,7 @@ export class Destinations {
     const address = destination.address;
     if (address === undefined || destination.policy.autoDeleteAfterMs === 0) return;
     if (this.configured.has(`${address.kind} ${address.name}`)) return;
-    if (destination instanceof Queue && this.bindings.has(destination)) return;
+    if (destination instanceof Queue && this.isFed(destination)) return;
     this.idle.set(destination, address);
   }
 
@@ -317,21 +379,29 @@ export class Destinations {
       : { kind: "queue", host, priority: ORDINARY, levels: address.levels };
     const deadLetters = options.deadLetters.ofQueue(address);
     const queue = new Queue({ engine, subject, description, policy, address, temporary, deadLetters });
-    const admission = this.admit(address, queue);
+    this.admit(address, queue);
     this.queues.set(address.name, queue);
     this.queueTree.set(address, queue);
-    if (!owned) this.bindQueue(address, queue, admission);
+    if (!owned) this.bindQueue(address, queue);
     this.noteIdle(queue);
+    options.exchanges().queueCame();
     return queue;
   }
 
-  private admit(address: Address, destination: Destination): Admission {
+  /** Whether a queue gets what topics or exchanges get: what came while it is not there would be lost. */
+  private isFed(queue: Queue): boolean {
+    return this.bindings.has(queue) || this.options.exchanges().binds(queue);
+  }
+
+  private wayOf({ levels: [exchange = "", key = ""] }: Address): Admission | undefined {
+    return this.options.exchanges().wayOf(exchange, key);
+  }
+
+  private admit(address: Address, destination: Destination): void {
     const { context } = this;
     const { policy } = destination;
     const diverts = this.diverts.of(address);
-    const admission = new Admission({ context, address, destination, policy, diverts });
-    this.admissions.set(destination, admission);
-    return admission;
+    this.admissions.set(destination, new Admission({ context, address, destination, policy, diverts }));
   }
 
   private dropAdmission(destination: Destination): void {
@@ -339,13 +409,13 @@ export class Destinations {
     this.admissions.delete(destination);
   }
 
-  private bindQueue(address: Address, queue: Queue, admission: Admission): void {
+  private bindQueue(address: Address, queue: Queue): void {
     const topics: Address[] = [];
     if (queue.policy.mirrored) topics.push(new Address("topic", address.levels));
     const virtual = this.virtualTopicOf(address);
     if (virtual !== undefined) topics.push(virtual);
     if (topics.length === 0) return;
-    const binding = { target: new QueueTarget(admission), patterns: topics.map((topic) => Pattern.of(topic)) };
+    const binding = { target: this.targetOf(queue), patterns: topics.map((topic) => Pattern.of(topic)) };
     this.bindings.set(queue, binding);
     this.bind(binding.target, binding.patterns);
   }
@@ -363,6 +433,7 @@ export class Destinations {
     this.topics.set(address.name, topic);
     this.topicTree.set(address, topic);
     this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
+    this.options.exchanges().topicCame(topic);
     this.noteIdle(topic);
     return topic;
   }
@@ -374,6 +445,7 @@ export class Destinations {
     this.dropAdmission(topic);
     this.topics.delete(address.name);
     this.options.totals.topicGone(topic);
+    this.options.exchanges().topicGone(topic);
     this.topicTree.delete(address);
     this.idle.delete(topic);
   }
@@ -390,7 +462,8 @@ export class Destinations {
   }
 
   private sweepQueue(queue: Queue, address: Address, now: number): void {
-    const kept = this.ownerOf(address) !== undefined || this.options.declared.of(address) !== undefined;
+    const kept =
+      this.ownerOf(address) !== undefined || this.options.declared.of(address) !== undefined || this.isFed(queue);
     if (kept || queue.consumerCount > 0) {
       this.idle.delete(queue);
       return;

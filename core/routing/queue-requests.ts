@@ -71,7 +71,8 @@ export class QueueRequests {
     return subscription;
   }
 
-  private find(client: Client, address: Address): Queue {
+  /** Throws BrokerError "not-found", or "exclusive" when it is another connection's alone. */
+  find(client: Client, address: Address): Queue {
     const { declared, destinations, hostName } = this.options;
     const queue = destinations.queues.get(address.name);
     if (queue === undefined) throw new BrokerError("not-found", `no queue '${address.name}' in vhost '${hostName}'`);

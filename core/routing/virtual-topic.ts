@@ -43,9 +43,9 @@ export class VirtualTopics {
   }
 }
 
-/** A queue that gets what a topic gets. */
+/** A queue that gets what a topic gets, or an exchange. */
 export class QueueTarget implements TopicTarget {
-  private readonly admission: Admission;
+  readonly admission: Admission;
 
   constructor(admission: Admission) {
     this.admission = admission;

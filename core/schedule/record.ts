@@ -7,13 +7,13 @@
  *             8 f64 period, 0 for none               32 u32 length of the message's frame
  *            16 f64 delay after each cron time       36 u16 length of the cron expression
  *            24 i32 repeats of a series              38 u16 length of the address
- *                                                    40 u8  kind of the address: 0 queue, 1 topic
+ *                                                    40 u8  kind of the address: 0 queue, 1 topic, 2 exchange
  *            41 cron expression, canonical name of the address, record of the message
  *
  * Its id is the part of its first key behind the host's name. A message that is due again moves to a new key; from then on
  * a record of its own leads from the id to where it lies.
  */
-import type { Address, AddressKind } from "../addresses/address.ts";
+import { type Address, type AddressKind, kindCode, kindOfCode } from "../addresses/address.ts";
 
 /** The latest time that a key can name: in the year 10889. */
 export const LAST_DUE = 2 ** 48 - 1;
@@ -80,7 +80,7 @@ export function writeScheduled(
   value.writeUInt32LE(message.bytes, 32);
   value.writeUInt16LE(cronBytes, 36);
   value.writeUInt16LE(nameBytes, 38);
-  value[40] = address.kind === "queue" ? 0 : 1;
+  value[40] = kindCode(address.kind);
   value.write(cron, HEADER_BYTES);
   value.write(address.name, HEADER_BYTES + cronBytes);
   value.set(message.record, messageAt);
@@ -101,7 +101,7 @@ export function readScheduled(value: Buffer): ScheduledHeader | undefined {
     remaining: value.readInt32LE(REMAINING_AT),
     bytes: value.readUInt32LE(32),
     cron: nameAt === HEADER_BYTES ? undefined : value.toString("utf8", HEADER_BYTES, nameAt),
-    kind: value[40] === 0 ? "queue" : "topic",
+    kind: kindOfCode(value[40]),
     name: value.toString("utf8", nameAt, messageAt),
     messageAt,
   };

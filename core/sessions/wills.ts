@@ -10,7 +10,7 @@
  *     value                u32 length, JSON with all but the message; the message as the store encodes it
  */
 import type { Login } from "../access.ts";
-import type { Address } from "../addresses/address.ts";
+import { type Address, isAddressKind } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import { Deadlines } from "../time/deadlines.ts";
 import type { Engine } from "../engine.ts";
@@ -189,7 +189,7 @@ export class Wills {
     const head: unknown = JSON.parse(record.toString("utf8", LENGTH_BYTES, end));
     if (!isRecord(head)) return undefined;
     const { kind, name, delayMs, ttlMs, retain, traits, user, groups, session, publishAt } = head;
-    if ((kind !== "queue" && kind !== "topic") || typeof name !== "string") return undefined;
+    if (!isAddressKind(kind) || typeof name !== "string") return undefined;
     const message = this.options.engine.store.decode(record.subarray(end));
     return {
       key,

@@ -1,6 +1,6 @@
 import type { Address } from "../addresses/address.ts";
 import type { Gate } from "../memory/gate.ts";
-import { Ledger } from "../ledger.ts";
+import { Ledger, type LossReason } from "../ledger.ts";
 import type { Message } from "../message.ts";
 import type { Policy } from "../policy.ts";
 
@@ -21,6 +21,10 @@ export class Topic {
   /** Set by every publish, cleared by the sweep for idle topics. */
   active = true;
   readonly targets: TopicTarget[] = [];
+  /** Why a message is lost that nobody gets. */
+  unwanted: LossReason = "no-subscriber";
+  /** Finds who gets a message besides, if that depends on more than its address. */
+  chooser: ((message: Message) => readonly TopicTarget[]) | undefined = undefined;
   private readonly places = new Map<TopicTarget, number>();
 
   constructor(address: Address, policy: Policy, now: number, ledger: Ledger = new Ledger()) {
@@ -53,13 +57,13 @@ export class Topic {
   }
 
   /** Whether anybody would get a message. */
-  reaches(_message: Message): boolean {
-    return this.targets.length > 0;
+  reaches(message: Message): boolean {
+    return this.targets.length > 0 || (this.chooser !== undefined && this.chooser(message).length > 0);
   }
 
   /** Hands a message to every target; returns a closed gate at which its sender has to wait, if any. */
   publish(message: Message, sender: unknown): Gate | undefined {
-    const targets = this.targets;
+    const targets = this.chooser === undefined ? this.targets : this.chosen(this.chooser(message));
     const ledger = this.ledger;
     this.active = true;
     const bytes = message.end - message.start;
@@ -67,7 +71,7 @@ export class Topic {
     ledger.receivedBytes += bytes;
     const count = targets.length;
     if (count === 0) {
-      ledger.lose("no-subscriber");
+      ledger.lose(this.unwanted);
       return undefined;
     }
     ledger.consumed++;
@@ -77,5 +81,10 @@ export class Topic {
     let closed: Gate | undefined;
     for (let i = 0; i < count; i++) closed = targets[i]?.offer(message, this.policy, sender) ?? closed;
     return closed;
+  }
+
+  /** The targets with those that are chosen for one message, each once. */
+  private chosen(others: readonly TopicTarget[]): readonly TopicTarget[] {
+    return [...this.targets, ...others.filter((target) => !this.places.has(target))];
   }
 }

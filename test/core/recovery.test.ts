@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { Address } from "../../core/addresses/address.ts";
+import type { Address, AddressKind } from "../../core/addresses/address.ts";
 import type { BrokerOptions } from "../../core/broker.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import { canonical } from "../../core/addresses/spelling.ts";
@@ -25,7 +25,7 @@ async function scratch(): Promise<string> {
   return directory;
 }
 
-function addresses(name: string, kind: "queue" | "topic"): Address {
+function addresses(name: string, kind: AddressKind): Address {
   return canonical.parse(kind, name);
 }
 

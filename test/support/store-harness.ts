@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Address } from "../../core/addresses/address.ts";
+import type { Address, AddressKind } from "../../core/addresses/address.ts";
 import { type Annotation, Message, type WireFormat } from "../../core/message.ts";
 import { canonical } from "../../core/addresses/spelling.ts";
 import type { Loaded, QueueKey, Recovered, Store, StoredEntry } from "../../core/store.ts";
@@ -30,7 +30,7 @@ export const testFormat: WireFormat = {
 const addresses = new Map<string, Address>();
 
 /** One object per kind and name. */
-export function testAddress(name: string, kind: "queue" | "topic" = "queue"): Address {
+export function testAddress(name: string, kind: AddressKind = "queue"): Address {
   const key = `${kind} ${name}`;
   let address = addresses.get(key);
   if (address === undefined) {
