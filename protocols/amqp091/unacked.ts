@@ -39,6 +39,11 @@ export class Unacked {
   #next = 1;
   #stragglers: Map<number, Straggler> | undefined = undefined;
 
+  /** The last tag that was given. */
+  get last(): number {
+    return this.#next - 1;
+  }
+
   /** Adds a delivery and returns its tag. */
   add(recipient: Recipient, delivery: Delivery): number {
     if (this.#next - this.#base === this.#deliveries.length) this.#makeRoom();
@@ -88,7 +93,9 @@ export class Unacked {
   }
 
   /** Puts back deliveries that were taken out, the lowest tag first: none that waits may have a lower one than the last. */
-  restore(taken: readonly { readonly tag: number; readonly recipient: Recipient; readonly delivery: Delivery }[]): void {
+  restore(
+    taken: readonly { readonly tag: number; readonly recipient: Recipient; readonly delivery: Delivery }[],
+  ): void {
     const merged = [...(this.#stragglers ?? [])];
     for (const { tag, recipient, delivery } of taken) merged.push([tag, { recipient, delivery }]);
     // Those between them go along: the map has to stay in order, with all that is in it before all that is in the rings.
