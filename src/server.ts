@@ -11,6 +11,8 @@ import type { Protocol } from "../core/protocol.ts";
 import { canonical } from "../core/addresses/spelling.ts";
 import type { Store } from "../core/store.ts";
 import type { HostSettings } from "../core/virtual-host.ts";
+import { amqp091Format } from "../protocols/amqp091/convert.ts";
+import { createAmqp091 } from "../protocols/amqp091/protocol.ts";
 import { mqtt5Format, mqttFormat } from "../protocols/mqtt/convert.ts";
 import { createMqtt } from "../protocols/mqtt/protocol.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
@@ -52,7 +54,7 @@ export interface ServerParts {
 
 /** The formats of every protocol there is, by the names that stores keep. */
 const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
-  [plainFormat, stompFormat, mqttFormat, mqtt5Format].map((format) => [format.name, format]),
+  [plainFormat, stompFormat, mqttFormat, mqtt5Format, amqp091Format].map((format) => [format.name, format]),
 );
 
 /** The parts of the configuration that `reload` takes over. */
@@ -198,7 +200,7 @@ function createListeners(config: Config, broker: Broker, clock: Clock, log: Log)
     closeTimeoutMs: connection.close_timeout,
     detectionTimeoutMs: detection.timeout,
   });
-  const protocols = [stompProtocol(config), mqttProtocol(config)];
+  const protocols = [stompProtocol(config), mqttProtocol(config), amqp091Protocol(config)];
   return Object.entries(config.listeners)
     .filter(([, listener]) => listener.enabled)
     .map(
@@ -261,6 +263,22 @@ function mqttProtocol({ mqtt }: Config): Protocol {
     maxTopicLevels: mqtt.max_topic_levels,
     slowSubscriberGraceMs: mqtt.slow_subscriber_grace,
     maxAcksWaiting: mqtt.max_acks_waiting,
+  });
+}
+
+function amqp091Protocol({ amqp }: Config): Protocol {
+  return createAmqp091({
+    connectTimeoutMs: amqp.connect_timeout,
+    heartbeatMs: amqp.heartbeat,
+    channelMax: amqp.channel_max,
+    maxFrameBytes: amqp.frame_max,
+    maxBodyBytes: amqp.max_body,
+    maxUnfinishedBytes: amqp.max_unfinished,
+    maxConsumers: amqp.max_consumers,
+    creditMessages: amqp.credit.messages,
+    creditBytes: amqp.credit.bytes,
+    maxAnswersWaiting: amqp.max_answers_waiting,
+    closeTimeoutMs: amqp.close_timeout,
   });
 }
 
