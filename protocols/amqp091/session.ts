@@ -4,6 +4,7 @@ import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, Peer, Session } from "../../core/protocol.ts";
 import type { Timer } from "../../core/time/clock.ts";
+import { HeartBeat } from "../../core/time/heart-beat.ts";
 import { Channels } from "./channels.ts";
 import { Decoder, type FrameSink, PROTOCOL_HEADER } from "./codec.ts";
 import { Connection } from "./connection.ts";
@@ -20,7 +21,6 @@ import {
   type Tuning,
   tuneArguments,
 } from "./greeting.ts";
-import { Heartbeat } from "./heartbeat.ts";
 import { type Arguments, decodeMethod, type Method, writeMethod } from "./methods.ts";
 import type { Amqp091Options } from "./protocol.ts";
 import type { Publish } from "./publish.ts";
@@ -56,6 +56,8 @@ const NO_INTRODUCTION: Introduction = {
 
 /** Frames of a client that nobody knows yet may not be larger. */
 const MOST_UNKNOWN_FRAME = 64 * 1024;
+/** A client is given up after so many intervals of heartbeats without a byte (amqp091 4.2.7). */
+const SILENT_INTERVALS = 2;
 /** A sender is told that it is held up when that lasts. */
 const BLOCKED_AFTER_MS = 250;
 
@@ -75,7 +77,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   #channels: Channels | undefined = undefined;
   /** Until the virtual host is open; then, until the client agrees to the end. */
   #timeout: Timer | undefined;
-  #heartbeat: Heartbeat | undefined = undefined;
+  #heartbeat: HeartBeat | undefined = undefined;
   #renewing = false;
   #paused = false;
   #peerPaused = false;
@@ -273,8 +275,9 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     this.#decoder.agree(tuning.maxFrameBytes);
     if (tuning.heartbeat > 0) {
       const intervalMs = tuning.heartbeat * 1000;
-      this.#heartbeat = new Heartbeat(this.#broker.clock, this.#peer, {
-        intervalMs,
+      this.#heartbeat = new HeartBeat(this.#broker.clock, this.#peer, {
+        sendMs: intervalMs,
+        silenceMs: intervalMs * SILENT_INTERVALS,
         beat: () => writeHeartbeat(this.#output),
         dead: (silentMs) => {
           // Nobody is there to read why.
