@@ -21,6 +21,7 @@ import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { parseCron } from "./cron.ts";
+import { listens, readCertificates } from "./config/certificates.ts";
 import { divertRules, durableRules, policyRules, virtualTopicRules } from "./config/destinations.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
@@ -28,6 +29,7 @@ import { packageVersion } from "./cli/package.ts";
 import { ConfiguredLogin } from "./login.ts";
 import { Listener } from "./net/listener.ts";
 import { Network } from "./net/network.ts";
+import type { TlsOptions } from "./net/tls.ts";
 import { plainFormat } from "./plain-message.ts";
 import { SysTopics } from "./sys-topics.ts";
 
@@ -58,7 +60,7 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 );
 
 /** The parts of the configuration that `reload` takes over. */
-const RELOADABLE = ["log", "security", "shutdown"];
+const RELOADABLE = /^(log|security|shutdown|tls)(\.|$)|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
@@ -81,7 +83,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   });
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
-  const listeners = createListeners(config, broker, clock, log);
+  const listeners = createListeners(config, broker, clock, log, tlsOptions(config, clock));
   const running = new Server(config, broker, listeners, login, log, failed);
   try {
     await running.listen();
@@ -139,12 +141,24 @@ class Server implements RunningServer {
   }
 
   reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
+    // First, as it may fail: then nothing has changed.
+    const tls = tlsOptions(config, this.broker.clock);
     const changed = differences(this.config, config);
-    const applied = changed.filter((key) => RELOADABLE.includes(key.split(".")[0] ?? ""));
+    const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
+    const needsRestart = new Set(changed.filter((key) => !applied.has(key)));
     this.log.configure(config.log);
     this.login.reload(config.security);
-    this.config = { ...this.config, log: config.log, security: config.security, shutdown: config.shutdown };
-    return Promise.resolve({ applied, needsRestart: changed.filter((key) => !applied.includes(key)) });
+    for (const listener of this.all) {
+      // One that is to listen no more keeps what it has until the restart, so that nobody gets in without TLS.
+      if (!listens(config, listener.name)) needsRestart.add(`listeners.${listener.name}.enabled`);
+      else if (listener.secure(tls.get(listener.name))) applied.add(`listeners.${listener.name}.tls`);
+    }
+    for (const name of Object.keys(config.listeners)) {
+      const running = this.all.some((listener) => listener.name === name);
+      if (!running && listens(config, name)) needsRestart.add(`listeners.${name}.enabled`);
+    }
+    this.config = withReloadable(this.config, config);
+    return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
   }
 
   async stop(reason: string): Promise<void> {
@@ -192,7 +206,33 @@ function hostSettings(config: Config): HostSettings[] {
   });
 }
 
-function createListeners(config: Config, broker: Broker, clock: Clock, log: Log): Listener[] {
+/** TLS by listener. Throws one sentence for all that is wrong with certificates. */
+function tlsOptions(config: Config, clock: Clock): Map<string, TlsOptions> {
+  const problems: string[] = [];
+  const options = readCertificates(config, clock.now(), {
+    refuse: (_path, text) => problems.push(text),
+    // Told when the configuration was loaded.
+    warn: () => {},
+  });
+  if (problems.length > 0) throw new Error(problems.join("; "));
+  return options;
+}
+
+function withReloadable(config: Config, { log, security, shutdown, tls, listeners }: Config): Config {
+  const kept = Object.entries(config.listeners).map(([name, listener]) => [
+    name,
+    { ...listener, tls: listeners[name]?.tls ?? listener.tls },
+  ]);
+  return { ...config, log, security, shutdown, tls, listeners: Object.fromEntries(kept) };
+}
+
+function createListeners(
+  config: Config,
+  broker: Broker,
+  clock: Clock,
+  log: Log,
+  tls: ReadonlyMap<string, TlsOptions>,
+): Listener[] {
   const { connection, detection } = config;
   const network = new Network(clock, log, {
     outputHighWaterBytes: connection.output_high_water,
@@ -202,7 +242,7 @@ function createListeners(config: Config, broker: Broker, clock: Clock, log: Log)
   });
   const protocols = [stompProtocol(config), mqttProtocol(config), amqp091Protocol(config)];
   return Object.entries(config.listeners)
-    .filter(([, listener]) => listener.enabled)
+    .filter(([name]) => listens(config, name))
     .map(
       ([name, listener]) =>
         new Listener(network, {
@@ -215,6 +255,7 @@ function createListeners(config: Config, broker: Broker, clock: Clock, log: Log)
           webSocket: listener.websocket.enabled
             ? { origins: listener.websocket.origins, maxMessageBytes: connection.max_websocket_message }
             : undefined,
+          tls: tls.get(name),
           accept: (protocol, peer) => protocol.accept(peer, broker),
         }),
     );

@@ -253,7 +253,7 @@ export class MqttSession implements Session, ClientListener {
     this.#problemInformation = connect.properties.number("requestProblemInformation") !== 0;
     this.#maxPacketBytes = connect.properties.number("maximumPacketSize") ?? Number.POSITIVE_INFINITY;
     checkConnect(connect, this.#options, this.#peer.refusal);
-    const host = this.#broker.host(undefined);
+    const host = this.#broker.host(this.#peer.virtualHost);
     if (host === undefined) throw new MqttError(REASON.serverUnavailable, "There is no virtual host");
     const method = connect.properties.text("authenticationMethod");
     if (method !== undefined) {

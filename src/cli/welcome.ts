@@ -1,3 +1,4 @@
+import { speaksTls } from "../config/certificates.ts";
 import { type Config, PROTOCOLS } from "../config/schema.ts";
 import type { RunningServer } from "../server.ts";
 
@@ -10,8 +11,7 @@ export function welcome(
   const width = Math.max(0, ...server.listeners.map(({ name }) => name.length));
   const listening = server.listeners.map(({ name, host, port }) => {
     const spoken = config.listeners[name]?.protocols ?? [];
-    const webSocket = config.listeners[name]?.websocket.enabled === true ? ", also over WebSocket" : "";
-    return `  ${name.padEnd(width)}  ${address(host, port)}  ${(spoken.length === 0 ? PROTOCOLS : spoken).join(", ")}${webSocket}`;
+    return `  ${name.padEnd(width)}  ${address(host, port)}  ${(spoken.length === 0 ? PROTOCOLS : spoken).join(", ")}${carriers(config, name)}`;
   });
   return [
     `Delos ${version}, broker "${config.broker.name}", is ready.`,
@@ -26,9 +26,18 @@ export function welcome(
   ];
 }
 
+function carriers(config: Config, name: string): string {
+  const { websocket, tls } = config.listeners[name] ?? {};
+  const required = tls?.required === true;
+  const also = websocket?.enabled === true ? ["WebSocket"] : [];
+  if (speaksTls(config, name) && !required) also.push("TLS");
+  return `${required ? ", by TLS only" : ""}${also.length === 0 ? "" : `, also over ${also.join(" and ")}`}`;
+}
+
 function examples(config: Config, server: Pick<RunningServer, "listeners">): string[] {
   const speaksStomp = ({ name }: { name: string }) => {
-    const protocols = config.listeners[name]?.protocols ?? [];
+    const { protocols = [], tls } = config.listeners[name] ?? {};
+    if (tls?.required === true) return false;
     return protocols.length === 0 || protocols.includes("stomp");
   };
   const listener =

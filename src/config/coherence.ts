@@ -1,9 +1,11 @@
 import { parsePasswordHash } from "../password.ts";
 import { parseScramKeys } from "../scram.ts";
+import { listens, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";
-import type { Config } from "./schema.ts";
+import { type Config, TLS_LISTENERS } from "./schema.ts";
 import { joinKey, originOf, type Setting } from "./setting.ts";
+import type { TlsSection } from "./tls-schema.ts";
 
 /** What no single setting shows: settings that contradict each other, and settings that are allowed but unwise. */
 export interface Coherence {
@@ -20,6 +22,7 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   };
   checkLimits(config, tell(problems));
   checkListeners(config, tell(problems), tell(warnings));
+  checkTls(config, tell(problems));
   checkHosts(config, tell(problems));
   checkDestinations(config, tell(problems), tell(warnings));
   checkUsers(config, tell(problems), tell(warnings));
@@ -44,10 +47,10 @@ function checkLimits({ connection, stomp }: Config, refuse: Tell): void {
   }
 }
 
-function checkListeners({ listeners }: Config, refuse: Tell, warn: Tell): void {
+function checkListeners(config: Config, refuse: Tell, warn: Tell): void {
   const taken: { name: string; host: string; port: number }[] = [];
-  for (const [name, { enabled, host, port }] of Object.entries(listeners)) {
-    if (!enabled) continue;
+  for (const [name, { host, port }] of Object.entries(config.listeners)) {
+    if (!listens(config, name)) continue;
     const other = port === 0 ? undefined : taken.find((one) => one.port === port && overlap(one.host, host));
     if (other !== undefined) {
       const key = joinKey("listeners", name);
@@ -59,6 +62,39 @@ function checkListeners({ listeners }: Config, refuse: Tell, warn: Tell): void {
     taken.push({ name, host, port });
   }
   if (taken.length === 0) warn(["listeners"], "listeners: none is enabled, so nobody can connect");
+}
+
+function checkTls(config: Config, refuse: Tell): void {
+  for (const [name, { enabled, tls }] of Object.entries(config.listeners)) {
+    const path = ["listeners", name, "tls"];
+    if (enabled && tls.required && !TLS_LISTENERS.includes(name) && !speaksTls(config, name)) {
+      const why = tls.enabled ? "there is no certificate (tls.certificate)" : "TLS is not enabled";
+      refuse([...path, "required"], `${joinKey("listeners", name)}.tls.required: ${why}, so nobody could connect`);
+    }
+    checkTlsSection(config, tls, path, refuse);
+  }
+  checkTlsSection(config, config.tls, ["tls"], refuse);
+}
+
+function checkTlsSection(
+  config: Config,
+  { names = [] }: Partial<TlsSection>,
+  path: readonly string[],
+  refuse: Tell,
+): void {
+  const key = path.reduce(joinKey, "");
+  for (const [index, { certificate = "", key: file = "", virtual_host: host = "" }] of names.entries()) {
+    const at = [...path, "names", index];
+    if (certificate === "" && file !== "") {
+      refuse([...at, "key"], `${key}.names[${index}].key: needs the certificate that it is the key of`);
+    }
+    if (host !== "" && !Object.hasOwn(config.hosts, host)) {
+      refuse(
+        [...at, "virtual_host"],
+        `${key}.names[${index}].virtual_host: there is no virtual host "${host}" (hosts)`,
+      );
+    }
+  }
 }
 
 function overlap(a: string, b: string): boolean {

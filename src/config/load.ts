@@ -8,13 +8,19 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Value } from "typebox/value";
+import { systemClock } from "../clock.ts";
 import { readArguments, readEnvironment } from "./assignment.ts";
+import { readCertificates } from "./certificates.ts";
 import { checkCoherence } from "./coherence.ts";
 import { type Given, originText, type Problem } from "./given.ts";
 import { complete, read } from "./reading.ts";
 import { type Config, ConfigSchema, configSchema } from "./schema.ts";
 import { lay, originOf, plain, type Setting } from "./setting.ts";
+import type { TlsSection } from "./tls-schema.ts";
 import { readYaml } from "./yaml-source.ts";
+
+const TLS_FILES = ["certificate", "key", "ca"] as const;
+const NAMED_FILES = ["certificate", "key"] as const;
 
 /** Where a configuration comes from. */
 export interface ConfigSources {
@@ -61,8 +67,14 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const config = configOf(settings);
   const coherence = checkCoherence(config, settings);
   if (coherence.problems.length > 0) return { ok: false, problems: coherence.problems.map(problemText) };
-  config.store.directory = storeDirectory(config, settings, sources.directory);
-  return { ok: true, config, settings, warnings: coherence.warnings.map(problemText) };
+  makePathsAbsolute(config, settings, sources.directory);
+  const warnings = [...coherence.warnings];
+  const tellInto = (into: Problem[]) => (path: readonly (string | number)[], text: string) => {
+    into.push({ origin: originOf(settings, path), text });
+  };
+  readCertificates(config, systemClock.now(), { refuse: tellInto(problems), warn: tellInto(warnings) });
+  if (problems.length > 0) return { ok: false, problems: problems.map(problemText) };
+  return { ok: true, config, settings, warnings: warnings.map(problemText) };
 }
 
 /** The configuration of a broker that nobody configured; relative paths count from `directory`. */
@@ -83,10 +95,23 @@ function readConfigFile(sources: ConfigSources, file: string): string | { readon
   }
 }
 
-function storeDirectory(config: Config, settings: Setting, directory: string): string {
-  const origin = originOf(settings, ["store", "directory"]);
-  const base = origin.kind === "file" ? dirname(origin.file) : ".";
-  return resolve(directory, base, config.store.directory);
+function makePathsAbsolute(config: Config, settings: Setting, directory: string): void {
+  const absolute = (path: string, at: readonly (string | number)[]): string => {
+    const origin = originOf(settings, at);
+    const base = origin.kind === "file" ? dirname(origin.file) : ".";
+    return resolve(directory, base, path);
+  };
+  const inSection = (section: Partial<TlsSection>, at: readonly (string | number)[]): void => {
+    for (const key of TLS_FILES) if (section[key]) section[key] = absolute(section[key], [...at, key]);
+    for (const [index, entry] of section.names?.entries() ?? []) {
+      for (const key of NAMED_FILES) {
+        if (entry[key]) entry[key] = absolute(entry[key], [...at, "names", index, key]);
+      }
+    }
+  };
+  config.store.directory = absolute(config.store.directory, ["store", "directory"]);
+  inSection(config.tls, ["tls"]);
+  for (const [name, { tls }] of Object.entries(config.listeners)) inSection(tls, ["listeners", name, "tls"]);
 }
 
 function configOf(settings: Setting): Config {

@@ -8,11 +8,15 @@
 import { Type } from "typebox";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
+import { listenerTls, tls } from "./tls-schema.ts";
 import type { Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
 export const PROTOCOLS = ["stomp", "mqtt", "amqp091"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
+
+/** The listeners of the default that are for whoever has a certificate. */
+export const TLS_LISTENERS = ["stomps", "mqtts", "amqps"];
 
 const listener = Type.Object(
   {
@@ -39,6 +43,7 @@ const listener = Type.Object(
       },
       { ...CLOSED, description: "WebSocket on this port." },
     ),
+    tls: listenerTls,
   },
   { ...CLOSED, description: "A port to listen on." },
 );
@@ -259,10 +264,15 @@ export const ConfigSchema = Type.Object(
         mqtt: { port: 1883 },
         amqp: { port: 5672 },
         openwire: { port: 61_616 },
+        stomps: { port: 61_614, tls: { required: true } },
+        mqtts: { port: 8883, tls: { required: true } },
+        amqps: { port: 5671, tls: { required: true } },
       },
       description:
-        "The ports to listen on, by names of your choice. The four of the default stay unless enabled is false.",
+        "The ports to listen on, by names of your choice. The seven of the default stay unless enabled is false; the " +
+        "three that require TLS listen only when there is a certificate.",
     }),
+    tls,
     detection: Type.Object(
       { timeout: duration("5s", "How long a new connection may take to show which protocol it speaks.", 1) },
       { ...CLOSED, description: "Telling protocols apart by the first bytes of a connection." },

@@ -4,8 +4,8 @@
  *     socket --chunk--> receive() --> Session.receive            caught here, and nowhere else
  *     Output --dirty--> Network.flushLater --end of turn--> flush() --one write--> socket
  *                                                             |
- *          the write is done at once: nothing else to do  <---+--->  it is not: inFlight says how much, and everything
- *                                                                    more waits in the Output until it is done
+ *          the write is done at once: nothing else to do  <---+--->  it is not (over TLS it never is): inFlight says how
+ *                                                                    much, and everything more waits in the Output
  *
  * So at most one write is under way per connection, and a slow reader gets few large writes.
  *
@@ -15,7 +15,13 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../core/time/clock.ts";
 import { Output } from "../../core/output.ts";
-import { type Peer, type PeerIdentity, ProtocolError, type Session } from "../../core/protocol.ts";
+import {
+  type Peer,
+  type PeerCertificate,
+  type PeerIdentity,
+  ProtocolError,
+  type Session,
+} from "../../core/protocol.ts";
 import type { Flushable, Network } from "./network.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -29,6 +35,8 @@ export interface ConnectionOptions {
   readonly protocol: string;
   readonly listener: string;
   readonly transport: Peer["transport"];
+  readonly certificate?: PeerCertificate | undefined;
+  readonly virtualHost?: string | undefined;
   readonly subprotocol?: string | undefined;
   readonly refusal: string | undefined;
   /** Called exactly once, when the connection is gone. */
@@ -43,6 +51,8 @@ export abstract class Connection implements Peer, Flushable {
   readonly localAddress: string;
   readonly listener: string;
   readonly transport: Peer["transport"];
+  readonly certificate: PeerCertificate | undefined;
+  readonly virtualHost: string | undefined;
   readonly subprotocol: string | undefined;
   readonly refusal: string | undefined;
   lastReceivedAt: number;
@@ -54,6 +64,8 @@ export abstract class Connection implements Peer, Flushable {
   protected readonly socket: Socket;
   protected readonly network: Network;
   readonly #gone: (connection: Connection) => void;
+  /** What each write is given to call that cannot be done at once. */
+  readonly #onWritten: (() => void) | undefined;
   #session: Session | undefined = undefined;
   #identity: PeerIdentity;
   #state: "open" | "parting" | "closing" | "closed" = "open";
@@ -71,10 +83,14 @@ export abstract class Connection implements Peer, Flushable {
     this.localAddress = endpoint(socket.localAddress, socket.localPort);
     this.listener = options.listener;
     this.transport = options.transport;
+    this.certificate = options.certificate;
+    this.virtualHost = options.virtualHost;
     this.subprotocol = options.subprotocol;
     this.refusal = options.refusal;
     this.lastReceivedAt = this.lastWrittenAt = network.clock.now();
     this.#gone = options.gone;
+    const secure = options.transport === "tls" || options.transport === "wss";
+    this.#onWritten = secure ? () => this.#written() : undefined;
     this.#identity = { protocol };
   }
 
@@ -87,8 +103,8 @@ export abstract class Connection implements Peer, Flushable {
   abstract pause(): void;
   /** Goes on reading; nothing when it was not paused. */
   abstract resume(): void;
-  /** Hands bytes to the socket, in one write. */
-  protected abstract transmit(chunks: Buffer[], bytes: number): void;
+  /** Hands bytes to the socket, in one write; `written`, if given, is called when that is done. */
+  protected abstract transmit(chunks: Buffer[], bytes: number, written: (() => void) | undefined): void;
   /** Ends the carrier after what was handed over. */
   protected abstract finish(ending: Ending, reason: string): void;
   /** Cuts the carrier. */
@@ -236,12 +252,12 @@ export abstract class Connection implements Peer, Flushable {
     for (const chunk of chunks) bytes += chunk.length;
     this.bytesWritten += bytes;
     this.lastWrittenAt = this.network.clock.now();
-    this.transmit(chunks, bytes);
+    this.transmit(chunks, bytes, this.#onWritten);
     const left = this.socket.writableLength;
     if (left === 0) return;
-    // Most writes are done at once and need no callback. Behind one that is not, an empty write tells when it is.
     this.output.inFlight = left;
-    this.socket.write(NOTHING, () => this.#written());
+    // Most writes are done at once and need no callback. Behind one that is not, an empty write tells when it is.
+    if (this.#onWritten === undefined) this.socket.write(NOTHING, () => this.#written());
   }
 
   #written(): void {
@@ -267,7 +283,7 @@ export abstract class Connection implements Peer, Flushable {
   }
 }
 
-/** A connection over a plain socket. */
+/** A connection over a socket, plain or of TLS. */
 export class TcpConnection extends Connection {
   constructor(socket: Socket, options: ConnectionOptions) {
     super(socket, options);
@@ -285,15 +301,16 @@ export class TcpConnection extends Connection {
     this.socket.resume();
   }
 
-  protected transmit(chunks: Buffer[]): void {
+  protected transmit(chunks: Buffer[], _bytes: number, written: (() => void) | undefined): void {
     const { socket } = this;
     const [first] = chunks;
     if (chunks.length === 1 && first !== undefined) {
-      socket.write(first);
+      socket.write(first, written);
       return;
     }
+    const last = chunks.at(-1);
     socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
+    for (const chunk of chunks) socket.write(chunk, chunk === last ? written : undefined);
     socket.uncork();
   }
 
@@ -312,6 +329,8 @@ export function describe(error: Error): string {
   if (code === "ECONNRESET") return "reset by the peer (ECONNRESET)";
   if (code === "EPIPE") return "closed by the peer before everything was written (EPIPE)";
   if (code === "ETIMEDOUT") return "the peer's machine does not answer (ETIMEDOUT)";
+  // OpenSSL's messages name files and lines of its own.
+  if (typeof code === "string" && code.startsWith("ERR_SSL_") && "reason" in error) return String(error.reason);
   return error.message;
 }
 

@@ -1,11 +1,15 @@
 import { createServer, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
 import type { Peer, Protocol, Session } from "../../core/protocol.ts";
 import { type Connection, type ConnectionOptions, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
+import { peerCertificate } from "./peer-certificate.ts";
 import { Rate } from "./rate.ts";
+import { alpnProtocols, TlsGate, type TlsOptions } from "./tls.ts";
 import { WebSocketConnection, WebSocketGate } from "./websocket.ts";
 
 /** Connections the kernel holds until they are accepted, and that we hold above `maxConnections`. */
@@ -28,6 +32,8 @@ export interface ListenerOptions {
   readonly connectRate: number;
   /** Undefined: no WebSocket on this port. */
   readonly webSocket: { readonly origins: readonly string[]; readonly maxMessageBytes: number } | undefined;
+  /** Undefined: no TLS on this port. */
+  readonly tls?: TlsOptions | undefined;
   /** Makes the session of a connection whose protocol was recognised. */
   readonly accept: (protocol: Protocol, peer: Peer) => Session;
 }
@@ -37,10 +43,13 @@ export class Listener {
   readonly name: string;
   /** Connections that were accepted so far. */
   accepted = 0;
+  /** TLS handshakes that failed so far, those that took too long among them. */
+  failedHandshakes = 0;
   readonly #network: Network;
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #gate: WebSocketGate | undefined;
+  #tlsGate: TlsGate | undefined = undefined;
   readonly #connections = new Set<Connection>();
   readonly #openings: Openings;
   readonly #rate: Rate | undefined;
@@ -59,6 +68,7 @@ export class Listener {
     });
     this.#rate = options.connectRate === 0 ? undefined : new Rate(options.connectRate, network.clock.now());
     this.#gate = options.webSocket === undefined ? undefined : this.#createGate(options.webSocket);
+    this.secure(options.tls);
     this.#server = createServer(
       { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_DELAY_MS, pauseOnConnect: true },
       (socket) => this.#onSocket(socket),
@@ -86,6 +96,16 @@ export class Listener {
         else resolve({ host: address.address, port: address.port });
       });
     });
+  }
+
+  /**
+   * Other certificates for those who connect from now on, or none; connections stay. Returns whether that is a change:
+   * otherwise sessions of TLS can still be resumed. Throws, and changes nothing, where OpenSSL finds fault with the options.
+   */
+  secure(tls: TlsOptions | undefined): boolean {
+    if (isDeepStrictEqual(tls, this.#tlsGate?.options)) return false;
+    this.#tlsGate = tls === undefined ? undefined : this.#createTlsGate(tls);
+    return true;
   }
 
   /** Accepts nothing more; connections stay. */
@@ -141,7 +161,7 @@ export class Listener {
     const opening = this.#openings.get(socket);
     if (opening !== undefined) {
       this.#openings.remove(opening);
-      this.#logUnopened(opening, opening.reason ?? "closed by the peer before its protocol was known");
+      this.#logUnopened(opening, opening.reason ?? closedEarly(opening));
     }
     this.#open--;
     const [next] = this.#waiting;
@@ -158,23 +178,79 @@ export class Listener {
     const head = opening.head.length === 0 ? chunk : Buffer.concat([opening.head, chunk]);
     opening.head = head;
     if (head.length === 0) return;
+    if (this.#tlsGate?.options.required === true && opening.secured === undefined) {
+      this.#feedTls(opening);
+      return;
+    }
     const protocol = detectProtocol(protocols, head);
     if (protocol !== undefined && protocol !== false) {
       this.#start(opening, protocol, undefined);
       return;
     }
     const carrier = opening.http ? false : detectCarrier(head);
-    if (carrier === "tls") {
-      this.#refuse(opening, `the peer speaks TLS, and TLS is not configured on this listener (listeners.${this.name})`);
+    if (carrier === "tls" && opening.secured === undefined) {
+      this.#handshake(opening);
     } else if (carrier === "http") {
       this.#upgrade(opening);
-    } else if (protocol === false && carrier === false) {
+    } else if (protocol === false && carrier !== undefined) {
       this.#refuse(opening, unrecognised(head, protocols));
     }
   }
 
-  #upgrade(opening: Opening): void {
+  /** First bytes on a port that takes nothing but TLS. */
+  #feedTls(opening: Opening): void {
+    const carrier = detectCarrier(opening.head);
+    if (carrier === "tls") {
+      this.#handshake(opening);
+    } else if (carrier !== undefined) {
+      this.#refuse(opening, `the peer does not speak TLS, which listeners.${this.name}.tls.required asks for`);
+    }
+  }
+
+  #handshake(opening: Opening): void {
     const { socket, head } = opening;
+    if (this.#tlsGate === undefined) {
+      this.#refuse(opening, `the peer speaks TLS, and there is no certificate (tls, listeners.${this.name}.tls)`);
+      return;
+    }
+    // Before the handshake, which is what a storm of connections costs most.
+    if (!this.#admits()) {
+      this.#refuse(opening, this.#tooMany());
+      return;
+    }
+    socket.off("data", opening.onData);
+    opening.handshaking = true;
+    opening.head = NOTHING;
+    this.#tlsGate.take(socket, head);
+  }
+
+  #createTlsGate(tls: TlsOptions): TlsGate {
+    return new TlsGate(tls, alpnProtocols(this.#options.protocols, this.#gate !== undefined), {
+      secured: (socket, secured, virtualHost) => this.#onSecured(socket, secured, virtualHost),
+      failed: (socket, reason) => {
+        const opening = this.#openings.get(socket);
+        if (opening !== undefined) opening.reason ??= reason;
+      },
+    });
+  }
+
+  #onSecured(socket: Socket, secured: TLSSocket, virtualHost: string | undefined): void {
+    const opening = this.#openings.get(socket);
+    secured.on("error", ignore);
+    if (opening === undefined || opening.reason !== undefined) {
+      secured.destroy();
+      return;
+    }
+    opening.handshaking = false;
+    opening.certificate = peerCertificate(secured);
+    opening.virtualHost = virtualHost;
+    this.#openings.secure(opening, secured);
+    secured.on("data", opening.onData);
+  }
+
+  #upgrade(opening: Opening): void {
+    const { head } = opening;
+    const socket = opening.secured ?? opening.socket;
     if (this.#gate === undefined) {
       this.#refuse(opening, `the peer speaks HTTP, and WebSocket is off (listeners.${this.name}.websocket.enabled)`);
       return;
@@ -220,15 +296,18 @@ export class Listener {
   }
 
   #start(opening: Opening, protocol: Protocol, subprotocol: string | undefined): void {
-    const { socket, webSocket } = opening;
+    const { secured, webSocket } = opening;
+    const socket = secured ?? opening.socket;
     this.#openings.remove(opening);
     const options: ConnectionOptions = {
       network: this.#network,
       protocol: protocol.name,
       listener: this.name,
-      transport: webSocket === undefined ? "tcp" : "ws",
+      transport: transportOf(opening),
+      certificate: opening.certificate,
+      virtualHost: opening.virtualHost,
       subprotocol,
-      refusal: this.#rate?.take(this.#network.clock.now()) === false ? this.#tooMany() : undefined,
+      refusal: secured === undefined && !this.#admits() ? this.#tooMany() : undefined,
       gone: this.#gone,
     };
     socket.off("data", opening.onData);
@@ -252,9 +331,13 @@ export class Listener {
       return;
     }
     opening.reason = reason;
-    const { webSocket, socket } = opening;
-    if (webSocket === undefined) socket.destroy();
+    const { webSocket, secured, socket } = opening;
+    if (webSocket === undefined) (secured ?? socket).destroy();
     else webSocket.close(POLICY_VIOLATION, "no protocol recognised");
+  }
+
+  #admits(): boolean {
+    return this.#rate?.take(this.#network.clock.now()) !== false;
   }
 
   #tooMany(): string {
@@ -264,11 +347,13 @@ export class Listener {
 
   #overdue(opening: Opening): string {
     const within = `within ${this.#network.settings.detectionTimeoutMs} ms (detection.timeout)`;
+    if (opening.handshaking) return `the TLS handshake was not done ${within}`;
     if (opening.http && opening.webSocket === undefined) return `no whole WebSocket request came ${within}`;
     return `${unrecognised(opening.head, this.#options.protocols)}; ${within}`;
   }
 
   #logUnopened(opening: Opening, reason: string): void {
+    if (opening.handshaking) this.failedHandshakes++;
     const fields = { listener: this.name, address: opening.address, reason };
     // Probes of load balancers connect and say nothing.
     const silent = opening.reason === undefined && opening.socket.bytesRead === 0;
@@ -300,6 +385,15 @@ export class Listener {
     }
     return new Error(`${setting}: cannot listen on ${host} port ${port}: ${cause.message}`, { cause });
   }
+}
+
+function closedEarly({ handshaking }: Opening): string {
+  return `closed by the peer ${handshaking ? "during the TLS handshake" : "before its protocol was known"}`;
+}
+
+function transportOf({ secured, webSocket }: Opening): Peer["transport"] {
+  if (webSocket === undefined) return secured === undefined ? "tcp" : "tls";
+  return secured === undefined ? "ws" : "wss";
 }
 
 function ignore(): void {}

@@ -1,5 +1,7 @@
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import type { WebSocket } from "ws";
+import type { PeerCertificate } from "../../core/protocol.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { remoteAddress } from "./connection.ts";
 
@@ -9,6 +11,13 @@ export class Opening {
   /** Kept, because a closed socket no longer knows it. */
   readonly address: string;
   head: Buffer = Buffer.alloc(0);
+  /** Set while the TLS handshake has the socket. */
+  handshaking = false;
+  /** What stands for the socket, after the TLS handshake. */
+  secured: TLSSocket | undefined = undefined;
+  certificate: PeerCertificate | undefined = undefined;
+  /** The virtual host of the name by which the peer called the server in the handshake. */
+  virtualHost: string | undefined = undefined;
   /** Set while HTTP has the socket, and afterwards. */
   http = false;
   webSocket: WebSocket | undefined = undefined;
@@ -33,6 +42,7 @@ export class Openings {
   readonly #expire: (opening: Opening) => void;
   /** In the order of their deadlines. */
   readonly #all = new Map<Socket, Opening>();
+  readonly #secured = new Map<Socket, Opening>();
   #armed = false;
 
   /** `expire` is told of each one whose time is over, and again after the same time if it is still there. */
@@ -50,12 +60,20 @@ export class Openings {
     if (!this.#armed) this.#arm(this.#timeoutMs);
   }
 
+  /** The TLS handshake is done: from now on it is found by that socket too. */
+  secure(opening: Opening, secured: TLSSocket): void {
+    opening.secured = secured;
+    this.#secured.set(secured, opening);
+    this.add(opening);
+  }
+
   get(socket: Socket): Opening | undefined {
-    return this.#all.get(socket);
+    return this.#all.get(socket) ?? this.#secured.get(socket);
   }
 
   remove(opening: Opening): void {
     this.#all.delete(opening.socket);
+    if (opening.secured !== undefined) this.#secured.delete(opening.secured);
   }
 
   [Symbol.iterator](): Iterator<Opening> {

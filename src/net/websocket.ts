@@ -44,12 +44,12 @@ export class WebSocketConnection extends Connection {
     this.#webSocket.resume();
   }
 
-  protected transmit(chunks: Buffer[], bytes: number): void {
+  protected transmit(chunks: Buffer[], bytes: number, written: (() => void) | undefined): void {
     const [first] = chunks;
     const message = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, bytes);
     // A text message must be UTF-8 as a whole [RFC 6455 5.6]; what is not goes as a binary one.
     const binary = this.#text !== true || !isUtf8(message);
-    this.#webSocket.send(message, { binary, compress: false });
+    this.#webSocket.send(message, { binary, compress: false }, written);
   }
 
   protected finish(ending: Ending, reason: string): void {

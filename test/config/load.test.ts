@@ -49,6 +49,9 @@ describe("a configuration", () => {
       ["mqtt", 1883],
       ["amqp", 5672],
       ["openwire", 61_616],
+      ["stomps", 61_614],
+      ["mqtts", 8883],
+      ["amqps", 5671],
     ]);
     expect(stomp.max_body).toBe(100 * 1024 * 1024);
     expect(stomp.heart_beat.send).toBe(10_000);
@@ -107,7 +110,7 @@ describe("a configuration", () => {
     const { listeners } = config(
       "listeners: {mqtt: {enabled: false}, extra: {port: 7000, websocket: {origins: ['*']}}}",
     );
-    expect(Object.keys(listeners)).toEqual(["stomp", "mqtt", "amqp", "openwire", "extra"]);
+    expect(Object.keys(listeners)).toEqual(["stomp", "mqtt", "amqp", "openwire", "stomps", "mqtts", "amqps", "extra"]);
     expect(listeners["mqtt"]).toMatchObject({ enabled: false, port: 1883 });
     expect(listeners["extra"]).toEqual({
       enabled: true,
@@ -117,6 +120,7 @@ describe("a configuration", () => {
       max_connections: 15_000,
       connect_rate: 0,
       websocket: { enabled: true, origins: ["*"] },
+      tls: { enabled: true, required: false },
     });
   });
 
@@ -171,7 +175,7 @@ describe("the environment", () => {
     const environment = { DELOS__LISTENERS__STOMP__MAX_CONNECTIONS: "7", DELOS__HOSTS__DEFAULT__ALIASES: "[a, b]" };
     const { listeners, hosts } = config("", { environment });
     expect(listeners["stomp"]?.max_connections).toBe(7);
-    expect(Object.keys(listeners)).toHaveLength(4);
+    expect(Object.keys(listeners)).toHaveLength(7);
     expect(hosts["default"]?.aliases).toEqual(["a", "b"]);
   });
 

@@ -26,7 +26,8 @@ function* keys(node: SchemaNode, path = ""): Iterable<{ path: string; name: stri
 const withSamples = yaml
   .replace(/^(queues|topics|durable_subscriptions|diverts): \[\]$/gm, "$1:")
   .replace(/^ {2}users: \{\}$/m, "  users:")
-  .replace(/^( *)# {2}(?=- | {2}|alice:)/gm, "$1  ");
+  .replace(/^ {2}names: \[\]$/m, "  names:")
+  .replace(/^( *)# {2}(?=- | {2}|alice:|machines:)/gm, "$1  ");
 
 /** What stands at a path, in every entry of the maps and lists on the way. */
 function valuesAt(value: unknown, path: readonly string[]): unknown[] {
@@ -78,6 +79,8 @@ describe("the schema for editors", () => {
     const without = values.filter(({ node }) => node.default === undefined).map(({ path }) => path);
     expect(without).toEqual([
       "listeners.*.port",
+      "listeners.*.tls.names[].match",
+      "tls.names[].match",
       ...["from.queue", "from.topic", "to", "to[].queue", "to[].topic"].map((key) => `diverts[].${key}`),
       "security.users.*.password_hash",
       "security.users.*.scram_sha_256",

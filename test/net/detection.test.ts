@@ -111,7 +111,7 @@ describe("the protocol of a connection", () => {
     await wire.send(Buffer.from([0x03, 0x01, 0x02, 0x00, 0x01]));
     await wire.closed();
     await eventually(() => expect(test.log.reasons).toHaveLength(1));
-    expect(test.log.reasons[0]).toContain("TLS is not configured on this listener (listeners.test)");
+    expect(test.log.reasons[0]).toContain("there is no certificate (tls, listeners.test.tls)");
   });
 
   it("is HTTP on a port without WebSocket: the log says so", async () => {
