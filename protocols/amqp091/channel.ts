@@ -73,9 +73,9 @@ export class Channel implements ConsumersOwner {
     if (whole) this.#publish(this.#assembly.publish);
   }
 
-  onBody(data: Buffer, start: number, end: number): void {
+  onBody(data: Buffer, start: number, end: number, left: number): void {
     const { connection } = this;
-    if (this.#assembly.body(data, start, end)) {
+    if (this.#assembly.body(data, start, end, left)) {
       this.#forgetUnfinished();
       this.#publish(this.#assembly.publish);
       return;

@@ -100,11 +100,11 @@ export class Channels {
     }
   }
 
-  onBody(number: number, data: Buffer, start: number, end: number): void {
+  onBody(number: number, data: Buffer, start: number, end: number, left: number): void {
     const channel = this.#byNumber.get(number);
     if (channel?.closing === true) return;
     try {
-      (channel ?? this.#known(number)).onBody(data, start, end);
+      (channel ?? this.#known(number)).onBody(data, start, end, left);
     } catch (error) {
       this.#refuse(error, channel, PUBLISH);
     }

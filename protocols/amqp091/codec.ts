@@ -28,8 +28,8 @@ export interface FrameSink {
   onAck(channel: number, deliveryTag: number, multiple: boolean): void;
   /** The payload of a header frame. */
   onHeader(channel: number, data: Buffer, start: number, end: number): void;
-  /** The payload of a body frame, or a part of it. */
-  onBody(channel: number, data: Buffer, start: number, end: number): void;
+  /** The payload of a body frame, or a part of it: `left` bytes of this frame are to come. */
+  onBody(channel: number, data: Buffer, start: number, end: number, left: number): void;
   onHeartbeat(): void;
 }
 
@@ -122,7 +122,7 @@ export class Decoder {
         this.#sink.onHeader(channel, data, at, end);
         return;
       case FRAME_TYPE.body:
-        this.#sink.onBody(channel, data, at, end);
+        this.#sink.onBody(channel, data, at, end, 0);
         return;
       case FRAME_TYPE.heartbeat:
         // amqp091 4.2.7: on channel 0, without a payload.
@@ -268,7 +268,7 @@ export class Decoder {
       this.#held = false;
       this.#bodyLeft = 0;
       this.#at = from + 1;
-      this.#sink.onBody(this.#bodyChannel, this.#lastByte, 0, 1);
+      this.#sink.onBody(this.#bodyChannel, this.#lastByte, 0, 1, 0);
       return true;
     }
     const left = this.#bodyLeft;
@@ -277,7 +277,7 @@ export class Decoder {
       if (data[end] !== FRAME_END) throw wrongEnd(data[end]);
       this.#bodyLeft = 0;
       this.#at = end + 1;
-      this.#sink.onBody(this.#bodyChannel, data, from, end);
+      this.#sink.onBody(this.#bodyChannel, data, from, end, 0);
       return true;
     }
     if (left === 1) {
@@ -289,7 +289,7 @@ export class Decoder {
     const to = Math.min(data.length, end - 1);
     this.#bodyLeft -= to - from;
     this.#at = to;
-    this.#sink.onBody(this.#bodyChannel, data, from, to);
+    this.#sink.onBody(this.#bodyChannel, data, from, to, this.#bodyLeft);
     return true;
   }
 

@@ -199,12 +199,17 @@ export class Assembly {
     return size === 0 && this.#finish(at);
   }
 
-  /** The payload of a body frame, or a part of it; true when the content is whole, and in `publish`. Throws `AmqpError`. */
-  body(data: Buffer, start: number, end: number): boolean {
+  /**
+   * The payload of a body frame, or a part of it, of which `left` bytes are to come; true when the content is whole, and in
+   * `publish`. Throws `AmqpError`.
+   */
+  body(data: Buffer, start: number, end: number, left: number): boolean {
     if (this.#awaits !== "body") throw unexpectedFrame(`a body frame; expected a ${this.#expected}`);
     const needed = this.#used + end - start;
-    if (needed > this.#bodyEnd) {
-      throw unexpectedFrame(`body frames with ${needed - this.#bodyEnd} bytes more than the content header says`);
+    if (needed + left > this.#bodyEnd) {
+      throw unexpectedFrame(
+        `body frames with ${needed + left - this.#bodyEnd} bytes more than the content header says`,
+      );
     }
     if (start === end)
       throw frameError(`an empty body frame; ${this.#bodyEnd - this.#used} bytes of the body are missing`);

@@ -173,8 +173,8 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     this.#opened(channel)?.onHeader(channel, data, start, end);
   }
 
-  onBody(channel: number, data: Buffer, start: number, end: number): void {
-    this.#opened(channel)?.onBody(channel, data, start, end);
+  onBody(channel: number, data: Buffer, start: number, end: number, left: number): void {
+    this.#opened(channel)?.onBody(channel, data, start, end, left);
   }
 
   onHeartbeat(): void {
