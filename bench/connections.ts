@@ -1,61 +1,38 @@
 /*
- * What an idle connection costs: opens many STOMP connections, over TCP or WebSocket, and reads the broker's memory.
+ * What an idle connection costs: opens many, over TCP or, with --ws and a path, over WebSocket, and reads the broker's memory.
  *
- *     node bench/connections.ts --pid PID --port PORT [--ws PATH] [--count 10000] [--vhost /]
+ *     node bench/connections.ts [--protocol mqtt|stomp] [--ws PATH] [--count 15000] [--idle-seconds 20]
+ *                               [--peer name=mosquitto,port=1883,pid=123 ...]
  *
- * Prints the growth of the resident set of the process and its descendants per connection, and its CPU time while idle.
+ * One broker after the other. Prints the growth of the resident memory of the process and its descendants per connection, the
+ * CPU time for making them, and the CPU time while they are idle. Peers should be fresh: memory that a broker has freed and
+ * kept does not grow again.
  */
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
+import { human } from "./generator.ts";
+import { MqttConnection } from "./mqtt-connection.ts";
+import { cpuSecondsOf, memoryOf, processTree } from "./process-usage.ts";
+import { startTargets, type Target } from "./target.ts";
 
 const { values } = parseArgs({
   options: {
-    pid: { type: "string" },
-    port: { type: "string" },
+    protocol: { type: "string", default: "mqtt" },
     ws: { type: "string" },
-    count: { type: "string", default: "10000" },
-    vhost: { type: "string", default: "/" },
-    "idle-seconds": { type: "string", default: "10" },
+    count: { type: "string", default: "15000" },
+    "idle-seconds": { type: "string", default: "20" },
+    peer: { type: "string", multiple: true, default: [] },
+    data: { type: "string", default: tmpdir() },
+    "no-delos": { type: "boolean", default: false },
   },
 });
-const pid = Number(values.pid);
-const port = Number(values.port);
-const count = Number(values.count);
-const CONNECT = `CONNECT\naccept-version:1.2\nhost:${values.vhost}\nlogin:guest\npasscode:guest\n\n\0`;
+const COUNT = Number(values.count);
+const IDLE_SECONDS = Number(values["idle-seconds"]);
 /** Handshakes under way at a time. */
 const AT_ONCE = 50;
-
-function tree(): number[] {
-  const children = new Map<number, number[]>();
-  for (const line of execFileSync("ps", ["-e", "-o", "pid=,ppid="], { encoding: "utf8" }).trim().split("\n")) {
-    const [child = 0, parent = 0] = line.trim().split(/\s+/).map(Number);
-    children.set(parent, [...(children.get(parent) ?? []), child]);
-  }
-  const all = [pid];
-  for (const one of all) all.push(...(children.get(one) ?? []));
-  return all;
-}
-
-function resident(): number {
-  let bytes = 0;
-  for (const one of tree()) {
-    const found = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${one}/status`, "utf8"));
-    bytes += Number(found?.[1] ?? 0) * 1024;
-  }
-  return bytes;
-}
-
-/** CPU seconds so far. */
-function cpu(): number {
-  let ticks = 0;
-  for (const one of tree()) {
-    const fields = readFileSync(`/proc/${one}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    ticks += Number(fields[11]) + Number(fields[12]);
-  }
-  return ticks / 100;
-}
+if (values.protocol !== "mqtt" && values.protocol !== "stomp") throw new Error("--protocol is mqtt or stomp");
+if (values.protocol === "mqtt" && values.ws !== undefined) throw new Error("--ws goes with --protocol stomp");
 
 /** A masked WebSocket text message (RFC 6455 5.2) with a mask of zeros. */
 function webSocketText(text: string): Buffer {
@@ -64,15 +41,15 @@ function webSocketText(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, 0x80 | body.length, 0, 0, 0, 0]), body]);
 }
 
-function open(i: number): Promise<Socket> {
-  // Source addresses of their own, as one has no more than about 28,000 ports.
-  const socket = connect({ port, host: "127.0.0.1", localAddress: `127.0.${1 + (i % 4)}.1` });
+function openStomp({ port, vhost }: Target, localAddress: string): Promise<Socket> {
+  const frame = `CONNECT\naccept-version:1.2\nhost:${vhost}\nlogin:guest\npasscode:guest\n\n\0`;
+  const socket = connect({ port, host: "127.0.0.1", localAddress });
   return new Promise((done, fail) => {
     let heard = "";
     let upgraded = values.ws === undefined;
     socket.on("error", fail);
     socket.on("connect", () => {
-      if (upgraded) socket.write(CONNECT);
+      if (upgraded) socket.write(frame);
       else
         socket.write(
           `GET ${values.ws} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
@@ -84,7 +61,7 @@ function open(i: number): Promise<Socket> {
       if (!upgraded && heard.includes("\r\n\r\n")) {
         upgraded = true;
         heard = heard.slice(heard.indexOf("\r\n\r\n") + 4);
-        socket.write(webSocketText(CONNECT));
+        socket.write(webSocketText(frame));
       }
       if (!heard.includes("CONNECTED\n")) return;
       heard = "";
@@ -93,26 +70,55 @@ function open(i: number): Promise<Socket> {
   });
 }
 
+async function open(target: Target, number: number): Promise<Socket> {
+  // Source addresses of their own, as one has no more than about 28,000 ports.
+  const from = `127.0.${1 + (number % 4)}.1`;
+  if (values.protocol === "stomp") return openStomp(target, from);
+  const { socket } = await MqttConnection.open({
+    port: target.port,
+    clientId: `idle-${number}`,
+    from,
+    keepAliveSeconds: 600,
+  });
+  return socket;
+}
+
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-const before = resident();
-const sockets: Socket[] = [];
-const began = Date.now();
-let next = 0;
-await Promise.all(
-  Array.from({ length: AT_ONCE }, async () => {
-    while (next < count) sockets.push(await open(next++));
-  }),
-);
-const seconds = (Date.now() - began) / 1000;
-await sleep(3000);
-const after = resident();
-const cpuBefore = cpu();
-await sleep(Number(values["idle-seconds"]) * 1000);
-const idle = (cpu() - cpuBefore) / Number(values["idle-seconds"]);
-console.log(
-  `${sockets.length} connections in ${seconds.toFixed(1)} s; ${Math.round((after - before) / count).toLocaleString("en")} bytes each; ` +
-    `${(idle * 100).toFixed(1)} % of a core while idle`,
-);
-for (const socket of sockets) socket.destroy();
+async function measure(target: Target): Promise<void> {
+  const pids = processTree(target.pid);
+  const memory = memoryOf(pids);
+  const cpu = cpuSecondsOf(pids);
+  const sockets: Socket[] = [];
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      while (next < COUNT) sockets.push(await open(target, next++));
+    }),
+  );
+  const connecting = cpuSecondsOf(pids) - cpu;
+  await sleep(3000);
+  const bytes = memoryOf(pids) - memory;
+  const before = cpuSecondsOf(pids);
+  await sleep(IDLE_SECONDS * 1000);
+  const idle = (cpuSecondsOf(pids) - before) / IDLE_SECONDS;
+  const alive = sockets.filter((socket) => !socket.destroyed).length;
+  console.log(
+    `| ${target.name} | ${alive} | ${human(bytes / COUNT)} | ${human(COUNT / connecting)} | ${(idle * 100).toFixed(2)} % |`,
+  );
+  for (const socket of sockets) socket.destroy();
+  await sleep(1000);
+}
+
+const delos = values["no-delos"] ? undefined : { data: values.data, port: 21618 };
+const { targets, stop } = await startTargets(values.peer, delos);
+try {
+  console.log(
+    "| broker | connections | bytes of resident memory each | connected per CPU second | CPU of a core while idle |",
+  );
+  console.log(`|${"---|".repeat(5)}`);
+  for (const target of targets) await measure(target);
+} finally {
+  await stop();
+}
 process.exit(0);

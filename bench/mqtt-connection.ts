@@ -10,9 +10,11 @@ interface ConnectOptions {
   readonly keepAliveSeconds?: number;
   /** The address it comes from: one has no more than about 28,000 ports. */
   readonly from?: string;
+  /** See `MqttConnection.onPacket`; from the beginning. */
+  readonly onPacket?: (packet: Packet) => void;
 }
 
-/** A client of MQTT 3.1.1 that measures others: nothing in it is quick or clever. */
+/** A client of MQTT 3.1.1 that measures others: nothing in it is quick or clever. Acknowledges what it is given. */
 export class MqttConnection {
   readonly socket: Socket;
   /** Whether the broker had the session already. */
@@ -42,6 +44,7 @@ export class MqttConnection {
     const socket = connect({ port, host: "127.0.0.1", ...(localAddress === undefined ? {} : { localAddress }) });
     socket.setNoDelay(true);
     const connection = new MqttConnection(socket);
+    if (options.onPacket !== undefined) connection.onPacket = options.onPacket;
     const packet: IConnectPacket = {
       cmd: "connect",
       protocolId: "MQTT",
@@ -86,6 +89,9 @@ export class MqttConnection {
   }
 
   private take(packet: Packet): void {
+    if (packet.cmd === "publish" && packet.qos === 1 && packet.messageId !== undefined) {
+      this.socket.write(generate({ cmd: "puback", messageId: packet.messageId }));
+    }
     if (packet.cmd === "connack") {
       if (packet.returnCode !== 0) this.end(new Error(`The broker refused the connection with ${packet.returnCode}`));
       this.present = packet.sessionPresent;
