@@ -1,4 +1,5 @@
 import type { Address } from "./addresses/address.ts";
+import { BODY_TYPE, encodeBody } from "./body.ts";
 
 /** A typed application property, as modelled by AMQP 1.0 (3.2.5) and JMS. */
 export type PropertyValue = string | number | bigint | boolean | Uint8Array | null;
@@ -53,6 +54,11 @@ export interface Content {
   readonly timing?: Timing | undefined;
   readonly duplicateId?: string | undefined;
   readonly bodyKind: BodyKind;
+  /**
+   * The body where the bytes between `bodyStart` and `bodyEnd` are not what it says: of the kinds map, list and value, a Map,
+   * an array or a simple value (bigint, Date and Uint8Array too); of the kind bytes, all of them.
+   */
+  readonly value?: unknown;
   readonly properties: ReadonlyMap<string, PropertyValue>;
   /** What the sender's protocol calls the fields above, for selectors only: it never travels to another protocol. */
   readonly aliases?: ReadonlyMap<string, PropertyValue>;
@@ -67,6 +73,8 @@ export type QuickField = "groupId" | "groupSequence" | "duplicateId";
 export interface WireFormat {
   /** Stored with each message, so it must never change: `stomp`, `mqtt`, `amqp091` ... */
   readonly name: string;
+  /** True when `Content.value` may be there. */
+  readonly structured?: boolean;
   /** Takes the original frame apart; called at most once per message, and only if somebody asks. */
   open(message: Message): Content;
   /** The priority as its sender wrote it, which may be more than 9; undefined if it wrote none. If absent: the envelope's. */
@@ -97,6 +105,7 @@ class Rest {
   timing: Timing | undefined = undefined;
   groupId: string | undefined = undefined;
   annotationBytes: Buffer | undefined = undefined;
+  flat: Message | undefined = undefined;
 }
 
 /**
@@ -171,6 +180,16 @@ export class Message {
     const { rest } = this;
     rest.content ??= this.format.open(this);
     return rest.content;
+  }
+
+  /** The same message for protocols whose bodies are bytes: what has a structure is JSON there. Not to be stored. */
+  get flat(): Message {
+    if (this.format.structured !== true) return this;
+    const { content, rest } = this;
+    if (content.value === undefined) return this;
+    rest.flat ??= flatten(this, content, content.value);
+    rest.flat.shared = this.shared;
+    return rest.flat;
   }
 
   /** When it is to be delivered; undefined: at once. */
@@ -272,6 +291,31 @@ export class Message {
     this.data.copy(own, 0, this.start, this.end);
     this.relocate(own, 0);
   }
+}
+
+function flatten(message: Message, content: Content, value: unknown): Message {
+  const bytes = content.bodyKind === "bytes" && value instanceof Uint8Array;
+  const body = bytes ? Buffer.from(value) : encodeBody(value);
+  const { messageId, correlationId, replyTo, subject, contentEncoding, userId, groupId, groupSequence } = content;
+  const flat: Content = {
+    messageId,
+    correlationId,
+    replyTo,
+    subject,
+    contentType: bytes ? content.contentType : BODY_TYPE,
+    contentEncoding,
+    userId,
+    groupId,
+    groupSequence,
+    duplicateId: content.duplicateId,
+    bodyKind: bytes ? "bytes" : "text",
+    properties: content.properties,
+  };
+  const format: WireFormat = { name: message.format.name, open: () => flat };
+  const copy = new Message(format, message, body, 0, body.length, 0, body.length);
+  copy.detached = true;
+  copy.annotationBytes = message.annotationBytes;
+  return copy;
 }
 
 const NO_ANNOTATIONS: ReadonlyMap<string, Annotation> = new Map();

@@ -16,7 +16,7 @@
  *
  * To MQTT 5.0 from elsewhere: properties as user properties in text (bytes as base64, null left out), and the fields that
  * MQTT has no place for as user properties of the names message-id, subject, content-encoding, user-id, group-id.
- * Annotations are user properties too. MQTT 3 has none of it.
+ * Annotations are user properties too. MQTT 3 has none of it. Maps, lists and values are JSON, with its content type.
  */
 import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
@@ -24,11 +24,12 @@ import { ASSIGNED } from "../../core/sessions/session.ts";
 import { readU16, readVarint, varintSize } from "./bytes.ts";
 import { PRIORITY_NAME, PropertyBlock } from "./properties.ts";
 import { PLACE } from "./property-names.ts";
-import type { Properties } from "./property-writer.ts";
+import type { Pairs, Properties } from "./property-writer.ts";
 import { formatTopic, parseTopic } from "./topic.ts";
 
 const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|;\s*charset\s*=/i;
 const BASE64 = "base64:";
+const NO_PAIRS: Pairs = [];
 /** Annotations that are for the session's own use. */
 const OWN: ReadonlySet<string> = new Set(Object.values(ASSIGNED));
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -138,8 +139,8 @@ export function propertiesOf(message: Message): Properties {
 }
 
 /** The annotations of a message as user properties. */
-export function annotationPairs(message: Message): [string, string][] {
-  if (message.annotationBytes === undefined) return [];
+export function annotationPairs(message: Message): Pairs {
+  if (message.annotationBytes === undefined) return NO_PAIRS;
   return [...message.annotations].filter(([name]) => !OWN.has(name)).map(([name, value]) => [name, String(value)]);
 }
 

@@ -10,42 +10,22 @@ import { TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import { copyBytes } from "../../core/memory/bytes.ts";
 import { writeU16 } from "./bytes.ts";
-import {
-  annotationPairs,
-  fieldsAt,
-  mqtt5Format,
-  mqttFormat,
-  propertiesAt,
-  propertiesOf,
-  storedQos,
-  topicEnd,
-} from "./convert.ts";
+import { mqtt5Format, mqttFormat, storedQos, topicEnd } from "./convert.ts";
 import { type Outgoing, publishSize, writePublish, writePublishHead } from "./encode.ts";
 import type { Version } from "./errors.ts";
-import type { Qos } from "./packet.ts";
-import { encodeProperties } from "./property-writer.ts";
+import { type Manner, OutgoingDelivery } from "./outgoing-delivery.ts";
 import { SentAliases } from "./sent-aliases.ts";
 import { formatTopic } from "./topic.ts";
 
 /** From this size on a payload is written by reference. */
 const LARGE = 16 * 1024;
 const PUBLISH = 0x30;
-const NOTHING: Buffer = Buffer.alloc(0);
-
-/** How one message goes to one client. */
-export interface Manner {
-  readonly qos: Qos;
-  readonly packetId: number;
-  readonly dup: boolean;
-  readonly retain: boolean;
-  /** Subscription identifiers. */
-  readonly tags: readonly number[];
-}
 
 /** What the sessions of one adapter share: encodings that several of them send. */
 export class SharedWire {
   readonly received = new Arena();
   readonly encoded = new Arena();
+  readonly outgoing = new OutgoingDelivery();
   /** For which deliveries an encoding serves: those at QoS 0 without anything of their own, by version and retain flag. */
   readonly #forms = { old: {}, oldRetained: {}, five: {}, fiveRetained: {} };
   readonly #topics = new WeakMap<Address, Buffer>();
@@ -111,7 +91,8 @@ export class DeliveryWriter {
   }
 
   /** Writes a PUBLISH; false, and nothing, when it would be larger than the client takes [MQTT-3.1.2-24]. */
-  write(message: Message, manner: Manner, maxBytes: number): boolean {
+  write(given: Message, manner: Manner, maxBytes: number): boolean {
+    const message = given.flat;
     if (this.#aliases !== undefined && this.#writeAliased(message, manner, maxBytes, this.#aliases)) return true;
     if (manner.qos === 0 && message.shared && manner.tags.length === 0 && maxBytes === Number.POSITIVE_INFINITY) {
       this.#writeShared(message, manner);
@@ -131,11 +112,11 @@ export class DeliveryWriter {
     if (alias === undefined) return false;
     const outgoing = this.#outgoing(message, manner, alias.number);
     // [MQTT-3.3.2-12]
-    const aliased = alias.known ? { ...outgoing, topicEnd: outgoing.topicStart } : outgoing;
-    const size = publishSize(aliased);
+    if (alias.known) outgoing.topicEnd = outgoing.topicStart;
+    const size = publishSize(outgoing);
     if (size > maxBytes) return false;
-    this.#write(aliased, size);
-    aliases.told(message.address);
+    this.#write(outgoing, size);
+    if (!alias.known) aliases.told(message.address);
     return true;
   }
 
@@ -201,58 +182,13 @@ export class DeliveryWriter {
     if (message.wire !== undefined) this.#output.append(message.wire, message.wireStart, message.wireEnd);
   }
 
-  #outgoing(message: Message, { qos, packetId, dup, retain, tags }: Manner, topicAlias?: number): Outgoing {
+  #outgoing(message: Message, manner: Manner, alias = 0): OutgoingDelivery {
+    const { outgoing } = this.#wire;
     const own = message.format === mqttFormat || message.format === mqtt5Format;
-    const at = own ? fieldsAt(message) : 0;
-    const topic = own ? message.data : this.#wire.topic(message.address);
-    const properties = this.#version === 5 ? this.#properties(message, tags, topicAlias) : undefined;
-    return {
-      version: this.#version,
-      topic,
-      topicStart: own ? at + 2 : 0,
-      topicEnd: own ? topicEnd(message) : topic.length,
-      properties: properties?.data ?? NOTHING,
-      propertiesStart: properties?.start ?? 0,
-      propertiesEnd: properties?.end ?? 0,
-      payload: message.data,
-      payloadStart: message.bodyStart,
-      payloadEnd: message.bodyEnd,
-      qos,
-      packetId,
-      dup,
-      retain,
-    };
+    outgoing.set(message, this.#version, manner, own ? undefined : this.#wire.topic(message.address));
+    if (this.#version === 5) outgoing.setProperties(message, manner.tags, alias, this.#now);
+    return outgoing;
   }
-
-  #properties(
-    message: Message,
-    tags: readonly number[],
-    topicAlias: number | undefined,
-  ): { data: Buffer; start: number; end: number } {
-    const { expiresAt } = message;
-    const stored =
-      message.format === mqtt5Format
-        ? { data: message.data, start: propertiesAt(message), end: message.bodyStart }
-        : message.format === mqttFormat
-          ? { data: NOTHING, start: 0, end: 0 }
-          : whole(encodeProperties(propertiesOf(message)));
-    const plain = expiresAt === 0 && tags.length === 0 && message.annotationBytes === undefined;
-    if (plain && topicAlias === undefined) return stored;
-    const pairs = annotationPairs(message);
-    // [MQTT-3.3.2-6]: what is left of the time, in whole seconds.
-    const left = Math.max(1, Math.ceil((expiresAt - this.#now()) / 1000));
-    const more = encodeProperties({
-      messageExpiryInterval: expiresAt === 0 ? undefined : Math.min(left, 0xffff_ffff),
-      topicAlias,
-      subscriptionIdentifier: tags.length === 0 ? undefined : tags,
-      userProperties: pairs.length === 0 ? undefined : pairs,
-    });
-    return whole(Buffer.concat([stored.data.subarray(stored.start, stored.end), more]));
-  }
-}
-
-function whole(data: Buffer): { data: Buffer; start: number; end: number } {
-  return { data, start: 0, end: data.length };
 }
 
 /** Whether a message comes because its topic retains it. */

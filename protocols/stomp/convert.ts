@@ -23,6 +23,7 @@
  *     content-length, receipt, transaction, ttl, retain, subscription, ack, redelivered, redeliveries,
  *     JMSXGroupFirstForConsumer, browser:end: the frame's own
  *     anything else                   a property; to STOMP as text, bytes as base64, null left out
+ *     body                            bytes; maps, lists and values from elsewhere are JSON, with its content-type
  *
  * Annotations go to STOMP as headers before these, and take the place of those that have their names.
  */

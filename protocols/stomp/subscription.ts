@@ -97,7 +97,8 @@ export class StompSubscription implements Consumer {
     }
   }
 
-  deliver(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup?: boolean): boolean {
+  deliver(given: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup?: boolean): boolean {
+    const message = given.flat;
     const more =
       firstOfGroup === true || this.#sequenceStart !== undefined ? this.#describe(delivery, firstOfGroup) : "";
     if (this.#form !== undefined && message.shared && deliveries === 0 && more === "") {
