@@ -1,6 +1,6 @@
 /*
- * TRANSFER, DISPOSITION and FLOW read without making anything: nearly all frames are these three. Any encoding that the
- * specification allows is read; what their tables in `performatives.ts` refuse is refused.
+ * TRANSFER, DISPOSITION and FLOW, and the headers of messages, read without making anything: nearly all frames are these.
+ * Any encoding that the specification allows is read; what their tables in `performatives.ts` refuse is refused.
  */
 import { type AmqpError, malformed } from "./errors.ts";
 import { ABSENT, type DispositionFields, type FlowFields, type TransferFields } from "./frame.ts";
@@ -11,6 +11,15 @@ import { CODE } from "./values.ts";
 const EMPTY: Buffer = Buffer.alloc(0);
 const ACCEPTED_CODE = 0x24;
 const RELEASED_CODE = 0x26;
+
+/** The fields of a message's header that the broker looks at. */
+export interface HeaderFields {
+  durable: boolean;
+  /** 0 to 9. */
+  priority: number;
+  /** Milliseconds, or `ABSENT`. */
+  ttl: number;
+}
 
 /** A list of fields, read one after the other. Used again for the next one. */
 export class FieldList {
@@ -31,7 +40,7 @@ export class FieldList {
     const settled = this.#boolean("settled");
     into.settled = settled < 0 ? undefined : settled > 0;
     into.more = this.#boolean("more") > 0;
-    into.rcvSettleMode = this.#settleMode();
+    into.rcvSettleMode = this.#ubyte("rcv-settle-mode", 1);
     into.state = this.#state();
     into.resume = this.#boolean("resume") > 0;
     into.aborted = this.#boolean("aborted") > 0;
@@ -67,6 +76,19 @@ export class FieldList {
     into.echo = this.#boolean("echo") > 0;
     this.#map("properties");
     return this.#close("flow");
+  }
+
+  /** Reads the header of a message (3.2.1) whose list is at `at`; returns where it ends. */
+  header(into: HeaderFields, data: Buffer, at: number, end: number): number {
+    this.#open(data, at, end, "header", 5);
+    into.durable = this.#boolean("durable") > 0;
+    const priority = this.#ubyte("priority", 0xff);
+    // The broker has ten priorities, as JMS has.
+    into.priority = priority === ABSENT ? 4 : Math.min(priority, 9);
+    into.ttl = this.#uint("ttl");
+    this.#boolean("first-acquirer");
+    this.#uint("delivery-count");
+    return this.#close("header");
   }
 
   #open(data: Buffer, at: number, end: number, name: string, most: number): void {
@@ -144,12 +166,12 @@ export class FieldList {
     return byte;
   }
 
-  #settleMode(): number {
+  #ubyte(name: string, most: number): number {
     const code = this.#next();
     if (code === CODE.null) return ABSENT;
-    const mode = this.#data[this.#at++] ?? 0;
-    if (code !== CODE.ubyte || mode > 1) throw wrong("rcv-settle-mode", "ubyte of at most 1", code);
-    return mode;
+    const byte = this.#data[this.#at++] ?? 0;
+    if (code !== CODE.ubyte || byte > most) throw wrong(name, `ubyte of at most ${most}`, code);
+    return byte;
   }
 
   #tag(into: TransferFields): void {

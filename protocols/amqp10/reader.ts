@@ -34,6 +34,8 @@ export class Reader {
   /** Where the next value begins. */
   at = 0;
   end = 0;
+  /** Where the list or the map ends that was stepped into last. */
+  inner = 0;
   /** Whether texts that are not UTF-8 are refused; otherwise they are mended. */
   readonly #strict: boolean;
   #depth = 0;
@@ -88,19 +90,20 @@ export class Reader {
   }
 
   /**
-   * Steps into a list or a map: returns how many values follow, and `ends` says where they have to end. Undefined, and
-   * nothing is stepped over, where the next value is neither.
+   * Steps into a list or a map: returns how many values follow, and `inner` says where they have to end. -1, and nothing is
+   * stepped over, where the next value is neither.
    */
-  open(): { readonly count: number; readonly end: number } | undefined {
+  open(): number {
     const code = this.peek();
     if (code === CODE.list0) {
       this.at++;
-      return { count: 0, end: this.at };
+      this.inner = this.at;
+      return 0;
     }
-    if (WIDTH[code] !== COMPOUND_8 && WIDTH[code] !== COMPOUND_32) return undefined;
+    if (code < 0 || (WIDTH[code] !== COMPOUND_8 && WIDTH[code] !== COMPOUND_32)) return -1;
     this.at++;
-    const end = this.#compoundEnd(code);
-    return { count: this.#count(code, end), end };
+    this.inner = this.#compoundEnd(code);
+    return this.#count(code, this.inner);
   }
 
   #enter(): void {
