@@ -24,6 +24,7 @@ export function expectEvenAccounts(broker: Broker): void {
     }
     expectEven("the schedule", host.schedule.ledger, host.schedule.count);
     expectEven("what is unroutable", host.unroutable, 0);
+    for (const { name, ledger } of host.exchanges.all()) expectEven(`exchange ${name}`, ledger, 0);
     for (const topic of host.topics.values()) expectEven(`topic ${topic.address.name}`, topic.ledger, 0);
   }
   expect(broker.engine.memoryBytes, "bytes in memory").toBe(memory);

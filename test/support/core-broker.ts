@@ -1,6 +1,6 @@
 import { onTestFinished } from "vitest";
 import type { Login } from "../../core/access.ts";
-import { Address } from "../../core/addresses/address.ts";
+import { type Address, type AddressKind, isAddressKind } from "../../core/addresses/address.ts";
 import { Broker, type BrokerOptions } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import { type Content, Message, type PropertyValue, type Timing, TRAIT, type WireFormat } from "../../core/message.ts";
@@ -183,7 +183,7 @@ export class TestClient implements ClientListener {
   }
 }
 
-/** `queue:a.b` or `topic:a.b`. */
+/** `queue:a.b`, `topic:a.b`, or `exchange:NAME.KEY`. */
 export function parse(text: string): Address {
   const [kind, name] = split(text);
   return canonical.parse(kind, name);
@@ -194,10 +194,10 @@ export function parsePattern(text: string): Pattern {
   return canonical.parsePattern(kind, name);
 }
 
-function split(text: string): ["queue" | "topic", string] {
+function split(text: string): [AddressKind, string] {
   const cut = text.indexOf(":");
   const kind = text.slice(0, cut);
-  if (kind !== "queue" && kind !== "topic") throw new Error(`Neither queue: nor topic: in ${text}`);
+  if (!isAddressKind(kind)) throw new Error(`No kind of address in ${text}`);
   return [kind, text.slice(cut + 1)];
 }
 
