@@ -2,7 +2,7 @@
  * Delos beside its peers over one protocol, alternating in one run.
  *
  *     node bench/peers.ts --mqload DIR/mqload [--protocol stomp|mqtt] [--peer name=rabbitmq,port=12613,pid=123 ...]
- *                         [--mode throughput|latency] [--cases a,b] [--reps 5] [--time 4] [--rate 10000]
+ *                         [--mode throughput|latency] [--case TEXT ...] [--reps 5] [--time 4] [--rate 10000]
  *
  * `mqload` is the load generator. Delos is started afresh for the run, its data in a temporary folder on a real disk.
  * Prints one Markdown table; --json FILE keeps every run.
@@ -83,7 +83,7 @@ const { values } = parseArgs({
     protocol: { type: "string", default: "stomp" },
     mode: { type: "string", default: "throughput" },
     peer: { type: "string", multiple: true, default: [] },
-    cases: { type: "string" },
+    case: { type: "string", multiple: true },
     reps: { type: "string", default: "5" },
     time: { type: "string", default: "4" },
     rate: { type: "string", default: "10000" },
@@ -158,7 +158,7 @@ const { targets, stop } = await startTargets(
   values.peer,
   values["no-delos"] ? undefined : { data: values.data, port: 21613, nodeOptions: values["node-option"] },
 );
-const wanted = values.cases?.split(",");
+const wanted = values.case;
 const runs: Run[] = [];
 try {
   for (const [name, options] of Object.entries(cases)) {
