@@ -109,7 +109,7 @@ export function plain(value: FieldValue): PlainValue {
   if (!(value instanceof Typed)) return value;
   const { type, value: bare } = value;
   if (type === "T") return new Date(Number(bare) * 1000);
-  if (type === "D" && Buffer.isBuffer(bare)) return bare.readInt32BE(1) / 10 ** (bare[0] ?? 0);
+  if (type === "D" && Buffer.isBuffer(bare)) return bare.readUInt32BE(1) / 10 ** (bare[0] ?? 0);
   return bare;
 }
 
