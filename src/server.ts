@@ -13,6 +13,8 @@ import type { Store } from "../core/store.ts";
 import type { HostSettings } from "../core/virtual-host.ts";
 import { amqp091Format } from "../protocols/amqp091/convert.ts";
 import { createAmqp091 } from "../protocols/amqp091/protocol.ts";
+import { amqp10Format } from "../protocols/amqp10/convert.ts";
+import { createAmqp10 } from "../protocols/amqp10/protocol.ts";
 import { mqtt5Format, mqttFormat } from "../protocols/mqtt/convert.ts";
 import { createMqtt } from "../protocols/mqtt/protocol.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
@@ -56,7 +58,10 @@ export interface ServerParts {
 
 /** The formats of every protocol there is, by the names that stores keep. */
 const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
-  [plainFormat, stompFormat, mqttFormat, mqtt5Format, amqp091Format].map((format) => [format.name, format]),
+  [plainFormat, stompFormat, mqttFormat, mqtt5Format, amqp091Format, amqp10Format].map((format) => [
+    format.name,
+    format,
+  ]),
 );
 
 /** The parts of the configuration that `reload` takes over. */
@@ -240,7 +245,7 @@ function createListeners(
     closeTimeoutMs: connection.close_timeout,
     detectionTimeoutMs: detection.timeout,
   });
-  const protocols = [stompProtocol(config), mqttProtocol(config), amqp091Protocol(config)];
+  const protocols = [stompProtocol(config), mqttProtocol(config), amqp091Protocol(config), amqp10Protocol(config)];
   return Object.entries(config.listeners)
     .filter(([name]) => listens(config, name))
     .map(
@@ -320,6 +325,25 @@ function amqp091Protocol({ amqp }: Config): Protocol {
     creditBytes: amqp.credit.bytes,
     maxAnswersWaiting: amqp.max_answers_waiting,
     closeTimeoutMs: amqp.close_timeout,
+  });
+}
+
+function amqp10Protocol({ amqp10, transactions }: Config): Protocol {
+  return createAmqp10({
+    connectTimeoutMs: amqp10.connect_timeout,
+    idleTimeoutMs: amqp10.idle_timeout,
+    maxFrameBytes: amqp10.max_frame_bytes,
+    maxOpeningBytes: amqp10.max_opening_bytes,
+    maxMessageBytes: amqp10.max_message_bytes,
+    maxSessions: amqp10.max_sessions,
+    maxLinks: amqp10.max_links,
+    credit: amqp10.credit,
+    window: amqp10.window,
+    maxUnsettled: amqp10.max_unsettled,
+    maxTransactions: transactions.max_open,
+    maxAnswersWaiting: amqp10.max_answers_waiting,
+    closeTimeoutMs: amqp10.close_timeout,
+    plainAddress: amqp10.plain_address,
   });
 }
 

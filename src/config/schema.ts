@@ -12,7 +12,7 @@ import { listenerTls, tls } from "./tls-schema.ts";
 import type { Unit } from "./units.ts";
 
 /** What a listener can be told to speak. */
-export const PROTOCOLS = ["stomp", "mqtt", "amqp091"] as const;
+export const PROTOCOLS = ["stomp", "mqtt", "amqp091", "amqp10"] as const;
 type ProtocolName = (typeof PROTOCOLS)[number];
 
 /** The listeners of the default that are for whoever has a certificate. */
@@ -204,6 +204,32 @@ const amqp = Type.Object(
   { ...CLOSED, description: "AMQP 0-9-1." },
 );
 
+const amqp10 = Type.Object(
+  {
+    connect_timeout: duration("10s", "How long a client may take from connecting to its OPEN.", 1),
+    idle_timeout: duration(
+      "60s",
+      "How long a client may be silent before it is gone, of which it is told the half; 0 is for ever.",
+    ),
+    max_frame_bytes: size("128k", "Bytes of one frame; a larger message comes in several.", 512),
+    max_opening_bytes: size("16k", "Bytes of one frame before a client has logged in.", 512),
+    max_message_bytes: size("100m", "Bytes of one message."),
+    max_sessions: limited(256, 65_536, "Sessions of one connection."),
+    max_links: count(1000, "Links of one session."),
+    credit: count(1000, "Messages that one link may send before the broker has taken the first of them."),
+    window: limited(2048, 1_000_000, "Frames with messages that one session may send ahead."),
+    max_unsettled: count(65_536, "Messages that one session is sent before it settles the first of them."),
+    max_answers_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),
+    close_timeout: duration("1s", "How long a client may take to agree to the end of its connection."),
+    plain_address: choice(
+      ["queue", "topic"],
+      "queue",
+      "What an address is that does not say, neither in itself nor by the capabilities of its link.",
+    ),
+  },
+  { ...CLOSED, description: "AMQP 1.0." },
+);
+
 const user = Type.Object(
   {
     password_hash: Type.Optional(
@@ -335,6 +361,7 @@ export const ConfigSchema = Type.Object(
     stomp,
     mqtt,
     amqp,
+    amqp10,
     security,
     log: Type.Object(
       {

@@ -1,0 +1,133 @@
+import type { Login } from "../../core/access.ts";
+import type { Broker, Exchange, Step } from "../../core/broker.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Peer } from "../../core/protocol.ts";
+import { AmqpError, CONDITION } from "./errors.ts";
+import type { Performative, SaslInit, SaslResponse, Said } from "./performatives.ts";
+
+/** What a SASL negotiation needs of its connection. */
+export interface SaslOptions {
+  readonly broker: Broker;
+  readonly peer: Peer;
+  readonly say: (performative: Said<Performative>) => void;
+  /** No frame is to be handled while a login is checked; `true` when that is over. */
+  readonly ready: (ready: boolean) => void;
+  readonly accepted: (login: Login) => void;
+  /** The peer has been told already. */
+  readonly refused: (reason: string) => void;
+}
+
+/** amqp10 5.3.3.6 */
+const CODE = { ok: 0, auth: 1, system: 2 } as const;
+
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/**
+ * The security layer of one connection (amqp10 5.3), from the mechanisms to the outcome:
+ *
+ *     mechanisms -> init -> (challenge -> response)* -> outcome
+ */
+export class Sasl {
+  readonly #options: SaslOptions;
+  #exchange: Exchange | undefined = undefined;
+  /** Whether the last word was the broker's. */
+  #asked = false;
+  #ended = false;
+
+  constructor(options: SaslOptions) {
+    this.#options = options;
+    const { broker, say } = options;
+    say({ type: "sasl-mechanisms", mechanisms: [...broker.mechanisms, "PLAIN", "ANONYMOUS"] });
+  }
+
+  /** SASL-INIT. */
+  onSaslInit(init: SaslInit): void {
+    if (this.#exchange !== undefined) throw outOfOrder("a second SASL-INIT");
+    this.#exchange = this.#begin(init.mechanism);
+    if (this.#exchange === undefined) {
+      this.#refuse(`The mechanism ${init.mechanism} is not offered`, CODE.auth);
+      return;
+    }
+    // RFC 4616 2: the one message of PLAIN is to be asked for when it does not come at once.
+    if (init.initialResponse === undefined && init.mechanism === "PLAIN") this.#challenge(NOTHING);
+    else void this.#step(this.#exchange, init.initialResponse ?? NOTHING);
+  }
+
+  /** SASL-RESPONSE. */
+  onSaslResponse({ response }: SaslResponse): void {
+    if (this.#exchange === undefined || !this.#asked) throw outOfOrder("a SASL-RESPONSE that nothing asked for");
+    this.#asked = false;
+    void this.#step(this.#exchange, response);
+  }
+
+  /** Gives up: the connection is gone. */
+  stop(): void {
+    this.#ended = true;
+  }
+
+  #begin(mechanism: string): Exchange | undefined {
+    const { broker, peer } = this.#options;
+    if (broker.mechanisms.includes(mechanism)) return broker.authenticate(mechanism, peer);
+    if (mechanism === "PLAIN") return { step: (data) => this.#plain(data) };
+    if (mechanism === "ANONYMOUS") return { step: () => this.#login(undefined, undefined) };
+    return undefined;
+  }
+
+  async #step(exchange: Exchange, data: Buffer): Promise<void> {
+    const { ready } = this.#options;
+    ready(false);
+    try {
+      const step = await exchange.step(data);
+      if (this.#ended) return;
+      this.#answer(step);
+      ready(true);
+    } catch (error) {
+      if (this.#ended) return;
+      const known = error instanceof BrokerError;
+      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#refuse(known ? error.message : why, known ? CODE.auth : CODE.system);
+    }
+  }
+
+  #answer(step: Step): void {
+    if (!step.done) {
+      this.#challenge(step.data);
+      return;
+    }
+    this.#ended = true;
+    this.#options.say({ type: "sasl-outcome", code: CODE.ok, additionalData: step.data });
+    this.#options.accepted(step.login);
+  }
+
+  #challenge(data: Buffer): void {
+    this.#asked = true;
+    this.#options.say({ type: "sasl-challenge", challenge: data });
+  }
+
+  #refuse(reason: string, code: number): void {
+    this.#ended = true;
+    this.#options.say({ type: "sasl-outcome", code });
+    this.#options.refused(reason);
+  }
+
+  /** RFC 4616: whom to act as (which has to be nobody else), who it is, and the password. */
+  #plain(data: Buffer): Promise<Step> {
+    const [identity, user, password, ...others] = data.toString().split("\0");
+    if (user === undefined || password === undefined || others.length > 0) {
+      throw new BrokerError("not-authenticated", "The message of PLAIN does not have three parts");
+    }
+    if (identity !== "" && identity !== user) {
+      throw new BrokerError("not-authenticated", `User ${user} may not act as ${identity ?? ""}`);
+    }
+    return this.#login(user, password);
+  }
+
+  async #login(user: string | undefined, password: string | undefined): Promise<Step> {
+    const { broker, peer } = this.#options;
+    return { done: true, data: undefined, login: await broker.login({ user, password, peer }) };
+  }
+}
+
+function outOfOrder(what: string): AmqpError {
+  return new AmqpError("connection", CONDITION.illegalState, `There was ${what}`);
+}
