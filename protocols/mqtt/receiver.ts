@@ -19,16 +19,10 @@ import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
 import { ASSIGNED, type HostSession, type Share } from "../../core/sessions/session.ts";
 import { mqtt5Format, mqttFormat, storedQos } from "./convert.ts";
-import {
-  DeliveryWriter,
-  isRetained,
-  type Manner,
-  type Recipient,
-  retainsAsPublished,
-  type SharedWire,
-} from "./delivery-writer.ts";
+import { DeliveryWriter, isRetained, type Recipient, retainsAsPublished, type SharedWire } from "./delivery-writer.ts";
 import { ackSize, writeAck } from "./encode.ts";
 import { protocolError, REASON } from "./errors.ts";
+import type { Manner } from "./outgoing-delivery.ts";
 import { Flight, Flights } from "./flights.ts";
 import { type Loan, loanOf, Loans, readLoan, writeLoan } from "./loans.ts";
 import type { Qos } from "./packet.ts";
