@@ -119,7 +119,7 @@ export class Graph {
   /** Gives a topic of the topic space what the exchanges bound to amq.topic lead to, in place of what they led to before. */
   wire(topic: Topic): void {
     const before = this.wired.get(topic);
-    if (before === undefined && this.space.links === 0) return;
+    if (before === undefined && topic.chooser === undefined && this.space.links === 0) return;
     const { address } = topic;
     // A temporary topic is for its owner alone.
     if (this.destinations.ownerOf(address) !== undefined) return;

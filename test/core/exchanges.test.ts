@@ -361,6 +361,26 @@ describe("amq.topic", () => {
     expect(counts(core, "a")).toEqual([4]);
   });
 
+  it("still leads to a queue that leaves by one of two bindings, of whatever kind", async () => {
+    const { core, client } = await start(["a", "Consumer.A.VirtualTopic.t"]);
+    const consumer = "queue:Consumer.A.VirtualTopic.t";
+    bind(client, "amq.topic", consumer, "VirtualTopic.t");
+    unbind(client, "amq.topic", consumer, "VirtualTopic.t");
+    client.send("topic:VirtualTopic.t", "1");
+    expect(counts(core, "Consumer.A.VirtualTopic.t")).toEqual([1]);
+    bind(client, "amq.topic", "queue:a", "t", { n: "1" });
+    bind(client, "amq.topic", "queue:a", "t", { n: "2" });
+    unbind(client, "amq.topic", "queue:a", "t", { n: "1" });
+    client.send("topic:t", "2");
+    expect(counts(core, "a")).toEqual([1]);
+    bind(client, "amq.topic", "exchange:amq.fanout", "#");
+    bind(client, "amq.fanout", "queue:a");
+    client.send("topic:t", "3");
+    unbind(client, "amq.topic", "exchange:amq.fanout", "#");
+    client.send("topic:t", "4");
+    expect(counts(core, "a")).toEqual([3]);
+  });
+
   it("leads to exchanges bound to it, those of headers too, and each queue gets a message once", async () => {
     const { core, client } = await start();
     client.core.declareExchange(exchange("x", "topic"));
