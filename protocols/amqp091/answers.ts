@@ -7,7 +7,7 @@ export interface AnswerOwner {
   /** Answers that wait for others, or for the disk, in all channels. */
   answersWaiting: number;
   /** Calls back, in order, once all that the client has said so far is safe: maybe at once. */
-  whenSafe(then: () => void): void;
+  whenSafe(act: () => void): void;
   /** Something was written that the client asked for. */
   answered(): void;
 }

@@ -130,7 +130,8 @@ export class Channel implements ConsumersOwner {
   /** amqp091 4.2.6: between a basic.publish and the end of its content nothing else comes on its channel. */
   #expectMethod(): void {
     const { awaits } = this.#assembly;
-    if (awaits !== "method") throw unexpectedFrame(`expected content ${awaits} for class 60, got a method frame instead`);
+    if (awaits !== "method")
+      throw unexpectedFrame(`expected content ${awaits} for class 60, got a method frame instead`);
   }
 
   #forgetUnfinished(): void {

@@ -143,7 +143,7 @@ export class Channels {
     }
     const channel = new Channel(number, this.#connection, this.#clock);
     this.#byNumber.set(number, channel);
-    channel.answers.say("channel.open-ok", { });
+    channel.answers.say("channel.open-ok", {});
   }
 
   #onClose(channel: Channel): void {

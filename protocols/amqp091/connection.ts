@@ -11,7 +11,7 @@ import type { Amqp091Options } from "./protocol.ts";
 /** What waits until what the client has said is safe. */
 type Pending =
   | { readonly confirms: Confirms; readonly sends: ConfirmedSends }
-  | { readonly confirms: undefined; readonly then: () => void };
+  | { readonly confirms: undefined; readonly act: () => void };
 
 /** Pending ones that were carried out before they are let go. */
 const MOST_DONE = 1024;
@@ -74,8 +74,8 @@ export class Connection implements AnswerOwner {
   }
 
   /** Calls back, in order, once all that the client has said so far is safe: maybe at once. */
-  whenSafe(then: () => void): void {
-    this.#await({ confirms: undefined, then });
+  whenSafe(act: () => void): void {
+    this.#await({ confirms: undefined, act });
   }
 
   /** A channel in confirm mode has its first send since the last `gatherConfirms`. */
@@ -106,7 +106,7 @@ export class Connection implements AnswerOwner {
     }
     if (pending === undefined) return;
     if (pending.confirms === undefined) {
-      pending.then();
+      pending.act();
       this.#relieved();
     } else if (!pending.confirms.ended) {
       pending.confirms.confirm(pending.sends);

@@ -152,9 +152,7 @@ export class Consumers implements ConsumerOwner {
     const { client, options } = this.connection;
     const count = this.#prefetchCount;
     const credit =
-      count > 0
-        ? { messages: count, bytes: 0 }
-        : { messages: options.creditMessages, bytes: options.creditBytes };
+      count > 0 ? { messages: count, bytes: 0 } : { messages: options.creditMessages, bytes: options.creditBytes };
     const admitted = this.prefetch.admits(consumer);
     const core = client.subscribe({
       patterns: [Pattern.of(address)],

@@ -30,16 +30,7 @@ import type { Publish } from "./publish.ts";
  *         \                    \____________________\___ anything wrong ___\_____________________\____________/ |
  *          `- another version                        closing --close-ok--> ended <--all is safe-- leaving <-- close
  */
-type State =
-  | "greeting"
-  | "starting"
-  | "logging-in"
-  | "tuning"
-  | "opening"
-  | "open"
-  | "leaving"
-  | "closing"
-  | "ended";
+type State = "greeting" | "starting" | "logging-in" | "tuning" | "opening" | "open" | "leaving" | "closing" | "ended";
 
 /** What a client said of itself. */
 interface Introduction {
