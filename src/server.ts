@@ -245,7 +245,7 @@ function createListeners(
     closeTimeoutMs: connection.close_timeout,
     detectionTimeoutMs: detection.timeout,
   });
-  const protocols = [stompProtocol(config), mqttProtocol(config), amqp091Protocol(config), amqp10Protocol(config)];
+  const protocols = [stompProtocol(config), mqttProtocol(config), amqp10Protocol(config), amqp091Protocol(config)];
   return Object.entries(config.listeners)
     .filter(([name]) => listens(config, name))
     .map(
