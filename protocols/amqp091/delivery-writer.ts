@@ -133,7 +133,8 @@ export class DeliveryWriter {
   }
 
   /** A message of another protocol, with annotations, or with a body that needs several frames. */
-  #converted(channel: number, message: Message): void {
+  #converted(channel: number, given: Message): void {
+    const message = given.flat;
     if (message.format === amqp091Format && message.annotationBytes === undefined) {
       this.#header(channel, message.data, message.start, propertiesEnd(message) + 1);
     } else if (message.shared) {
