@@ -26,7 +26,7 @@ export const CONNECT_ROWS: readonly Row[] = [
     packets: [{ type: "connect", version: 3, cleanStart: false, keepAlive: 10, clientId: "c1" }],
   },
   {
-    what: "a CONNECT of 3.1.1 with will, user name and password [MQTT-3.1.3-1]",
+    what: "a CONNECT of 3.1.1 with will, user name and password, in their order [MQTT-3.1.3-1] mqtt311 [MQTT-3.1.3-1]",
     bytes: "10 1d 0004'MQTT' 04 ee 0000 0001'c' 0003'w/t' 0002 ff00 0001'u' 0002 00fe",
     packets: [
       {
