@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { nextTick } from "node:process";
 import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
@@ -159,9 +160,11 @@ export class Listener {
 
   #onClose(socket: Socket): void {
     const opening = this.#openings.get(socket);
-    if (opening !== undefined) {
-      this.#openings.remove(opening);
-      this.#logUnopened(opening, opening.reason ?? closedEarly(opening));
+    if (opening?.handshaking === true) {
+      // Why the handshake failed, the socket of TLS tells right after this one.
+      nextTick(() => this.#forget(opening));
+    } else if (opening !== undefined) {
+      this.#forget(opening);
     }
     this.#open--;
     const [next] = this.#waiting;
@@ -170,6 +173,11 @@ export class Listener {
       this.#admit(next);
     }
     if (this.#open === 0) this.#emptied?.resolve();
+  }
+
+  #forget(opening: Opening): void {
+    this.#openings.remove(opening);
+    this.#logUnopened(opening, opening.reason ?? closedEarly(opening));
   }
 
   /** Bytes of a connection whose protocol is not known yet. */
@@ -236,7 +244,8 @@ export class Listener {
 
   #onSecured(socket: Socket, secured: TLSSocket, virtualHost: string | undefined): void {
     const opening = this.#openings.get(socket);
-    secured.on("error", ignore);
+    // After the handshake Node only tells of an error, such as a record that was tampered with.
+    secured.on("error", () => secured.destroy());
     if (opening === undefined || opening.reason !== undefined) {
       secured.destroy();
       return;

@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from "node:tls";
 
 const PATIENCE_MS = 10_000;
 
@@ -38,6 +39,25 @@ export class Wire {
         resolve(new Wire(socket));
       });
     });
+  }
+
+  /** Connects by TLS, trusting the authority given as `ca`; rejects when the handshake fails. */
+  static secure(port: number, options: ConnectionOptions): Promise<Wire> {
+    return new Promise((resolve, reject) => {
+      const socket = connectTls({ port, host: "127.0.0.1", ...options });
+      socket.setNoDelay();
+      socket.once("error", reject);
+      socket.once("secureConnect", () => {
+        socket.off("error", reject);
+        resolve(new Wire(socket));
+      });
+    });
+  }
+
+  /** The socket of TLS, for what only that knows. */
+  get tls(): TLSSocket {
+    if (this.socket instanceof TLSSocket) return this.socket;
+    throw new Error("This wire is not of TLS");
   }
 
   /** What has come and was not taken yet. */
