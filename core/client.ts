@@ -137,7 +137,10 @@ export class Client implements GateWaiter, TransactionOwner {
   retain(route: Route, message: Message | undefined, transaction?: Transaction): void {
     for (const address of route.addresses) {
       if (address.kind !== "topic")
-        throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
+        throw new BrokerError(
+          "bad-request",
+          `Only topics retain a message; ${address.name} is of the kind ${address.kind}`,
+        );
     }
     if (transaction !== undefined) {
       this.include(transaction, { do: "retain", route, message });

@@ -3,14 +3,16 @@
  *
  *     /queue/a.b   queue://a.b   a.b   /amq/queue/a.b                    queue a.b
  *     /topic/a.b   topic://a.b   /exchange/amq.topic/a.b                 topic a.b
+ *     /exchange/NAME/KEY   /exchange/NAME                                exchange, with a key or the empty one
  *     /temp-queue/x   temp-queue://x   /temp-topic/x   temp-topic://x    temporary, of this connection
  *     /dsub/name   dsub://name                                           durable subscription, to consume only
  *     /queue/a,/topic/b                                                  composite
  */
-import type { Address, AddressKind } from "../../core/addresses/address.ts";
+import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
+import { canonicalReserved, unescape } from "../../core/addresses/escape.ts";
 import { Pattern } from "../../core/addresses/pattern.ts";
-import { canonical } from "../../core/addresses/spelling.ts";
+import { canonical, Spelling } from "../../core/addresses/spelling.ts";
 
 /** Gives the global address of a temporary destination of this connection. */
 export type Temporaries = (kind: AddressKind, name: string) => Address;
@@ -23,7 +25,11 @@ export interface Source {
 
 type Part =
   | { readonly form: "address" | "temporary"; readonly kind: AddressKind; readonly name: string }
+  | { readonly form: "exchange"; readonly levels: readonly [name: string, key: string] }
   | { readonly form: "durable"; readonly name: string };
+
+/** Names of exchanges and keys are no levels: dots are as good in them as anything. */
+const exchangeSpelling = new Spelling({ separator: "/", reserved: canonicalReserved.replace(".", "") });
 
 const PREFIXES: readonly (readonly [string, (name: string) => Part])[] = [
   ["/queue/", (name) => ({ form: "address", kind: "queue", name })],
@@ -46,12 +52,16 @@ function exchange(rest: string): Part {
   if (rest.startsWith(TOPIC_EXCHANGE)) {
     return { form: "address", kind: "topic", name: rest.slice(TOPIC_EXCHANGE.length) };
   }
-  const name = rest.split("/")[0] ?? "";
-  const text =
-    name === "amq.topic"
-      ? `Destination "/exchange/${rest}" has no routing key; expected /exchange/amq.topic/KEY`
-      : `Destination "/exchange/${rest}": there is no exchange "${name}"; only amq.topic is known`;
-  throw new BrokerError("bad-address", text);
+  const cut = rest.indexOf("/");
+  const name = unescape(cut < 0 ? rest : rest.slice(0, cut));
+  if (name === "") throw new BrokerError("bad-address", `Destination "/exchange/${rest}" names no exchange`);
+  if (name === "amq.topic") {
+    throw new BrokerError(
+      "bad-address",
+      `Destination "/exchange/${rest}" has no routing key; expected /exchange/amq.topic/KEY`,
+    );
+  }
+  return { form: "exchange", levels: [name, cut < 0 ? "" : unescape(rest.slice(cut + 1))] };
 }
 
 function parsePart(text: string): Part {
@@ -95,6 +105,7 @@ export function parseTarget(text: string, temporary: Temporaries): Address[] {
     if (part.form === "durable") {
       throw new BrokerError("bad-address", `Destination "${spelled}": a durable subscription cannot be sent to`);
     }
+    if (part.form === "exchange") return new Address("exchange", part.levels);
     return part.form === "temporary" ? temporary(part.kind, part.name) : canonical.parse(part.kind, part.name);
   });
 }
@@ -111,6 +122,7 @@ export function parseSource(text: string, temporary: Temporaries): Source {
         `Destination "${text}": a durable subscription cannot be part of a composite`,
       );
     }
+    if (part.form === "exchange") return new Pattern("exchange", part.levels);
     if (part.form === "temporary") return Pattern.of(temporary(part.kind, part.name));
     return canonical.parsePattern(part.kind, part.name);
   });
@@ -119,5 +131,6 @@ export function parseSource(text: string, temporary: Temporaries): Source {
 
 /** The destination header for an address; `parseTarget` gives the address back. */
 export function formatAddress(address: Address): string {
+  if (address.kind === "exchange") return `/exchange/${exchangeSpelling.format(address.levels)}`;
   return `/${address.kind}/${address.name}`;
 }

@@ -246,7 +246,8 @@ function refuseEnd(frame: Frame): void {
 
 function checkRetains({ address }: Part): void {
   if (address.kind === "topic") return;
-  throw new ProtocolError(`Only topics retain a message; ${formatAddress(address)} is a queue`);
+  const found = address.kind === "queue" ? "a queue" : "an exchange";
+  throw new ProtocolError(`Only topics retain a message; ${formatAddress(address)} is ${found}`);
 }
 
 function readRetain(frame: Frame): Retain {

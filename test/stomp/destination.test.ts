@@ -14,6 +14,12 @@ const TARGETS: readonly (readonly [string, ...string[]])[] = [
   ["a.b", "queue a.b"],
   ["/amq/queue/a.b", "queue a.b"],
   ["/exchange/amq.topic/a.b", "topic a.b"],
+  ["/exchange/amq.direct/k.l", "exchange amq%2Edirect.k%2El"],
+  ["/exchange/x/k/l", "exchange x.k/l"],
+  ["/exchange/x%2Fy/k", "exchange x/y.k"],
+  ["/exchange/x/", "exchange x."],
+  ["/exchange/x", "exchange x."],
+  ["/exchange/x/a.*", "exchange x.a%2E%2A"],
   ["/temp-queue/x", "queue temp.me.x"],
   ["/temp-topic/x", "topic temp.me.x"],
   ["/queue/a/b", "queue a/b"],
@@ -32,7 +38,7 @@ describe("STOMP destinations", () => {
     ["", /is empty/],
     ["/queue/a,", /is empty/],
     ["/dsub/x", /cannot be sent to/],
-    ["/exchange/amq.direct/k", /no exchange "amq.direct"/],
+    ["/exchange//k", /names no exchange/],
     ["/exchange/amq.topic", /no routing key/],
     ["/queue/a.*", /./],
   ])("refuses to send to %s", (text, reason) => {
@@ -44,11 +50,14 @@ describe("STOMP destinations", () => {
     const level = fc.string({ unit: "grapheme", maxLength: 8 }).filter((text) => text.isWellFormed());
     fc.assert(
       fc.property(
-        fc.constantFrom<AddressKind>("queue", "topic"),
+        fc.constantFrom<AddressKind>("queue", "topic", "exchange"),
         fc.array(level, { minLength: 1, maxLength: 5 }),
-        (kind, levels) => {
+        (kind, all) => {
+          const levels = kind === "exchange" ? [all[0] ?? "", all[1] ?? ""] : all;
           const address = new Address(kind, levels);
+          // Of no exchange is the name empty in an address, and amq.topic leads to topics.
           fc.pre(address.name !== "");
+          fc.pre(kind !== "exchange" || !["", "amq.topic"].includes(levels[0] ?? ""));
           const [back, ...others] = parseTarget(formatAddress(address), temporary);
           expect(others).toEqual([]);
           expect([back?.kind, back?.levels]).toEqual([kind, levels]);
@@ -60,6 +69,11 @@ describe("STOMP destinations", () => {
   it("subscribes to wildcards, and to regular expressions with commas in them", () => {
     const { patterns } = parseSource("/topic/a.*.**,/queue/{[0-9]{1,2}}", temporary);
     expect(patterns.map(({ kind, text }) => `${kind} ${text}`)).toEqual(["topic a.*.**", "queue {[0-9]{1,2}}"]);
+  });
+
+  it("subscribes to what an exchange leads on with a key, which has no wildcards of its own", () => {
+    const [pattern] = parseSource("/exchange/x/a.*", temporary).patterns;
+    expect(pattern?.address).toMatchObject({ kind: "exchange", levels: ["x", "a.*"] });
   });
 
   it("attaches to a durable subscription by its name", () => {
