@@ -38,6 +38,8 @@ export const TRAIT = {
   assigned: 32,
   /** Its sender had its topic retain it. */
   retainAsked: 64,
+  /** It came to its address by way of another one, which its frame names. */
+  readdressed: 128,
 } as const;
 
 /** What a message says, whatever protocol it came by. Absent fields are undefined. */
@@ -251,7 +253,7 @@ export class Message {
       priority,
       receivedAt: change.receivedAt ?? this.receivedAt,
       expiresAt: change.expiresAt ?? this.expiresAt,
-      traits: change.traits ?? this.traits,
+      traits: (change.traits ?? this.traits) | (change.address === undefined ? 0 : TRAIT.readdressed),
       timing: this.#rest?.timing,
     };
     const copy = new Message(this.format, envelope, this.data, this.start, this.end, this.bodyStart, this.bodyEnd);

@@ -30,6 +30,7 @@ const RETAINED = 8;
 const RETAINING = 16;
 const ASSIGNED = 32;
 const RETAIN_ASKED = 64;
+const READDRESSED = 128;
 
 /** Which formats and addresses the names in records mean. */
 export interface RecordContext {
@@ -204,6 +205,7 @@ function flagsOf(message: Message): number {
   if ((message.traits & TRAIT.retaining) !== 0) flags |= RETAINING;
   if ((message.traits & TRAIT.assigned) !== 0) flags |= ASSIGNED;
   if ((message.traits & TRAIT.retainAsked) !== 0) flags |= RETAIN_ASKED;
+  if ((message.traits & TRAIT.readdressed) !== 0) flags |= READDRESSED;
   return flags;
 }
 
@@ -214,6 +216,7 @@ function traitsOf(flags: number): number {
   if ((flags & RETAINING) !== 0) traits |= TRAIT.retaining;
   if ((flags & ASSIGNED) !== 0) traits |= TRAIT.assigned;
   if ((flags & RETAIN_ASKED) !== 0) traits |= TRAIT.retainAsked;
+  if ((flags & READDRESSED) !== 0) traits |= TRAIT.readdressed;
   return traits;
 }
 

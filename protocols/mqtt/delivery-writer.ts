@@ -126,6 +126,7 @@ export class DeliveryWriter {
       message.format === this.#format &&
       storedQos(message) > 0 &&
       tags.length === 0 &&
+      (message.traits & TRAIT.readdressed) === 0 &&
       message.annotationBytes === undefined &&
       (message.expiresAt === 0 || this.#version !== 5)
     );
@@ -184,7 +185,8 @@ export class DeliveryWriter {
 
   #outgoing(message: Message, manner: Manner, alias = 0): OutgoingDelivery {
     const { outgoing } = this.#wire;
-    const own = message.format === mqttFormat || message.format === mqtt5Format;
+    const { format, traits } = message;
+    const own = (format === mqttFormat || format === mqtt5Format) && (traits & TRAIT.readdressed) === 0;
     outgoing.set(message, this.#version, manner, own ? undefined : this.#wire.topic(message.address));
     if (this.#version === 5) outgoing.setProperties(message, manner.tags, alias, this.#now);
     return outgoing;

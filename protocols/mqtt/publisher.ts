@@ -7,7 +7,7 @@ import { BrokerError } from "../../core/errors.ts";
 import { MqttError, protocolError, REASON, type Version } from "./errors.ts";
 import { Intake } from "./intake.ts";
 import type { Packet } from "./packet.ts";
-import { parseTarget, type TopicLimits } from "./topic.ts";
+import { formatTopic, parseTarget, type TopicLimits } from "./topic.ts";
 import type { SharedWire } from "./delivery-writer.ts";
 
 /** Where a topic leads, as this client writes it. */
@@ -89,8 +89,8 @@ export class Publisher {
 
   /** It expires, and is retained, as if it were sent when it is delivered. */
   #publishLater(packet: Packet, { address, topic, delayMs }: Target, route: Route): void {
-    if (packet.retain && address.kind === "queue") {
-      throw new BrokerError("bad-request", `Only topics retain a message; ${address.name} is a queue`);
+    if (packet.retain && address.kind !== "topic") {
+      throw new BrokerError("bad-request", `Only topics retain a message; ${formatTopic(address)} is none`);
     }
     const { durable, priority, receivedAt, expiresAt } = this.#envelope;
     const timing: Timing = { deliverAt: this.now + delayMs, periodMs: undefined, repeats: 0, cron: undefined };

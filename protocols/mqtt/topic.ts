@@ -2,6 +2,7 @@
  * Topics of MQTT as addresses of the core. The levels of a topic are what stands between its slashes, empty ones too:
  *
  *     a//b -> "a" "" "b"      /a -> "" "a"      $queue/a/b -> the queue "a" "b"
+ *     $exchange/x/a.b/c -> the exchange "x" with the key "a.b/c", to publish to only
  *
  * Nothing of a topic may be normalised [MQTT-4.7.3-4], so it is not read as other spellings are, where "%41" and "A" are
  * the same. Only what no topic can have inside a level (slash, wildcards, U+0000, from other protocols) is escaped, and
@@ -9,6 +10,7 @@
  */
 import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
+import { exchangeAddress } from "../../core/exchanges/routing-key.ts";
 import { LevelExpression } from "../../core/addresses/level-expression.ts";
 import { Pattern, type PatternLevel } from "../../core/addresses/pattern.ts";
 import { MqttError, malformed, REASON } from "./errors.ts";
@@ -23,6 +25,7 @@ export interface Filter {
 }
 
 const QUEUE = "$queue/";
+const EXCHANGE = "$exchange/";
 const SHARE = "$share/";
 const DELAYED = "$delayed/";
 /** A century and more. */
@@ -59,13 +62,22 @@ export function parseTarget(text: string, limits: TopicLimits): Target | MqttErr
     delayMs = Number(digits) * 1000;
   }
   const address = excess(topic, limits, REASON.topicNameInvalid) ?? parseTopic(topic);
-  return address instanceof MqttError ? address : { address, topic, delayMs };
+  if (address instanceof MqttError) return address;
+  // What is sent to amq.topic is sent to a topic, whose subscribers expect its name.
+  if (topic.startsWith(EXCHANGE) && address.kind !== "exchange") topic = formatTopic(address);
+  return { address, topic, delayMs };
 }
 
 /** What a filter in a SUBSCRIBE asks for; an error when it is none, or too long. */
 export function parseRequest(text: string, limits: TopicLimits): Filter | MqttError {
   const filter = parseFilter(text);
   if (filter instanceof MqttError) return filter;
+  if (filter.text.startsWith(EXCHANGE)) {
+    return new MqttError(
+      REASON.topicFilterInvalid,
+      `${quote(text)}: exchanges can be published to; what reaches topics through one comes to their subscribers`,
+    );
+  }
   if (filter.text.startsWith(DELAYED)) {
     return new MqttError(
       REASON.topicFilterInvalid,
@@ -116,14 +128,34 @@ export function parseTopic(text: string): Address | MqttError {
       `${quote(text)}: only what is published can be delayed, and only once`,
     );
   }
+  if (text.startsWith(EXCHANGE)) return parseExchange(text);
   return orError(REASON.topicNameInvalid, () => {
     const [kind, name] = split(text);
     return new Address(kind, levelsOf(name));
   });
 }
 
+/** The key is all that follows the name: slashes in it are its own, and only what no topic can have is escaped. */
+function parseExchange(text: string): Address | MqttError {
+  const cut = text.indexOf("/", EXCHANGE.length);
+  if (cut <= EXCHANGE.length) {
+    return new MqttError(
+      REASON.topicNameInvalid,
+      `The topic ${quote(text)} is not valid; expected $exchange/NAME/KEY with a name`,
+    );
+  }
+  const name = unescapeLevel(text.slice(EXCHANGE.length, cut));
+  const key = unescapeKey(text.slice(cut + 1));
+  return orError(REASON.topicNameInvalid, () => exchangeAddress(name, key));
+}
+
+function formatExchange({ levels: [name = "", key = ""] }: Address): string {
+  return `${EXCHANGE}${escapeLevel(name)}/${escapeKey(key)}`;
+}
+
 /** Writes an address as MQTT has it: `parseTopic` reads the same address from it. */
 export function formatTopic(address: Address): string {
+  if (address.kind === "exchange") return formatExchange(address);
   let text = address.kind === "queue" ? QUEUE : "";
   for (let i = 0; i < address.levels.length; i++) text += (i > 0 ? "/" : "") + escapeLevel(address.levels[i] ?? "");
   return text;
@@ -222,6 +254,18 @@ function unescapeLevel(text: string): string {
 
 function escapeLevel(level: string): string {
   return level.replace(/%(?=(?:25)*(?:2F|2B|23|00))|[/+#\0]/g, (character) =>
+    character === "%" ? "%25" : `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}
+
+function unescapeKey(text: string): string {
+  return text.replace(/%25(?=(?:25)*(?:2B|23|00))|%(2B|23|00)/g, (_escape, code: string | undefined) =>
+    code === undefined ? "%" : String.fromCharCode(Number.parseInt(code, 16)),
+  );
+}
+
+function escapeKey(key: string): string {
+  return key.replace(/%(?=(?:25)*(?:2B|23|00))|[+#\0]/g, (character) =>
     character === "%" ? "%25" : `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
   );
 }

@@ -28,7 +28,16 @@
  * Annotations go to STOMP as headers before these, and take the place of those that have their names.
  */
 import type { Address } from "../../core/addresses/address.ts";
-import type { BodyKind, Content, Message, PropertyValue, QuickField, Timing, WireFormat } from "../../core/message.ts";
+import {
+  type BodyKind,
+  type Content,
+  type Message,
+  type PropertyValue,
+  type QuickField,
+  type Timing,
+  TRAIT,
+  type WireFormat,
+} from "../../core/message.ts";
 import { formatAddress, parseTarget } from "./destination.ts";
 import { escape, unescape, type Version } from "./escape.ts";
 import { parseGroupSequence, readTiming, TIMING_HEADERS } from "./traits.ts";
@@ -277,8 +286,11 @@ export function spellHeaders(message: Message, version: Version, messageId: stri
   };
   if (messageId !== undefined) add("message-id", messageId);
   if (message.format === stompFormat) {
+    const readdressed = (message.traits & TRAIT.readdressed) !== 0;
+    if (readdressed) add("destination", formatAddress(message.address));
     for (const [key, value] of storedHeaders(message)) {
-      if (key !== "message-id" || messageId === undefined) add(key, value);
+      if (key === "destination" ? readdressed : key === "message-id" && messageId !== undefined) continue;
+      add(key, value);
     }
   } else {
     spellContent(message, add);

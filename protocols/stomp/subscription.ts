@@ -1,4 +1,4 @@
-import type { Message } from "../../core/message.ts";
+import { type Message, TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import type { Consumer, Delivery } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
@@ -220,6 +220,7 @@ export class StompSubscription implements Consumer {
   /** True when the stored frame can go out as it is. */
   #fits(message: Message): boolean {
     if (message.format !== stompFormat || message.annotationBytes !== undefined) return false;
+    if ((message.traits & TRAIT.readdressed) !== 0) return false;
     return this.#version === "1.2" || isPlain(message);
   }
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Address } from "../../core/addresses/address.ts";
+import { Address, type AddressKind } from "../../core/addresses/address.ts";
 import { PatternTree } from "../../core/addresses/routing-tree.ts";
 import { canonical } from "../../core/addresses/spelling.ts";
 import { MqttError } from "../../protocols/mqtt/errors.ts";
@@ -86,11 +86,13 @@ describe("the MQTT spelling of topics", () => {
     );
     fc.assert(
       fc.property(
-        fc.constantFrom<"queue" | "topic">("queue", "topic"),
+        fc.constantFrom<AddressKind>("queue", "topic", "exchange"),
         fc.array(any, { minLength: 1, maxLength: 4 }),
-        (kind, levels) => {
+        (kind, all) => {
+          const levels = kind === "exchange" ? [all[0] ?? "", all[1] ?? ""] : all;
           fc.pre(levels.every((each) => each.isWellFormed()) && levels.some((each) => each !== ""));
-          fc.pre(kind === "queue" || !/^\$(share|queue)$/.test(levels[0] ?? ""));
+          fc.pre(kind !== "topic" || !/^\$(share|queue|exchange)$/.test(levels[0] ?? ""));
+          fc.pre(kind !== "exchange" || levels[0] !== "");
           const there = new Address(kind, levels);
           const text = formatTopic(there);
           expect(text).not.toMatch(/[+#\0]/);
@@ -108,7 +110,16 @@ describe("the MQTT spelling of topics", () => {
     expect(address("$queue")).toMatchObject({ kind: "topic", levels: ["$queue"] });
   });
 
+  it("has exchanges behind $exchange/, with all that follows the name as the key", () => {
+    expect(address("$exchange/amq.direct/a.b/c")).toMatchObject({ kind: "exchange", levels: ["amq.direct", "a.b/c"] });
+    expect(address("$exchange/x/")).toMatchObject({ kind: "exchange", levels: ["x", ""] });
+    expect(formatTopic(new Address("exchange", ["x", "a.b/c"]))).toBe("$exchange/x/a.b/c");
+    expect(address("$exchange/amq.topic/a.b")).toMatchObject({ kind: "topic", levels: ["a", "b"] });
+  });
+
   it.each([
+    ["an exchange without a key", "$exchange/x", 0x90],
+    ["an exchange without a name", "$exchange//k", 0x90],
     ["an empty one [MQTT-4.7.3-1]", "", 0x90],
     ["a queue without a name", "$queue/", 0x90],
     ["one with + [MQTT-3.3.2-2]", "a/+", 0x90],
