@@ -41,8 +41,6 @@ import { type BasicProperties, decodeProperties, headersAt, storedPriority } fro
 import { PROPERTIES_OFFSET, propertiesEnd, type Publish, rewriteProperties } from "./publish.ts";
 import { delayOf, hasBcc, quickField, TRAIT_HEADERS, traitsOf } from "./traits.ts";
 
-export { copiesOf } from "./traits.ts";
-
 const NO_FIELDS: FieldTable = new Map();
 const TEXTUAL = /^text\/|[/+](json|xml|yaml)\b|\/(javascript|x-www-form-urlencoded)\b|;\s*charset\s*=/i;
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });

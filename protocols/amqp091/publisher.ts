@@ -5,11 +5,12 @@ import type { Message } from "../../core/message.ts";
 import type { Route } from "../../core/routing/route.ts";
 import type { Confirms } from "./confirms.ts";
 import type { Connection } from "./connection.ts";
-import { copiesOf, envelopeOf, messageOf, removeBcc, replaceReplyTo } from "./convert.ts";
+import { envelopeOf, messageOf, removeBcc, replaceReplyTo } from "./convert.ts";
 import { AmqpError, REPLY } from "./errors.ts";
 import type { LocalTransaction } from "./local-transaction.ts";
 import type { Publish } from "./publish.ts";
 import { DIRECT_REPLY_TO } from "./queue-name.ts";
+import { copiesOf } from "./traits.ts";
 
 /** Where an exchange and a routing key lead. */
 interface Target {

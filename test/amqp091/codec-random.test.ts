@@ -121,10 +121,10 @@ function shown(value: FieldValue): unknown {
   return Array.isArray(known) ? known.map(shown) : known;
 }
 
-function fields(value: unknown): FieldValue {
-  if (Array.isArray(value)) return value.map(fields);
+function fieldOf(value: unknown): FieldValue {
+  if (Array.isArray(value)) return value.map(fieldOf);
   if (Buffer.isBuffer(value) || value === null) return value;
-  if (typeof value === "object") return new Map(Object.entries(value).map(([key, item]) => [key, fields(item)]));
+  if (typeof value === "object") return new Map(Object.entries(value).map(([key, item]) => [key, fieldOf(item)]));
   return typeof value === "string" || typeof value === "number" ? value : value === true;
 }
 
@@ -179,7 +179,7 @@ describe("field tables", () => {
         const theirs = Buffer.alloc(65_536);
         const length = tables.encodeTable(theirs, object, 0);
         expect(shown(readTable(theirs, 0, length))).toEqual(object);
-        const ours = fields(object);
+        const ours = fieldOf(object);
         expect(tables.decodeFields(ours instanceof Map ? written(ours).subarray(4) : theirs)).toEqual(object);
       }),
     );

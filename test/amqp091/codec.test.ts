@@ -9,6 +9,9 @@ import { bytesOf, cuttings, embedded, frame, pieces, readFrames, Reading, refusa
 const HEARTBEAT = frame(8, 0, Buffer.alloc(0));
 const PUBLISH = bytesOf("01 0001 0000000e 003c0028 0000 02'ex' 03'key' 00 ce");
 
+const ack = (tag: number): Buffer =>
+  frame(1, 1, bytesOf(`003c0050 00000000000000${tag.toString(16).padStart(2, "0")} 00`));
+
 /** A header frame for a body of so many bytes. */
 function header(size: number): Buffer {
   const payload = bytesOf("003c 0000 0000000000000000 0000");
@@ -64,8 +67,6 @@ describe("the AMQP 0-9-1 decoder", () => {
 
   it("reads many chunks that came before the first was taken apart, in their order", () => {
     const reading = new Reading();
-    const ack = (tag: number): Buffer =>
-      frame(1, 1, bytesOf(`003c0050 00000000000000${tag.toString(16).padStart(2, "0")} 00`));
     const bytes = Buffer.concat([PROTOCOL_HEADER, ...[1, 2, 3, 4, 5, 6].map(ack)]);
     for (const chunk of pieces(bytes, 5)) reading.decoder.feed(chunk);
     expect(reading.decoder.next()).toBe(true);

@@ -25,17 +25,18 @@ export function publishFrames(properties: BasicProperties, body: Buffer, most = 
   return Buffer.concat(frames);
 }
 
+function unexpected(): never {
+  throw new Error("not a publish in one piece");
+}
+
 /** A publish as the decoder hands it over. */
 export function published(properties: BasicProperties, body: string | Buffer = ""): Publish {
-  let got: Publish | undefined;
-  const unexpected = (): never => {
-    throw new Error("not a publish in one piece");
-  };
+  const got: Publish[] = [];
   const sink = {
     onProtocolHeader: () => {},
     onMethod: unexpected,
     onPublish: (_channel: number, publish: Publish) => {
-      got = publish;
+      got.push(publish);
     },
     onAck: unexpected,
     onHeader: unexpected,
@@ -44,8 +45,9 @@ export function published(properties: BasicProperties, body: string | Buffer = "
   };
   const decoder = new Decoder(sink, { maxFrameBytes: 200_000, maxBodyBytes: 200_000 });
   decoder.feed(Buffer.concat([PROTOCOL_HEADER, publishFrames(properties, Buffer.from(body))]));
-  while (got === undefined && decoder.next());
-  return got ?? unexpected();
+  // The protocol header, then the publish.
+  for (let i = 0; i < 2; i++) decoder.next();
+  return got[0] ?? unexpected();
 }
 
 /** A message that came by AMQP 0-9-1. */
