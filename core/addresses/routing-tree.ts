@@ -236,8 +236,11 @@ export class AddressTree<T> {
     visitAddresses(this.root, steps, states, each);
   }
 
-  /** The same as they are asked for, so that very many keep nobody waiting; the tree may change meanwhile. */
-  *walk(pattern: Pattern): Generator<T, void, void> {
+  /**
+   * The same as they are asked for, so that very many keep nobody waiting; undefined when some were looked at in vain. The tree
+   * may change meanwhile; what is set anew where it was comes once.
+   */
+  *walk(pattern: Pattern): Generator<T | undefined, void, void> {
     const steps = pattern.levels.flatMap((level) => (isRest(level) && level.rest === 1 ? oneOrMore : [level]));
     const states: number[] = [];
     enter(states, steps, 0);
@@ -261,6 +264,9 @@ export class AddressTree<T> {
     return true;
   }
 }
+
+/** Names that a walk looks at in vain before it lets others have their turn. */
+const namesAtOnce = 256;
 
 const oneOrMore: PatternLevel[] = [{ any: true }, { rest: 0 }];
 
@@ -293,23 +299,55 @@ function visitAddresses<T>(
   }
 }
 
+/** One level on the way down: the names that are still to be looked at. */
+interface WalkLevel<T> {
+  readonly names: Iterator<readonly [string, AddressNode<T>]>;
+  readonly states: readonly number[];
+}
+
 function* walkAddresses<T>(
-  node: AddressNode<T>,
+  root: AddressNode<T>,
+  steps: readonly PatternLevel[],
+  first: readonly number[],
+): Generator<T | undefined, void, void> {
+  const way: WalkLevel<T>[] = [];
+  let node: AddressNode<T> | undefined = root;
+  let states = first;
+  let inVain = 0;
+  for (;;) {
+    if (node !== undefined) {
+      if (node.held !== undefined && states.includes(steps.length)) {
+        inVain = 0;
+        yield node.held.value;
+      }
+      way.push({ names: namesFor(node, steps, states), states });
+    }
+    const level = way.at(-1);
+    if (level === undefined) return;
+    if (++inVain % namesAtOnce === 0) yield undefined;
+    const next = level.names.next();
+    node = undefined;
+    if (next.done === true) {
+      way.pop();
+    } else {
+      states = advance(steps, level.states, next.value[0]);
+      if (states.length > 0) node = next.value[1];
+    }
+  }
+}
+
+/** Those below a node that may lead on: a second state is there only after a rest, and then every branch may. */
+function namesFor<T>(
+  { names }: AddressNode<T>,
   steps: readonly PatternLevel[],
   states: readonly number[],
-): Generator<T, void, void> {
-  if (node.held !== undefined && states.includes(steps.length)) yield node.held.value;
-  if (node.names === undefined) return;
+): Iterator<readonly [string, AddressNode<T>]> {
   const step = steps[states[0] ?? steps.length];
-  if (states.length === 1 && typeof step === "string") {
-    const child = node.names.get(step);
-    if (child !== undefined) yield* walkAddresses(child, steps, advance(steps, states, step));
-    return;
-  }
-  for (const [name, child] of node.names) {
-    const next = advance(steps, states, name);
-    if (next.length > 0) yield* walkAddresses(child, steps, next);
-  }
+  if (names === undefined) return [].values();
+  if (states.length !== 1 || typeof step !== "string") return names.entries();
+  const child = names.get(step);
+  const only: (readonly [string, AddressNode<T>])[] = child === undefined ? [] : [[step, child]];
+  return only.values();
 }
 
 /** The states after one level of this name. */

@@ -485,9 +485,9 @@ function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, so
     return;
   }
   for (let i = 0; i < RETAINED_AT_ONCE; i++) {
-    const message = source.next().value;
-    if (message === undefined) return;
-    durable.offer(message, DEFAULT_POLICY, undefined);
+    const { value: message, done } = source.next();
+    if (done === true) return;
+    if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
   }
   engine.clock.after(0, again);
 }

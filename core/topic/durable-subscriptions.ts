@@ -96,7 +96,7 @@ export class DurableSubscriptions {
   private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
     if (options.retained === false) return;
     for (const message of this.options.retained.sources(options.patterns, before)) {
-      durable.offer(message, DEFAULT_POLICY, undefined);
+      if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
     }
   }
 

@@ -60,8 +60,8 @@ export class RetainedMessages {
       return;
     }
     const record = this.engine.store.encode(markRetained(message));
-    this.forget(address);
     this.engine.put(KIND, key, record);
+    this.discount(this.tree.get(address));
     const keep = this.cached + record.length <= CACHE_BYTES;
     this.note({ address, bytes: record.length, message: keep ? this.engine.store.decode(record) : undefined });
     if (keep) this.cached += record.length;
@@ -91,19 +91,22 @@ export class RetainedMessages {
     return undefined;
   }
 
-  /** The retained messages of the topics that patterns match, each once and looked up when its turn comes. */
+  /**
+   * The retained messages of the topics that patterns match, each once and looked up when its turn comes; undefined for some
+   * that were looked at in vain.
+   */
   *sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource {
     for (const [at, pattern] of patterns.entries()) {
       if (pattern.kind !== "topic") continue;
       const others = [...except, ...patterns.slice(0, at)];
-      for (const { address } of this.tree.walk(pattern)) {
-        if (others.some((other) => other.matches(address))) continue;
-        const message = this.get(address);
-        if (message !== undefined) yield message;
+      for (const found of this.tree.walk(pattern)) {
+        if (found === undefined) yield undefined;
+        else if (!others.some((other) => other.matches(found.address))) yield this.get(found.address);
       }
       if (!namesSystemTopics(pattern)) continue;
       for (const message of this.announced.walk(pattern)) {
-        if (!others.some((other) => namesSystemTopics(other) && other.matches(message.address))) yield message;
+        if (message === undefined) yield undefined;
+        else if (!others.some((other) => namesSystemTopics(other) && other.matches(message.address))) yield message;
       }
     }
   }
@@ -116,12 +119,15 @@ export class RetainedMessages {
 
   private forget(address: Address): boolean {
     const old = this.tree.get(address);
-    if (old === undefined) return false;
-    this.tree.delete(address);
+    this.discount(old);
+    return old !== undefined && this.tree.delete(address);
+  }
+
+  private discount(old: Retained | undefined): void {
+    if (old === undefined) return;
     this.total--;
     this.totalBytes -= old.bytes;
     if (old.message !== undefined) this.cached -= old.bytes;
-    return true;
   }
 }
 

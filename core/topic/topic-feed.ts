@@ -31,8 +31,11 @@ class TopicDelivery implements Delivery {
   }
 }
 
-/** Retained messages, each looked up when it is asked for. */
-export type RetainedSource = Generator<Message, void, void>;
+/** Retained messages, each looked up when it is asked for; undefined when some were looked at in vain. */
+export type RetainedSource = Generator<Message | undefined, void, void>;
+
+/** Retained messages that one subscriber is given, or that are looked at for it, before others have their turn. */
+const RETAINED_AT_ONCE = 256;
 
 /** Feeds one subscription from any number of topics, in the order of publishing. */
 export class TopicFeed {
@@ -50,6 +53,8 @@ export class TopicFeed {
   private bytes = 0;
   private unsettled = 0;
   private retained: RetainedSource[] = [];
+  /** Runs until it is the turn of more retained messages. */
+  private retainedLater: Timer | undefined = undefined;
   private deadline: Timer | undefined = undefined;
   private patience: Patience | undefined = undefined;
   private grace: Timer | undefined = undefined;
@@ -142,16 +147,8 @@ export class TopicFeed {
 
   /** Hands over what waits, while the subscriber takes it. */
   pump(): void {
+    if (this.retained.length > 0 && !this.pumpRetained()) return;
     const subscription = this.subscription;
-    while (subscription.receptive && this.retained.length > 0) {
-      const message = this.retained[0]?.next().value;
-      if (message === undefined) {
-        this.retained.shift();
-      } else if (subscription.selector?.matches(message) !== false) {
-        this.ledger.received++;
-        this.hand(message);
-      }
-    }
     const now = this.engine.clock.now();
     while (subscription.receptive && this.pendingFrom < this.pending.length) {
       const message = this.shift();
@@ -187,7 +184,30 @@ export class TopicFeed {
     this.pendingFrom = 0;
     this.unsettled = 0;
     this.retained = [];
+    this.retainedLater?.cancel();
     this.reopen();
+  }
+
+  /** Hands over some of the retained messages, and others in their turn; true when there are no more. */
+  private pumpRetained(): boolean {
+    const { subscription, retained } = this;
+    if (this.retainedLater !== undefined) return false;
+    for (let n = 0; n < RETAINED_AT_ONCE && retained.length > 0; n++) {
+      if (!subscription.receptive) return false;
+      const { value: message, done } = retained[0]?.next() ?? { value: undefined, done: true };
+      if (done === true) {
+        retained.shift();
+      } else if (message !== undefined && subscription.selector?.matches(message) !== false) {
+        this.ledger.received++;
+        this.hand(message);
+      }
+    }
+    if (retained.length === 0) return true;
+    this.retainedLater = this.engine.clock.after(0, () => {
+      this.retainedLater = undefined;
+      this.pump();
+    });
+    return false;
   }
 
   private leavesOut({ address }: Message): boolean {

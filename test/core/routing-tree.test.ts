@@ -135,6 +135,7 @@ describe("a tree of addresses", () => {
           for (const one of looked) {
             const expected = [...stored.values()].filter((held) => one.matches(held)).map((held) => held.name);
             expect(found<string>((each) => tree.matching(one, each))).toEqual(found((each) => expected.forEach(each)));
+            expect(new Set(tree.walk(one))).toEqual(new Set(expected));
           }
           const fresh = new AddressTree<string>();
           for (const held of stored.values()) fresh.set(held, held.name);
@@ -143,6 +144,15 @@ describe("a tree of addresses", () => {
       ),
       { numRuns: 500 },
     );
+  });
+
+  test("lets others have their turn while a walk finds nothing", () => {
+    const tree = new AddressTree<number>();
+    for (let i = 0; i < 1000; i++) tree.set(address(`a.${i}.b`), i);
+    tree.set(address("a.1000.c"), 1000);
+    const walked = Array.from(tree.walk(pattern("a.*.c")));
+    expect(walked.filter((value) => value !== undefined)).toEqual([1000]);
+    expect(walked.length).toBeGreaterThan(3);
   });
 
   test("holds the last value set, and an undefined one too", () => {

@@ -133,6 +133,25 @@ describe("a retained message", () => {
     core.settle();
     expect(second.got.bodies).toEqual(["one again"]);
   });
+
+  it("does not come with thousands of others in one turn, nor twice when it is replaced meanwhile", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    const retain = (name: string, body: string): void => {
+      const address = parse(name);
+      client.core.retain(client.core.route([address]), plainMessage(address, body));
+    };
+    for (let i = 0; i < 600; i++) retain(`topic:a.${i}`, String(i));
+    const { got } = client.subscribe("topic:a.*", { settling: false });
+    core.clock.settle();
+    expect(got.bodies).toHaveLength(256);
+    client.send("topic:a.new", "live");
+    expect(got.bodies.at(-1)).toBe("live");
+    retain("topic:a.0", "0 again");
+    core.clock.advance(0);
+    expect(got.bodies).toHaveLength(601);
+    expect(new Set(got.bodies).size).toBe(601);
+  });
 });
 
 describe("a durable subscription", () => {
