@@ -21,7 +21,7 @@ export const PROTOCOL_HEADER: Buffer = Buffer.from([0x41, 0x4d, 0x51, 0x50, 0, 0
 export interface FrameSink {
   /** The connection's first bytes; false: of another version, and nothing of the rest is read. */
   onProtocolHeader(accepted: boolean): void;
-  /** A method by `methodCode`, with its arguments in `data[start, end)`; any but basic.ack. */
+  /** A method by `codeOf`, with its arguments in `data[start, end)`; any but basic.ack. */
   onMethod(channel: number, code: number, data: Buffer, start: number, end: number): void;
   /** A basic.publish with its whole content, when it lay in one piece; else it comes by the three others. */
   onPublish(channel: number, publish: Publish): void;

@@ -114,6 +114,6 @@ export function refusalOf(error: unknown): Refusal {
 }
 
 /** A reply text as RabbitMQ writes it, cut to what a short string holds. */
-export function replyText(reply: ReplyName, text: string): string {
+function replyText(reply: ReplyName, text: string): string {
   return cutShort(reply === "REPLY_SUCCESS" ? text : `${reply} - ${text}`);
 }

@@ -239,7 +239,7 @@ export type Method = {
 }[MethodName];
 
 /** Class id and method id as one number. */
-export function methodCode(classId: number, methodId: number): number {
+function methodCode(classId: number, methodId: number): number {
   return classId * 0x10000 + methodId;
 }
 

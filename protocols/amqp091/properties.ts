@@ -31,7 +31,7 @@ export interface BasicProperties {
 }
 
 /** Which properties there are. */
-export const FLAG = {
+const FLAG = {
   contentType: 0x8000,
   contentEncoding: 0x4000,
   headers: 0x2000,

@@ -79,7 +79,7 @@ export class Publish extends PropertyPlaces {
 }
 
 /** The places of a kept message in its data. */
-export interface Kept {
+interface Kept {
   readonly data: Buffer;
   readonly start: number;
   readonly end: number;
@@ -93,7 +93,7 @@ export function propertiesEnd(kept: { readonly bodyStart: number; readonly bodyE
 }
 
 /** A message as it is kept, with these properties: header frame, body frame. `headBytes` are left free before it. */
-export function encodeKept(properties: Buffer, body: Buffer, headBytes = 0): Kept {
+function encodeKept(properties: Buffer, body: Buffer, headBytes = 0): Kept {
   const headerBytes = CONTENT_HEAD + properties.length;
   const bodyBytes = body.length === 0 ? 0 : body.length + FRAME_OVERHEAD;
   const data = Buffer.allocUnsafeSlow(headBytes + headerBytes + FRAME_OVERHEAD + bodyBytes);
@@ -139,7 +139,7 @@ export function readContentHead(data: Buffer, start: number, end: number): numbe
 }
 
 /** Refuses a body that is larger than the broker takes. */
-export function checkBodySize(size: number, maxBodyBytes: number): void {
+function checkBodySize(size: number, maxBodyBytes: number): void {
   if (size <= maxBodyBytes) return;
   throw new AmqpError(
     "PRECONDITION_FAILED",

@@ -9,7 +9,7 @@ export interface Read {
   readonly [field: string]: unknown;
 }
 
-export const LIMITS = { maxFrameBytes: 4096, maxBodyBytes: 10_000 };
+const LIMITS = { maxFrameBytes: 4096, maxBodyBytes: 10_000 };
 
 /** Bytes from hexadecimal, with texts in single quotes and blanks anywhere. */
 export function bytesOf(text: string): Buffer {
