@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Interest } from "../../core/sessions/interests.ts";
+import { ASSIGNED } from "../../core/sessions/session.ts";
+import { expectEvenAccounts } from "../support/core-accounts.ts";
 import { type CoreBroker, coreBroker, parsePattern } from "../support/core-broker.ts";
 import { connect, interest, restart, type SessionClient } from "../support/core-sessions.ts";
 
@@ -117,6 +119,35 @@ describe("sessions that share a subscription", () => {
     core.client().send("topic:a.x", "2", { durable: true });
     expect(one.gotShared.taken[1]?.delivery).toBeDefined();
     expect(one.shares).toHaveLength(1);
+  });
+
+  it.each([0, 1000])("have it for themselves once it is assigned to one of them (%d ms)", async (expiryMs) => {
+    const core = await coreBroker();
+    const one = member(core, "one", expiryMs, { tag: 7 });
+    const publisher = core.client();
+    for (const body of ["1", "2"]) publisher.send("topic:a.x", body, { durable: true });
+    core.settle();
+    const [share] = one.shares;
+    const [taken] = one.gotShared.taken;
+    if (share === undefined || taken?.delivery === undefined) throw new Error("nothing was shared");
+    const own = one.session.assign(share, taken.delivery, taken.message);
+    expect(own?.message.body.toString()).toBe("1");
+    expect(own?.message.annotations).toEqual(new Map([[ASSIGNED.tag, 7]]));
+    expect(one.session.assign(share, taken.delivery, taken.message)).toBeUndefined();
+    expect(queueOf(core)?.count).toBe(1);
+    expectEvenAccounts(core.broker);
+    const two = member(core, "two", 0);
+    one.core.close();
+    core.settle();
+    expect(two.gotShared.bodies).toEqual(["2"]);
+    expectEvenAccounts(core.broker);
+    const again = connect(core, { id: "one", expiryMs });
+    core.settle();
+    expect(again.got.taken.map(({ body, deliveries }) => [body, deliveries])).toEqual(expiryMs === 0 ? [] : [["1", 1]]);
+    again.core.close();
+    core.clock.advance(1000);
+    expect(two.gotShared.bodies).toEqual(["2"]);
+    expectEvenAccounts(core.broker);
   });
 
   it("keep theirs from those who delete durable subscriptions", async () => {

@@ -377,6 +377,20 @@ describe("a message at QoS 2 of a share", () => {
     expectEvenAccounts(world.core.broker);
   });
 
+  it("goes to nobody else when the broker crashes with the session that ends with its connection [MQTT-4.8.2-5]", async () => {
+    const { world, sender } = await scene(2);
+    const other = await world.connect("other");
+    other.subscribe("$share/g/s", 2).read();
+    const reader = await world.connect("one", { clean: true });
+    reader.subscribe("$share/g/s", 2).read();
+    for (const id of [1, 2]) sender.publish(2, id, `m${id}`, { topic: "s" });
+    const { payload } = onlyPublish(reader.read());
+    const next = await world.crash();
+    const again = await next.connect("other");
+    expect(onlyPublish(again.read()).payload.toString()).not.toBe(payload.toString());
+    expectEvenAccounts(next.core.broker);
+  });
+
   it("goes to nobody else once it was refused [MQTT-4.8.2-6]", async () => {
     const { world, reader, sender } = await scene(2, { version: 5 });
     reader.subscribe("$share/g/s", 2).read();
