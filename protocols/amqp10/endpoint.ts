@@ -198,7 +198,7 @@ export class Endpoint {
       }
       this.#onLink(link, frame);
     }
-    if (this.#incomingWindow * 2 <= this.connected.options.window) this.sayFlow(ABSENT, ABSENT, ABSENT, false);
+    this.#renewWindow();
   }
 
   /** DISPOSITION (amqp10 2.7.6). */
@@ -279,6 +279,7 @@ export class Endpoint {
 
   /** The client need not wait any more. */
   unblocked(): void {
+    this.#renewWindow();
     for (const link of this.#links.values()) if (link instanceof ReceiverLink) link.replenish();
   }
 
@@ -356,11 +357,11 @@ export class Endpoint {
 
   /** Says where the session stands, and one of its links unless `handle` is absent. */
   sayFlow(handle: number, deliveryCount: number, linkCredit: number, drain: boolean): void {
-    const { options, output } = this.connected;
-    this.#incomingWindow = options.window;
+    const { client, options, output } = this.connected;
+    if (!client.blocked) this.#incomingWindow = options.window;
     const flow = this.#flow;
     flow.nextIncomingId = this.#nextIncomingId;
-    flow.incomingWindow = options.window;
+    flow.incomingWindow = this.#incomingWindow;
     flow.nextOutgoingId = this.#nextOutgoingId;
     flow.outgoingWindow = WINDOW;
     flow.handle = handle;
@@ -372,6 +373,13 @@ export class Endpoint {
 
   say(performative: Said<Performative>): void {
     this.#say(performative);
+  }
+
+  /** Lets the peer send on once half of the window is used, unless it is to wait. */
+  #renewWindow(): void {
+    const { client, options } = this.connected;
+    if (this.#incomingWindow * 2 > options.window || client.blocked) return;
+    this.sayFlow(ABSENT, ABSENT, ABSENT, false);
   }
 
   #onLink(link: ReceiverLink, frame: Frame): void {

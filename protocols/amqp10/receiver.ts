@@ -181,6 +181,7 @@ export class ReceiverLink implements Link {
     const bytes = payloadEnd - payloadStart;
     this.#checkSize(partial.length + bytes);
     if (!transfer.more && partial.length === 0) {
+      this.#partial = undefined;
       this.#finish(partial, data, payloadStart, payloadEnd);
       return;
     }
