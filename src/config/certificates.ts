@@ -167,13 +167,12 @@ class CertificateReader {
     try {
       return createPrivateKey(passphrase.value === "" ? bytes : { key: bytes, passphrase: passphrase.value });
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
-      if (code === "ERR_MISSING_PASSPHRASE") {
-        this.refuse(key.path, `the key in ${key.value} is encrypted, and ${keyText(passphrase.path)} is not set`);
-      } else if (passphrase.value !== "" && bytes.includes("ENCRYPTED")) {
-        this.refuse(passphrase.path, `is not what the key in ${key.value} is encrypted with`);
-      } else {
+      if (!bytes.includes("ENCRYPTED")) {
         this.refuse(key.path, `${key.value} holds no private key in PEM: ${messageOf(error)}`);
+      } else if (passphrase.value === "") {
+        this.refuse(key.path, `the key in ${key.value} is encrypted, and ${keyText(passphrase.path)} is not set`);
+      } else {
+        this.refuse(passphrase.path, `is not what the key in ${key.value} is encrypted with`);
       }
       return undefined;
     }

@@ -1,6 +1,8 @@
 """Plays one scenario with paho-mqtt and prints what came of it as JSON.
 
-usage: python3 mqtt-client.py SCENARIO PORT VERSION TRANSPORT
+usage: python3 mqtt-client.py SCENARIO PORT VERSION TRANSPORT [CA CERTIFICATE KEY]
+
+With files of certificates it speaks TLS.
 """
 
 import json
@@ -15,6 +17,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 SCENARIO, PORT, VERSION, TRANSPORT = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 PROTOCOL = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5.0": mqtt.MQTTv5}[VERSION]
 FIVE = PROTOCOL == mqtt.MQTTv5
+FILES = sys.argv[5:]
 PATIENCE = 10
 
 
@@ -37,6 +40,8 @@ class Client:
         self.paho.on_unsubscribe = lambda *_: self.acks.put(None)
         if will is not None:
             self.paho.will_set(*will)
+        if FILES:
+            self.paho.tls_set(*FILES)
         more = {}
         if FIVE:
             properties = Properties(PacketTypes.CONNECT)

@@ -42,6 +42,9 @@ declare module "stompit" {
     port: number;
     connectHeaders?: Headers;
     noDelay?: boolean;
+    /** TLS, with the options of `tls.connect`. */
+    ssl?: boolean;
+    ca?: string;
   }
 
   const stompit: {

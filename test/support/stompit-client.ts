@@ -44,9 +44,11 @@ export class StompitClient {
     this.client = client;
   }
 
-  static connect(port: number, connectHeaders: Headers = {}): Promise<StompitClient> {
+  /** Connects; by TLS if it is told which authority to trust. */
+  static connect(port: number, connectHeaders: Headers = {}, ca?: string): Promise<StompitClient> {
+    const secure = ca === undefined ? {} : { ssl: true, ca };
     return new Promise((resolve, reject) => {
-      stompit.connect({ host: "127.0.0.1", port, connectHeaders, noDelay: true }, (error, client) => {
+      stompit.connect({ host: "127.0.0.1", port, connectHeaders, noDelay: true, ...secure }, (error, client) => {
         if (error !== null) {
           reject(error);
           return;

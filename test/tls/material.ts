@@ -1,5 +1,5 @@
 import type { Credentials, TlsOptions } from "../../src/net/tls.ts";
-import { authority, type Pair } from "../support/certificates.ts";
+import { authority, type Pair, writePair } from "../support/certificates.ts";
 
 /** Who signs what servers and clients show in these tests. */
 export const ca = authority("Test CA");
@@ -25,4 +25,19 @@ export function tlsOptions(options: Partial<TlsOptions> = {}): TlsOptions {
     ciphers: "",
     ...options,
   };
+}
+
+/** Settings of a broker that has the certificate `local` for all its listeners, which are the one of `startBroker`. */
+export function tlsSettings(folder: string): string[] {
+  const files = writePair(folder, "broker", local);
+  return [
+    `tls.certificate=${files.certificate}`,
+    `tls.key=${files.key}`,
+    ...["stomps", "mqtts", "amqps"].map((name) => `listeners.${name}.enabled=false`),
+  ];
+}
+
+/** The file of the authority's certificate in a folder. */
+export function caFile(folder: string): string {
+  return writePair(folder, "ca", ca).certificate;
 }
