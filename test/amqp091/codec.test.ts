@@ -116,6 +116,20 @@ describe("the AMQP 0-9-1 decoder", () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50 * 20_000);
   });
 
+  it("gives up on tables 10,000 deep in each other at the depth that is allowed", () => {
+    const reading = new Reading();
+    reading.feed(Buffer.from(PROTOCOL_HEADER));
+    reading.decoder.agree(1_000_000);
+    let table = Buffer.alloc(4);
+    for (let i = 0; i < 10_000; i++) {
+      const around = Buffer.concat([bytesOf("00000000 01'x' 'F'"), table]);
+      around.writeUInt32BE(around.length - 4);
+      table = around;
+    }
+    const refused = refusal(() => reading.feed(frame(1, 1, Buffer.concat([bytesOf("0032000a 0000 01'q' 00"), table]))));
+    expect(refused.message).toMatch(/more than 64/);
+  });
+
   it("spends nothing that lasts on 65,535 frames of nothing", () => {
     const reading = new Reading();
     reading.feed(Buffer.from(PROTOCOL_HEADER));

@@ -121,6 +121,11 @@ describe("a message that came by AMQP 0-9-1", () => {
     expect(stored({}).duplicateId).toBeUndefined();
   });
 
+  it("is to be delivered at once when its delay is none", () => {
+    expect(stored(headers({ "x-delay": -5 })).content.timing).toBeUndefined();
+    expect(stored({}).content.timing).toBeUndefined();
+  });
+
   it("has headers as properties that every protocol can say", () => {
     const { properties } = stored(
       headers({

@@ -263,14 +263,18 @@ const claim = (type: number, size: string): Buffer => bytesOf(`0${type} 0001 ${s
 const content = (properties: string): Buffer =>
   Buffer.concat([method(1, PUBLISH), header(1, 1, properties), body(1, "x")]);
 const table = (text: string): string => `0032000a 0000 01'q' 00 ${sized(text)}`;
-const nested = (depth: number): Buffer => {
+const nested = (depth: number, type: "A" | "F"): Buffer => {
   let value = bytesOf("00000000");
+  const inside = bytesOf(type === "A" ? "'A'" : "01'x' 'F'");
   for (let i = 0; i < depth; i++) {
     const length = Buffer.alloc(4);
-    length.writeUInt32BE(value.length + 3);
-    value = Buffer.concat([length, bytesOf("01'x' 'F'"), value]);
+    length.writeUInt32BE(value.length + inside.length);
+    value = Buffer.concat([length, inside, value]);
   }
-  return value;
+  if (type === "F") return value;
+  const whole = Buffer.concat([bytesOf("00000000 01'a' 'A'"), value]);
+  whole.writeUInt32BE(whole.length - 4);
+  return whole;
 };
 
 export const ERROR_ROWS: readonly Row[] = [
@@ -332,6 +336,16 @@ export const ERROR_ROWS: readonly Row[] = [
     error: ["UNEXPECTED_FRAME", /expected the body/],
   },
   {
+    what: "a header on another channel than its method",
+    bytes: Buffer.concat([method(1, PUBLISH), header(2, 1, "0000"), body(1, "x")]),
+    error: ["UNEXPECTED_FRAME", /expected a method/],
+  },
+  {
+    what: "a body on another channel than its header",
+    bytes: Buffer.concat([method(1, PUBLISH), header(1, 1, "0000"), body(2, "x")]),
+    error: ["UNEXPECTED_FRAME", /expected a method/],
+  },
+  {
     what: "more body than the header says",
     bytes: Buffer.concat([method(1, PUBLISH), header(1, 1, "0000"), body(1, "xyz")]),
     error: ["UNEXPECTED_FRAME", /2 bytes more than the content header/],
@@ -387,7 +401,12 @@ export const ERROR_ROWS: readonly Row[] = [
   },
   {
     what: "tables 400 deep in each other",
-    bytes: frame(1, 1, Buffer.concat([bytesOf("0032000a 0000 01'q' 00"), nested(400)])),
+    bytes: frame(1, 1, Buffer.concat([bytesOf("0032000a 0000 01'q' 00"), nested(400, "F")])),
+    error: ["SYNTAX_ERROR", /more than 64/],
+  },
+  {
+    what: "arrays 400 deep in each other",
+    bytes: frame(1, 1, Buffer.concat([bytesOf("0032000a 0000 01'q' 00"), nested(400, "A")])),
     error: ["SYNTAX_ERROR", /more than 64/],
   },
 ];
