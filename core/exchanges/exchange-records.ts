@@ -67,6 +67,7 @@ export class ExchangeRecords {
   bindings(): StoredBinding[] {
     return this.readAll(BINDINGS, (name, value) => {
       const record = Number.parseInt(name, 36);
+      if (!Number.isSafeInteger(record)) return undefined;
       this.lastNumber = Math.max(this.lastNumber, record);
       return readBinding(record, value);
     });
@@ -81,7 +82,10 @@ export class ExchangeRecords {
       const text = bytes.toString();
       const item = read(key.slice(this.prefix.length), parse(text));
       if (item !== undefined) found.push(item);
-      else this.report(`The store describes an ${kind} in a way this version does not know; it is left out: ${text}`);
+      else
+        this.report(
+          `The store has a record of the kind ${kind} that this version cannot read; it is left out: ${text}`,
+        );
     }
     return found;
   }
