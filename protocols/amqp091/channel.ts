@@ -143,7 +143,6 @@ export class Channel implements ConsumersOwner {
     switch (method.name) {
       case "basic.qos":
         this.#consumers.onBasicQos(method.arguments);
-        this.answers.say("basic.qos-ok", {});
         return;
       case "basic.consume":
         this.#consumers.onBasicConsume(method.arguments);
@@ -229,8 +228,7 @@ export class Channel implements ConsumersOwner {
   #onMode(method: Method): void {
     switch (method.name) {
       case "channel.flow":
-        this.#consumers.prefetch.flow(method.arguments.active);
-        this.answers.say("channel.flow-ok", { active: method.arguments.active });
+        this.#consumers.onChannelFlow(method.arguments);
         return;
       case "channel.flow-ok":
         return;

@@ -56,9 +56,17 @@ export class Consumers implements ConsumerOwner {
   /** basic.qos. */
   onBasicQos({ prefetchSize, prefetchCount, global }: Arguments<"basic.qos">): void {
     if (prefetchSize !== 0) throw new AmqpError("NOT_IMPLEMENTED", `prefetch_size!=0 (${prefetchSize})`);
+    // First, for more may be delivered at once.
+    this.#owner.answers.say("basic.qos-ok", {});
     // As RabbitMQ reads it: the channel with all its consumers, or each further consumer.
     if (global) this.prefetch.limit = prefetchCount;
     else this.#prefetchCount = prefetchCount;
+  }
+
+  /** channel.flow. */
+  onChannelFlow({ active }: Arguments<"channel.flow">): void {
+    this.#owner.answers.say("channel.flow-ok", { active });
+    this.prefetch.flow(active);
   }
 
   /** basic.consume. */
