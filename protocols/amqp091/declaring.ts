@@ -1,6 +1,8 @@
+import type { Address } from "../../core/addresses/address.ts";
 import type { BindingDeclaration, ExchangeDeclaration, ExchangeType } from "../../core/exchanges/exchange.ts";
 import type { PropertyValue } from "../../core/message.ts";
 import type { QueueStatus } from "../../core/queue/queue-declaration.ts";
+import { isTemporary } from "../../core/routing/admission.ts";
 import type { Answers } from "./answers.ts";
 import type { Connection } from "./connection.ts";
 import { AmqpError } from "./errors.ts";
@@ -117,11 +119,10 @@ export class Declaring {
   }
 
   #declare(name: string, args: Arguments<"queue.declare">): Pick<QueueStatus, "messages" | "consumers"> {
-    // Whoever answers asks so whether there still is somebody to be answered.
     if (name === DIRECT_REPLY_TO) return { messages: 0, consumers: 1 };
     const { client, hostName } = this.#connection;
     const address = queueAddress(name);
-    if (args.passive) return client.checkQueue(address);
+    if (args.passive) return this.#repliesTo(address) ?? client.checkQueue(address);
     const where = `queue '${name}' in vhost '${hostName}'`;
     if (args.queue.startsWith(RESERVED) && !client.host.queues.has(address.name)) {
       throw new AmqpError("ACCESS_REFUSED", `queue name '${name}' contains reserved prefix '${RESERVED}*'`);
@@ -129,6 +130,13 @@ export class Declaring {
     const { policy, expiresMs, given } = readQueueArguments(args.arguments, where);
     const { durable, exclusive, autoDelete } = args;
     return client.declareQueue({ address, durable, exclusive, autoDelete, policy, expiresMs, arguments: given });
+  }
+
+  /** Whoever answers a request asks so whether there still is somebody to be answered, whose queue that is alone. */
+  #repliesTo(address: Address): Pick<QueueStatus, "messages" | "consumers"> | undefined {
+    if (!isTemporary(address)) return undefined;
+    const queue = this.#connection.client.host.queues.get(address.name);
+    return queue === undefined ? undefined : { messages: queue.count, consumers: queue.consumerCount };
   }
 }
 
