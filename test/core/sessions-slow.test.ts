@@ -87,6 +87,19 @@ describe("a session that takes nothing", () => {
     expect(slow.evictedFor).toContain("slow_subscriber_deadline");
   });
 
+  it("goes on holding up those, whatever else comes meanwhile", async () => {
+    const core = await withRoomFor(100);
+    const slow = stuckAt(core, { expiryMs: 0, quality: 1 }).want("topic:b", { quality: 0 });
+    const [sure, unsure] = [core.client(), core.client()];
+    fill(sure, { durable: true });
+    unsure.send("topic:b", BODY);
+    expect(unsure.core.blocked).toBe(true);
+    core.clock.advance(GRACE_MS * 2);
+    expect([sure.core.blocked, unsure.core.blocked]).toEqual([true, true]);
+    core.clock.advance(DEADLINE_MS);
+    expect(slow.evictedFor).toContain("slow_subscriber_deadline");
+  });
+
   it("loses nothing of what is within its buffer, nor of what came before", async () => {
     const core = await withRoomFor(1000);
     const slow = stuckAt(core, { expiryMs: 0 });

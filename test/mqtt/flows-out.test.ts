@@ -131,6 +131,17 @@ describe("a message at QoS 2 to a client", () => {
     expect(reader.said).toEqual([expect.stringMatching(/q2: a$/), expect.stringMatching(/q2: c$/)]);
   });
 
+  it("of a share is not sent to a session that ends with its connection before it is nobody else's on disk", async () => {
+    const world = await FlowWorld.open();
+    (await world.connect("kept")).subscribe("$share/g/t", 2).lose();
+    (await world.connect("sender")).publish(2, 1, "a").ack("pubrel", 1);
+    world.gate.hold();
+    const clean = await world.connect("clean", { clean: true });
+    expect(clean.subscribe("$share/g/t", 2).said).toEqual(["suback"]);
+    world.gate.letGo();
+    expect(clean.said).toEqual(["publish 1 q2: a"]);
+  });
+
   it("is another one's after a crash whose message never got to the disk, and its identifier too", async () => {
     const { world, reader, sender } = await scene(2);
     world.gate.hold();
@@ -326,7 +337,10 @@ describe.each(["lost", "crash"] as const)("to a session that is kept (%s), a mes
     const options = { version: 5, receiveMaximum: 2 } as const;
     const now = await scene(2, options);
     now.reader.subscribe("$share/g/s", 2).read();
-    inTurn(now, 1, "s", "s", "s", "s", "s");
+    const burst = [1, 2, 3, 4, 5].map((messageId) => ({ messageId, topic: "s", payload: `s${messageId}` }));
+    now.sender.send(
+      ...burst.map((message) => ({ cmd: "publish", qos: 2, dup: false, retain: false, ...message }) as const),
+    );
     expect(now.reader.read()).toHaveLength(2);
     now.reader.lose();
     const other = await now.world.connect("other");
