@@ -22,8 +22,8 @@ Runs the broker. What it listens on goes to standard output, the log to standard
 ${CONFIG_HELP}
 
 Signals: SIGTERM and SIGINT say goodbye to all clients, write what is left and end the process; a
-second one ends it at once. SIGHUP reads the configuration again and takes over what can be changed
-while the broker runs; the log says what needs a restart.`,
+second one ends it at once. SIGHUP reads the configuration again, certificates too, and takes over what
+can be changed while the broker runs; the log says what needs a restart.`,
 
   async run(args) {
     const { values } = readOptions(args, CONFIG_OPTIONS);

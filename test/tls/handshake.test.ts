@@ -1,7 +1,8 @@
-import { Duplex } from "node:stream";
-import { connect as connectSocket } from "node:net";
 import { once } from "node:events";
+import { connect as connectSocket, createServer, Socket } from "node:net";
+import { Duplex } from "node:stream";
 import { connect } from "node:tls";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { startListener, type TestListener } from "../net/echo.ts";
 import { eventually } from "../support/eventually.ts";
@@ -45,6 +46,25 @@ class Dribble extends Duplex {
   }
 }
 
+/** What a client says first. */
+async function clientHello(): Promise<Buffer> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const client = connect({ port, host: "127.0.0.1", servername: "localhost", ALPNProtocols: ["echo"] });
+  client.on("error", () => {});
+  const [socket]: unknown[] = await once(server, "connection");
+  if (!(socket instanceof Socket)) throw new Error("Not a socket");
+  const [hello]: unknown[] = await once(socket, "data");
+  client.destroy();
+  socket.destroy();
+  server.close();
+  if (!Buffer.isBuffer(hello)) throw new Error("Not bytes");
+  return hello;
+}
+
 describe("a TLS handshake", () => {
   it("is recognised by its first bytes, on a port where plain text goes on", async () => {
     await using test = await startListener({ tls: tlsOptions() });
@@ -85,6 +105,27 @@ describe("a TLS handshake", () => {
     expect(entry).toMatchObject({ level: "info", fields: { listener: "test", address: wire.address } });
     expect(test.listener.failedHandshakes).toBe(1);
     expect(test.sessions).toEqual([]);
+  });
+
+  it("made of a real one with bytes changed ends by itself, and harms nobody", async () => {
+    await using test = await startListener({ maxConnections: 2, tls: tlsOptions() });
+    const hello = await clientHello();
+    const changes = fc.array(fc.tuple(fc.nat(hello.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(changes, fc.integer({ min: 2, max: hello.length }), async (changed, length) => {
+        const bytes = Buffer.from(hello);
+        for (const [at, byte] of changed) bytes[at] = byte;
+        using wire = await Wire.connect(test.port);
+        await wire.send(bytes.subarray(0, length)).catch(() => {});
+        wire.finish();
+        await wire.closed();
+      }),
+      { numRuns: 60 },
+    );
+    using good = await Wire.secure(test.port, trusting);
+    await good.send("ECHO\n");
+    await good.expect("ECHO\n");
+    expect(test.sessions).toHaveLength(1);
   });
 
   it("that stalls is ended when detection.timeout is over", async () => {
