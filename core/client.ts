@@ -208,7 +208,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Makes an exchange, or finds that it is as declared. Throws BrokerError "conflict" if it differs. */
   declareExchange(declaration: ExchangeDeclaration): void {
-    this.noting(() => this.host.exchanges.declare(this, declaration));
+    this.noting(() => this.host.exchangeRequests.declare(this, declaration));
   }
 
   /** What an exchange is. Throws BrokerError "not-found". */
@@ -218,27 +218,27 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Deletes an exchange, if it is there, with all its bindings. Throws BrokerError "in-use", "not-authorized". */
   deleteExchange(name: string, only: { readonly ifUnused: boolean }): void {
-    this.noting(() => this.host.exchanges.delete(this, name, only));
+    this.noting(() => this.host.exchangeRequests.delete(this, name, only));
   }
 
   /** Has an exchange lead to a queue; the same binding twice is one. Throws BrokerError "not-found", "exclusive". */
   bindQueue(queue: Address, binding: BindingDeclaration): void {
-    this.noting(() => this.host.exchanges.bindQueue(this, queue, binding));
+    this.noting(() => this.host.exchangeRequests.bindQueue(this, queue, binding));
   }
 
   /** Takes a binding back, if it is there. Throws BrokerError "not-found" for the exchange or the queue. */
   unbindQueue(queue: Address, binding: BindingDeclaration): void {
-    this.noting(() => this.host.exchanges.unbindQueue(this, queue, binding));
+    this.noting(() => this.host.exchangeRequests.unbindQueue(this, queue, binding));
   }
 
   /** Has an exchange lead to another one. Throws BrokerError "not-found". */
   bindExchange(destination: string, binding: BindingDeclaration): void {
-    this.noting(() => this.host.exchanges.bindExchange(this, destination, binding));
+    this.noting(() => this.host.exchangeRequests.bindExchange(this, destination, binding));
   }
 
   /** Takes a binding back, if it is there. Throws BrokerError "not-found" for either exchange. */
   unbindExchange(destination: string, binding: BindingDeclaration): void {
-    this.noting(() => this.host.exchanges.unbindExchange(this, destination, binding));
+    this.noting(() => this.host.exchangeRequests.unbindExchange(this, destination, binding));
   }
 
   /**
@@ -247,7 +247,7 @@ export class Client implements GateWaiter, TransactionOwner {
    * name, or nowhere. Throws BrokerError "not-found", "not-authorized".
    */
   exchangeRoute(exchange: string, key: string): Route {
-    return this.host.exchanges.route(this, exchange, key);
+    return this.host.exchangeRequests.route(this, exchange, key);
   }
 
   /** A number for a subscription that no other one of this client has. */

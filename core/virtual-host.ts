@@ -20,6 +20,7 @@ import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import { DurableSubscriptions } from "./topic/durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
 import { type Message, TRAIT } from "./message.ts";
+import { ExchangeRequests } from "./exchanges/exchange-requests.ts";
 import { Exchanges } from "./exchanges/exchanges.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
@@ -105,6 +106,8 @@ export class VirtualHost {
   readonly wills: Wills;
   /** What leads messages on by their keys and headers. */
   readonly exchanges: Exchanges;
+  /** What clients ask of exchanges. */
+  readonly exchangeRequests: ExchangeRequests;
   /** What it has done so far. */
   readonly totals: Totals;
   private readonly context: HostContext;
@@ -173,11 +176,15 @@ export class VirtualHost {
       destinations,
       totals,
       maxBindings: settings.maxDestinations * BINDINGS_PER_DESTINATION,
+      report: context.report,
+    });
+    this.exchangeRequests = new ExchangeRequests({
+      hostName: name,
+      exchanges: this.exchanges,
       checkRoom: () => this.checkRoom(),
       check: (actor, action, kind, what) => this.check(actor, action, kind, what),
       queueFor: (client, address) => this.requests.find(client, address),
       admission: (address, actor) => this.admission(address, actor),
-      report: context.report,
     });
     this.durableSubscriptions = new DurableSubscriptions({
       engine,
@@ -256,7 +263,7 @@ export class VirtualHost {
 
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
   admission(address: Address, client: Actor): Admission {
-    if (address.kind === "exchange") return this.exchanges.admission(address, client);
+    if (address.kind === "exchange") return this.exchangeRequests.admission(address, client);
     this.check(client, "send", address.kind, address.name);
     if (isSystemTopic(address)) {
       throw new BrokerError(
@@ -604,7 +611,7 @@ export class VirtualHost {
       this.spillQueue(subscription),
     );
     if (pattern.kind === "topic") this.destinations.bind(subscription.feed, [pattern]);
-    else this.exchanges.subscribe(subscription.feed, pattern);
+    else this.exchangeRequests.subscribe(subscription.feed, pattern);
   }
 
   /** A queue that one slow subscriber's messages go to. */

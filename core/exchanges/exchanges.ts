@@ -5,7 +5,6 @@
  *
  * Durable exchanges and the bindings between what survives a restart are records in the store.
  */
-import type { Action } from "../access.ts";
 import { Address } from "../addresses/address.ts";
 import type { Admission } from "../routing/admission.ts";
 import { argumentsText, ExchangeRecords, type StoredDestination } from "./exchange-records.ts";
@@ -17,7 +16,6 @@ import {
   type ExchangeDeclaration,
   type ExchangeType,
 } from "./exchange.ts";
-import type { Client } from "../client.ts";
 import { DEFAULT_EXCHANGE, exchangeAddress, TOPIC_EXCHANGE, topicPattern } from "./routing-key.ts";
 import { DEFAULT_POLICY } from "../policy.ts";
 import type { Destinations } from "../routing/destinations.ts";
@@ -28,13 +26,10 @@ import { BrokerError } from "../errors.ts";
 import { Graph } from "./graph.ts";
 import type { Pattern } from "../addresses/pattern.ts";
 import { Queue } from "../queue/queue.ts";
-import { Route } from "../routing/route.ts";
 import { Topic, type TopicTarget } from "../topic/topic.ts";
 import { TopicFeed } from "../topic/topic-feed.ts";
 import type { Totals } from "../totals.ts";
 
-/** What begins the names that only the broker gives. */
-const RESERVED = "amq.";
 const PREDECLARED: readonly (readonly [name: string, type: ExchangeType])[] = [
   [DEFAULT_EXCHANGE, "direct"],
   ["amq.direct", "direct"],
@@ -44,9 +39,6 @@ const PREDECLARED: readonly (readonly [name: string, type: ExchangeType])[] = [
   ["amq.match", "headers"],
 ];
 
-/** Who wants to do something. */
-type Actor = Pick<Client, "login">;
-
 /** What the exchanges of a virtual host are made with. */
 export interface ExchangesOptions {
   readonly engine: Engine;
@@ -55,19 +47,11 @@ export interface ExchangesOptions {
   readonly totals: Totals;
   /** Bindings there may be. */
   readonly maxBindings: number;
-  /** Throws BrokerError when no further destination may be made. */
-  readonly checkRoom: () => void;
-  /** Throws BrokerError("not-authorized") when an actor may not do that. */
-  readonly check: (actor: Actor, action: Action, kind: "queue" | "topic" | "exchange", name: string) => void;
-  /** The queue of an address, if the client may have to do with it. Throws BrokerError "not-found", "exclusive". */
-  readonly queueFor: (client: Client, address: Address) => Queue;
-  /** Where a client's sends to an address go. Throws BrokerError. */
-  readonly admission: (address: Address, actor: Actor) => Admission;
   readonly report: (sentence: string) => void;
 }
 
 /** Where a binding is to lead. */
-interface Destination {
+export interface BindingEnd {
   readonly to: Exchange | TopicTarget;
   /** Unique among all there are. */
   readonly name: string;
@@ -76,7 +60,7 @@ interface Destination {
   readonly stored: StoredDestination | undefined;
 }
 
-/** The exchanges of one virtual host. */
+/** The exchanges of one virtual host. Asks nobody's leave: that is the business of `ExchangeRequests`. */
 export class Exchanges {
   private readonly options: ExchangesOptions;
   private readonly destinations: Destinations;
@@ -146,113 +130,22 @@ export class Exchanges {
     if (!this.byName.has(name)) this.idsOf(name).forget();
   }
 
-  /** See `Client.declareExchange`. */
-  declare(client: Client, declaration: ExchangeDeclaration): void {
-    const { name, durable } = declaration;
-    const { hostName, check, checkRoom } = this.options;
-    if (name === DEFAULT_EXCHANGE) throw onDefault();
-    const found = this.byName.get(name);
-    if (found !== undefined) {
-      const difference = found.difference(declaration);
-      if (difference === undefined) return;
-      const [what, rest = ""] = difference.split(": ");
-      throw new BrokerError("conflict", `${what} for exchange '${name}' in vhost '${hostName}': ${rest}`);
-    }
-    if (name.startsWith(RESERVED)) {
-      throw new BrokerError("not-authorized", `exchange name '${name}' contains reserved prefix '${RESERVED}*'`);
-    }
-    check(client, "create", "exchange", name);
-    checkRoom();
-    // Its name has to fit into an address with any key.
-    exchangeAddress(name, "");
+  /** Makes one that is not there. */
+  declare(declaration: ExchangeDeclaration): void {
     this.add(declaration);
-    if (durable) this.records.putExchange(declaration);
+    if (declaration.durable) this.records.putExchange(declaration);
   }
 
-  /** See `Client.deleteExchange`. */
-  delete(client: Client, name: string, { ifUnused }: { readonly ifUnused: boolean }): void {
-    const { hostName, check } = this.options;
-    if (name === DEFAULT_EXCHANGE) throw onDefault();
-    check(client, "destroy", "exchange", name);
-    const exchange = this.byName.get(name);
-    if (exchange === undefined) return;
-    if (exchange.predeclared) {
-      throw new BrokerError("not-authorized", `exchange '${name}' in vhost '${hostName}' is the broker's own`);
-    }
-    if (ifUnused && exchange.bindings.size > 0) {
-      throw new BrokerError("in-use", `exchange '${name}' in vhost '${hostName}' in use`);
-    }
-    this.remove(exchange);
-  }
-
-  /** See `Client.bindQueue`. */
-  bindQueue(client: Client, queue: Address, binding: BindingDeclaration): void {
-    const destination = this.queueDestination(client, queue);
-    this.bind(this.sourceFor(client, binding), destination, binding);
-  }
-
-  /** See `Client.unbindQueue`. */
-  unbindQueue(client: Client, queue: Address, binding: BindingDeclaration): void {
-    const destination = this.queueDestination(client, queue);
-    this.unbind(this.sourceFor(client, binding).bindings.get(idOf(destination, binding)));
-  }
-
-  /** See `Client.bindExchange`. */
-  bindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
-    const to = this.exchangeDestination(client, destination);
-    this.bind(this.sourceFor(client, binding), to, binding);
-  }
-
-  /** See `Client.unbindExchange`. */
-  unbindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
-    const to = this.exchangeDestination(client, destination);
-    this.unbind(this.sourceFor(client, binding).bindings.get(idOf(to, binding)));
-  }
-
-  /** Gives a subscriber what an exchange leads on with a key. Throws BrokerError. */
-  subscribe(feed: TopicFeed, { address, text }: Pattern): void {
-    if (address === undefined) {
-      throw new BrokerError("bad-request", `${text} has a wildcard for exchanges; expected the name of one, and a key`);
-    }
-    const [source = "", key = ""] = address.levels;
-    const { client, id } = feed.subscription;
-    if (source === DEFAULT_EXCHANGE || source === TOPIC_EXCHANGE) {
-      throw new BrokerError("bad-request", `What exchange '${source}' leads to is subscribed to as a queue or a topic`);
-    }
-    const binding = { source, key, arguments: new Map() };
-    const destination = { to: feed, name: `subscriber ${client.id}/${id}`, owner: feed, stored: undefined };
-    this.bind(this.sourceFor(client, binding), destination, binding);
-  }
-
-  /** Takes back what `subscribe` gave. */
+  /** Takes back what a subscriber was bound to. */
   unsubscribe(feed: TopicFeed): void {
-    for (const binding of this.byOwner.get(feed) ?? []) this.unbind(binding);
+    for (const binding of this.byOwner.get(feed) ?? []) this.drop(binding);
   }
 
-  /** See `Client.exchangeRoute`. */
-  route(client: Client, exchange: string, key: string): Route {
+  /** The address for messages to an exchange with a key: the same object each time, as long as its way is known. */
+  addressOf(exchange: string, key: string): Address {
     const address = exchangeAddress(exchange, key);
-    const known = this.destinations.find(address)?.address ?? address;
-    if (exchange !== DEFAULT_EXCHANGE) return new Route([known], (to) => this.options.admission(to, client));
-    return new Route([known], (to) => {
-      this.options.check(client, "send", "queue", to.name);
-      return this.wayToQueue(to, key);
-    });
-  }
-
-  /** Where sends of a client go to an exchange's address. Throws BrokerError. */
-  admission(address: Address, actor: Actor): Admission {
-    const [name = "", key = ""] = address.levels;
-    if (name === DEFAULT_EXCHANGE || name === TOPIC_EXCHANGE) {
-      return this.options.admission(exchangeAddress(name, key), actor);
-    }
-    this.options.check(actor, "send", "exchange", name);
-    const exchange = this.get(name);
-    if (exchange.declaration.internal) {
-      const where = `exchange '${name}' in vhost '${this.options.hostName}'`;
-      throw new BrokerError("not-authorized", `cannot publish to internal ${where}`);
-    }
-    return this.way(exchange, key, address);
+    if (address.kind !== "exchange") return this.destinations.find(address)?.address ?? address;
+    return this.byName.get(exchange)?.ways.get(key)?.admission.address ?? address;
   }
 
   /** Where the broker's own sends go to an exchange with a key; undefined when it is not there. */
@@ -288,7 +181,7 @@ export class Exchanges {
       this.destinations.targetOf(queue),
       topics.map(({ key }) => topicPattern(key)),
     );
-    for (const binding of bindings) this.unbind(binding, false);
+    for (const binding of bindings) this.drop(binding, false);
   }
 
   /** A topic came: it gets what amq.topic leads to. */
@@ -325,7 +218,8 @@ export class Exchanges {
     this.graph.changed(exchange, ALL_KEYS);
   }
 
-  private remove(exchange: Exchange): void {
+  /** Deletes one that is there, with all its bindings. */
+  remove(exchange: Exchange): void {
     const { name, declaration } = exchange;
     if (this.byName.get(name) !== exchange) return;
     this.byName.delete(name);
@@ -333,7 +227,7 @@ export class Exchanges {
     this.graph.noteAlternate(exchange, false);
     // What leads to it first: then nothing has to be found anew for what it led to.
     for (const binding of [...exchange.incoming, ...exchange.bindings.values()]) {
-      this.unbind(binding);
+      this.drop(binding);
       if (binding.source === exchange && binding.owner instanceof TopicFeed) cancel(binding.owner, name);
     }
     exchange.ids.forget();
@@ -341,29 +235,7 @@ export class Exchanges {
     if (declaration.durable) this.records.removeExchange(name);
   }
 
-  /** The exchange a binding of a client leads on from. Throws BrokerError. */
-  private sourceFor(client: Client, { source, key }: BindingDeclaration): Exchange {
-    if (source === DEFAULT_EXCHANGE) throw onDefault();
-    const exchange = this.get(source);
-    if (exchange === this.space) this.options.check(client, "receive", "topic", topicPattern(key).text);
-    else this.options.check(client, "receive", "exchange", source);
-    return exchange;
-  }
-
-  private queueDestination(client: Client, address: Address): Destination {
-    const queue = this.options.queueFor(client, address);
-    this.options.check(client, "send", "queue", address.name);
-    return this.toQueue(queue, address);
-  }
-
-  private exchangeDestination(client: Client, name: string): Destination {
-    if (name === DEFAULT_EXCHANGE) throw onDefault();
-    const exchange = this.get(name);
-    this.options.check(client, "send", "exchange", name);
-    return toExchange(exchange);
-  }
-
-  private stored(destination: StoredDestination): Destination | undefined {
+  private stored(destination: StoredDestination): BindingEnd | undefined {
     if ("exchange" in destination) {
       const exchange = this.byName.get(destination.exchange);
       return exchange && toExchange(exchange);
@@ -373,17 +245,19 @@ export class Exchanges {
     return queue && this.toQueue(queue, address);
   }
 
-  private toQueue(queue: Queue, { name, levels }: Address): Destination {
+  /** The end of a binding that leads to a queue. */
+  toQueue(queue: Queue, { name, levels }: Address): BindingEnd {
     const stored = this.destinations.survives(queue) ? { queue: levels } : undefined;
     return { to: this.destinations.targetOf(queue), name: `queue ${name}`, owner: queue, stored };
   }
 
-  /** Makes a binding, if it is not there. */
-  private bind(source: Exchange, destination: Destination, declaration: BindingDeclaration, record = 0): void {
-    const id = idOf(destination, declaration);
+  /** Makes a binding, if it is not there; `record` is the number of the one that the store has of it. Throws BrokerError. */
+  bind(source: Exchange, end: BindingEnd, declaration: BindingDeclaration, record = 0): void {
+    const id = idOf(end, declaration);
     if (source.bindings.has(id)) return;
-    const { to, owner, stored } = destination;
-    this.checkBindings();
+    const { to, owner, stored } = end;
+    // What the store has is there, whatever is configured now.
+    if (record === 0) this.checkBindings();
     const binding: Binding = { id, source, key: declaration.key, arguments: declaration.arguments, to, owner, record };
     // Throws when it makes no sense: before anything else knows of it.
     if (source === this.space && !(to instanceof Exchange)) this.destinations.bind(to, [topicPattern(binding.key)]);
@@ -403,10 +277,16 @@ export class Exchanges {
     this.changed(binding);
   }
 
-  /** Takes a binding back, if there is one; `topicsToo` if it is still bound to topics. */
-  private unbind(binding: Binding | undefined, topicsToo = true): void {
-    if (binding === undefined || !binding.source.bindings.delete(binding.id)) return;
+  /** Takes a binding back, if it is there. */
+  unbind(source: Exchange, end: BindingEnd, declaration: BindingDeclaration): void {
+    const binding = source.bindings.get(idOf(end, declaration));
+    if (binding !== undefined) this.drop(binding);
+  }
+
+  /** `topicsToo`: it is still bound to topics. */
+  private drop(binding: Binding, topicsToo = true): void {
     const { source, to, owner, record } = binding;
+    if (!source.bindings.delete(binding.id)) return;
     this.bindingCount--;
     if (owner !== undefined) strike(this.byOwner, owner, binding);
     if (to instanceof Exchange) {
@@ -450,7 +330,7 @@ export class Exchanges {
   }
 
   /** The way of a key from an exchange, found now unless it is known. */
-  private way(exchange: Exchange, key: string, given?: Address): Admission {
+  way(exchange: Exchange, key: string, given?: Address): Admission {
     const known = exchange.ways.get(key);
     if (known !== undefined) return known.admission;
     const address = given ?? exchangeAddress(exchange.name, key);
@@ -463,7 +343,7 @@ export class Exchanges {
   }
 
   /** The way to the queue that a key names; while there is none, to nowhere. */
-  private wayToQueue(address: Address, key: string): Admission {
+  wayToQueue(address: Address, key: string): Admission {
     const queue = this.destinations.queues.get(address.name);
     if (queue !== undefined) return this.destinations.admissionOf(queue);
     const { ledger, ids } = this.get(DEFAULT_EXCHANGE);
@@ -477,18 +357,15 @@ export class Exchanges {
   }
 }
 
-function toExchange(exchange: Exchange): Destination {
+/** The end of a binding that leads to another exchange. */
+export function toExchange(exchange: Exchange): BindingEnd {
   const { name, declaration } = exchange;
   const stored = declaration.durable ? { exchange: name } : undefined;
   return { to: exchange, name: `exchange ${name}`, owner: undefined, stored };
 }
 
-function idOf({ name }: Destination, { key, arguments: given }: BindingDeclaration): string {
+function idOf({ name }: BindingEnd, { key, arguments: given }: BindingDeclaration): string {
   return `${name}\0${key}\0${argumentsText(given)}`;
-}
-
-function onDefault(): BrokerError {
-  return new BrokerError("not-authorized", "operation not permitted on the default exchange");
 }
 
 /** Tells a subscriber of an exchange that it is gone, unless it is subscribed to other things as well. */
