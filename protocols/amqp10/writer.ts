@@ -45,7 +45,8 @@ export class Writer {
   /** Binary data. */
   binary(bytes: Uint8Array): void {
     this.binaryHead(bytes.length);
-    this.buffer.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.buffer.set(bytes, at);
   }
 
   /** What stands before binary data of a length, which is to follow. */
@@ -60,7 +61,8 @@ export class Writer {
 
   /** Bytes that are encoded already. */
   raw(data: Buffer, start: number, end: number): void {
-    data.copy(this.buffer, this.#room(end - start), start, end);
+    const at = this.#room(end - start);
+    data.copy(this.buffer, at, start, end);
   }
 
   /** Begins a list or a map; its values follow, then `close` with what this returns. */
@@ -91,10 +93,11 @@ export class Writer {
 
   /** One byte. */
   byte(value: number): void {
-    this.buffer[this.#room(1)] = value;
+    const at = this.#room(1);
+    this.buffer[at] = value;
   }
 
-  /** Makes room for so many bytes and says where they go. */
+  /** Makes room for so many bytes and says where they go: first, for it may change the buffer. */
   #room(bytes: number): number {
     const at = this.length;
     const needed = at + bytes;
@@ -129,20 +132,28 @@ export class Writer {
   #number(value: number): void {
     if (!isInt(value)) this.#double(value);
     else if (value >= -128 && value < 128) this.#small(CODE.smallInt, value & 0xff);
-    else this.buffer.writeInt32BE(value, this.#code(CODE.int, 4));
+    else {
+      const at = this.#code(CODE.int, 4);
+      this.buffer.writeInt32BE(value, at);
+    }
   }
 
   #double(value: number): void {
-    this.buffer.writeDoubleBE(value, this.#code(CODE.double, 8));
+    const at = this.#code(CODE.double, 8);
+    this.buffer.writeDoubleBE(value, at);
   }
 
   #long(value: bigint): void {
     if (value >= -128n && value < 128n) this.#small(CODE.smallLong, Number(value) & 0xff);
-    else this.buffer.writeBigInt64BE(value, this.#code(CODE.long, 8));
+    else {
+      const at = this.#code(CODE.long, 8);
+      this.buffer.writeBigInt64BE(value, at);
+    }
   }
 
   #small(code: number, byte: number): void {
-    this.buffer[this.#code(code, 1)] = byte;
+    const at = this.#code(code, 1);
+    this.buffer[at] = byte;
   }
 
   /** Writes a code, and says where the value of so many bytes goes. */
@@ -229,7 +240,8 @@ export class Writer {
       const at = this.#room(4);
       this.buffer.writeUInt32BE(bytes.length, at);
     }
-    this.buffer.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.buffer.set(bytes, at);
   }
 
   /** A list, a map or an array inside an array, in the width that this one has for all. */
