@@ -275,7 +275,7 @@ export class Subscription {
   /** Whether there is nothing for it right now. */
   private get exhausted(): boolean {
     if (this.full) return false;
-    if (this.feed?.waits === true || this.browsers.some(({ finished }) => !finished)) return false;
+    if (this.feed?.waits === true || this.browsers.some(({ idle }) => !idle)) return false;
     return this.links.every(({ waitingOn }) => waitingOn === "producer" || waitingOn === "standby");
   }
 

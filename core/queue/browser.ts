@@ -91,6 +91,11 @@ export class Browser {
     this.views = bands.map((band) => new View(band, fromSequence));
   }
 
+  /** Whether there is nothing left to look at now. */
+  get idle(): boolean {
+    return this.finished || this.next() === undefined;
+  }
+
   /** The queue has one more band. */
   widen(band: Band): void {
     const at = this.views.findIndex((view) => view.band.priority < band.priority);
