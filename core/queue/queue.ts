@@ -39,6 +39,9 @@ import type { QueueKey, RecoveredQueue } from "../store.ts";
 import type { Subscription } from "../subscription.ts";
 import { Walk, type WalkOptions } from "./walk.ts";
 
+/** The band of messages that were given to a consumer before they came here. */
+const ABOVE_ALL = 255;
+
 /** How a message ended its life in a queue. */
 export interface Death {
   readonly reason: "delivery-limit" | "rejected" | "expired" | "overflow";
@@ -256,7 +259,10 @@ export class Queue {
     return this.gate.closed ? this.gate : undefined;
   }
 
-  /** Takes a message that one of its consumers was given elsewhere: from now on a delivery of this queue, to be settled. */
+  /**
+   * Takes a message that one of its consumers was given elsewhere: from now on a delivery of this queue, to be settled.
+   * Should it come back, it goes before all others.
+   */
   adopt(message: Message, link: Link): Entry {
     const { ledger } = this;
     const size = message.end - message.start;
@@ -264,7 +270,7 @@ export class Queue {
     ledger.receivedBytes += size;
     ledger.delivered++;
     ledger.deliveredBytes += size;
-    const band = this.bandFor(message);
+    const band = this.bands.of(ABOVE_ALL);
     const entry = new Entry(++this.sequence, message, band.backlog);
     this.append(band, entry, message);
     this.holdings.hold(entry, link);
@@ -542,7 +548,7 @@ export class Queue {
   /** Takes a message that asks for more than to be delivered, or of which the queue asks for more. */
   private publishSpecial(message: Message, regardless: boolean): Gate | undefined {
     if (this.capacity.limited && !this.capacity.admit(message, regardless)) return this.closedGate();
-    const band = this.policy.priorities ? this.bands.of(message.priority) : this.ordinary;
+    const band = this.bandFor(message);
     const entry = new Entry(++this.sequence, message, band.backlog);
     const replaced = this.lastValues?.replaced(entry, message);
     if (replaced !== undefined) this.replace(replaced);

@@ -333,6 +333,20 @@ describe.each(["lost", "crash"] as const)("to a session that is kept (%s), a mes
     expectEvenAccounts(now.world.core.broker);
   });
 
+  it("of a share comes again before what waits for the session alone", async () => {
+    let now = await scene(2, { version: 5, receiveMaximum: 3 });
+    now.reader.subscribe("$share/g/s", 2).read();
+    inTurn(now, 1, "t", "t", "s", "t", "t");
+    expect(now.reader.read()).toHaveLength(3);
+    now = await comeBack(ending, now);
+    expect(now.reader.said.map((line) => line.replace(/ \d+ q2/, ""))).toEqual([
+      "publish dup s: s3",
+      "publish dup: t1",
+      "publish dup: t2",
+      ...["t4", "t5"].map((body) => `publish${ending === "crash" ? " dup" : ""}: ${body}`),
+    ]);
+  });
+
   it("of a share that waits for room in the window goes to another member", async () => {
     const options = { version: 5, receiveMaximum: 2 } as const;
     const now = await scene(2, options);
