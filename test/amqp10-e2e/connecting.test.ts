@@ -6,6 +6,16 @@ import { ScramClient } from "../support/scram-client.ts";
 
 const SUPPORTED = Buffer.from("AMQP\u0003\u0001\0\0");
 
+/** Begins to log in. */
+async function log(port: number, mechanism: string, initialResponse: string): Promise<Amqp10Wire> {
+  const client = await Amqp10Wire.open(port);
+  await client.header(3);
+  const { performative } = await client.expect("sasl-mechanisms");
+  expect(performative.mechanisms).toEqual(["SCRAM-SHA-256", "PLAIN", "ANONYMOUS"]);
+  await client.say({ type: "sasl-init", mechanism, initialResponse: Buffer.from(initialResponse) });
+  return client;
+}
+
 describe("the protocol header of AMQP 1.0", () => {
   it.each([
     ["another version", "AMQP\0\u0001\0\u0001"],
@@ -36,15 +46,6 @@ describe("the protocol header of AMQP 1.0", () => {
 
 describe("SASL", () => {
   const settings = ["security.users.alice.password=secret", "security.guest.enabled=false"];
-
-  async function log(port: number, mechanism: string, initialResponse: string): Promise<Amqp10Wire> {
-    const client = await Amqp10Wire.open(port);
-    await client.header(3);
-    const { performative } = await client.expect("sasl-mechanisms");
-    expect(performative.mechanisms).toEqual(["SCRAM-SHA-256", "PLAIN", "ANONYMOUS"]);
-    await client.say({ type: "sasl-init", mechanism, initialResponse: Buffer.from(initialResponse) });
-    return client;
-  }
 
   it("PLAIN lets in who has the password", async () => {
     const { port } = await startBroker(settings);

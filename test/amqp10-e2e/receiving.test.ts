@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeliveryState, Performative, Said } from "../../protocols/amqp10/performatives.ts";
+import { Reader } from "../../protocols/amqp10/reader.ts";
+import { Described, Scalar } from "../../protocols/amqp10/values.ts";
 import { startBroker, type TestBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { Amqp10Wire, bodyOf, messageBytes } from "../support/amqp10-wire.ts";
@@ -326,8 +328,8 @@ describe("the window of a session", () => {
 
 /** The delivery-count of a message's header. */
 function headerCount(payload: Buffer): number {
-  // 0x00 0x53 0x70, a list; its fifth field is the last one, 0x43 for none or 0x52 and a byte.
-  const end = 5 + (payload[4] ?? 0);
-  if (payload[2] !== 0x70 || payload[5] !== 5) return 0;
-  return payload[end - 2] === 0x52 ? (payload[end - 1] ?? 0) : 0;
+  const section = new Reader(true).over(payload, 0, payload.length).read();
+  const fields = section instanceof Described && Array.isArray(section.value) ? section.value : [];
+  const count: unknown = fields[4];
+  return count instanceof Scalar ? Number(count.value) : 0;
 }

@@ -6,6 +6,8 @@ import {
   readComposite,
   type Said,
 } from "../../protocols/amqp10/performatives.ts";
+import { Reader } from "../../protocols/amqp10/reader.ts";
+import { Described, Scalar } from "../../protocols/amqp10/values.ts";
 import { Wire } from "./wire.ts";
 
 /** A frame from the broker. */
@@ -18,36 +20,29 @@ export interface ReceivedPerformative<T extends Performative = Performative> {
 type Named<T extends Performative["type"]> = Extract<Performative, { readonly type: T }>;
 
 const HEADER_BYTES = 8;
-const DATA = 0x75;
+const DATA = 0x75n;
+const VALUE = 0x77n;
 const DURABLE_HEADER = Buffer.from([0x00, 0x53, 0x70, 0xc0, 0x02, 0x01, 0x41]);
 
 /** The sections of a message with bytes as its body. */
 export function messageBytes(body: string | Uint8Array, durable = false): Buffer {
   const bytes = Buffer.from(body);
-  const head = Buffer.from([0x00, 0x53, DATA, 0xb0, 0, 0, 0, 0]);
+  const head = Buffer.from([0x00, 0x53, Number(DATA), 0xb0, 0, 0, 0, 0]);
   head.writeUInt32BE(bytes.length, 4);
   return Buffer.concat([durable ? DURABLE_HEADER : Buffer.alloc(0), head, bytes]);
 }
 
-/** The bytes of the body of a message whose body is one section of data, or none. */
+/** The body of a message whose body is one section of data or a text; empty for others. */
 export function bodyOf(payload: Buffer): string {
-  for (let at = 0; at < payload.length; ) {
-    if (payload[at + 2] === DATA) {
-      const wide = payload[at + 3] === 0xb0;
-      return payload.toString("utf8", at + (wide ? 8 : 5));
-    }
-    at = sectionEnd(payload, at);
+  const reader = new Reader(true).over(payload, 0, payload.length);
+  while (!reader.done) {
+    const section = reader.read();
+    if (!(section instanceof Described) || !(section.descriptor instanceof Scalar)) break;
+    const { descriptor, value } = section;
+    if (descriptor.value === DATA && value instanceof Uint8Array) return Buffer.from(value).toString();
+    if (descriptor.value === VALUE && typeof value === "string") return value;
   }
   return "";
-}
-
-/** Sections other than the body are lists and maps here, with a length behind the code. */
-function sectionEnd(payload: Buffer, at: number): number {
-  const code = payload[at + 3] ?? 0;
-  if (code === 0x45) return at + 4;
-  return code === 0xc0 || code === 0xc1
-    ? at + 5 + (payload[at + 4] ?? 0)
-    : at + 8 + (payload.length < at + 8 ? 0 : payload.readUInt32BE(at + 4));
 }
 
 /** An AMQP 1.0 client made of nothing but frames: it neither answers nor checks anything by itself. */
