@@ -403,6 +403,18 @@ describe("amq.topic", () => {
     expect(counts(core, "a", "b")).toEqual([2, 1]);
   });
 
+  it("leads nowhere any more when a headers exchange bound to it is deleted that led to an alternate", async () => {
+    const { core, client } = await start();
+    client.send("topic:t", "before");
+    client.core.declareExchange(exchange("h", "headers", { alternate: "amq.fanout" }));
+    bind(client, "amq.fanout", "queue:a");
+    bind(client, "amq.topic", "exchange:h", "t");
+    client.send("topic:t", "1");
+    client.core.deleteExchange("h", { ifUnused: false });
+    client.send("topic:t", "2");
+    expect(counts(core, "a")).toEqual([1]);
+  });
+
   it("as the end of a binding gives its subscribers the topic they asked for, and queues what was sent", async () => {
     const { core, client } = await start();
     bind(client, "amq.direct", "exchange:amq.topic", "t.u");

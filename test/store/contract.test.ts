@@ -71,14 +71,16 @@ describe.each(["memory", "lmdb"])("the %s store", (kind) => {
     const annotated = testMessage({ body: "annotated", annotations });
     const grouped = testMessage({ body: "grouped", traits: TRAIT.grouped });
     const both = testMessage({ body: "both", durable: false, traits: TRAIT.grouped, annotations });
-    const all = [plain, annotated, grouped, both, testMessage({ body: "last" })];
+    const last = testMessage({ body: "last", address: testAddress("x.k", "exchange"), traits: TRAIT.readdressed });
+    const all = [plain, annotated, grouped, both, last];
     all.forEach((message, i) => void h.enqueue(Q, testEntry(i + 1, message)));
     h.enqueue(R, testEntry(1, both), testEntry(2, plain));
     await h.commit();
     await h.reopen();
     const read = h.load(Q).entries.map(({ message }) => message);
     expect(read.map(({ body }) => body.toString())).toEqual(["plain", "annotated", "grouped", "both", "last"]);
-    expect(read.map(({ traits }) => traits)).toEqual([0, 0, TRAIT.grouped, TRAIT.grouped, 0]);
+    expect(read.map(({ traits }) => traits)).toEqual([0, 0, TRAIT.grouped, TRAIT.grouped, TRAIT.readdressed]);
+    expect(read.at(-1)?.address).toMatchObject({ kind: "exchange", levels: ["x", "k"] });
     expect(read.map(({ annotations: found }) => Object.fromEntries(found))).toEqual([
       {},
       annotations,
