@@ -51,7 +51,7 @@ const listener = Type.Object(
 const host = Type.Object(
   {
     aliases: names("Other names that clients may call this virtual host by. Case does not count."),
-    max_destinations: count(100_000, "Queues, topics and durable subscriptions it may have in all."),
+    max_destinations: count(100_000, "Queues, topics, exchanges and durable subscriptions it may have in all; ten times as many bindings."),
   },
   { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
 );
