@@ -8,6 +8,7 @@
 import { Type } from "typebox";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
+import { management } from "./management-schema.ts";
 import { listenerTls, tls } from "./tls-schema.ts";
 import type { Unit } from "./units.ts";
 
@@ -51,7 +52,10 @@ const listener = Type.Object(
 const host = Type.Object(
   {
     aliases: names("Other names that clients may call this virtual host by. Case does not count."),
-    max_destinations: count(100_000, "Queues, topics, exchanges and durable subscriptions it may have in all; ten times as many bindings."),
+    max_destinations: count(
+      100_000,
+      "Queues, topics, exchanges and durable subscriptions it may have in all; ten times as many bindings.",
+    ),
   },
   { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
 );
@@ -299,6 +303,7 @@ export const ConfigSchema = Type.Object(
         "three that require TLS listen only when there is a certificate.",
     }),
     tls,
+    management,
     detection: Type.Object(
       { timeout: duration("5s", "How long a new connection may take to show which protocol it speaks.", 1) },
       { ...CLOSED, description: "Telling protocols apart by the first bytes of a connection." },

@@ -27,7 +27,8 @@ const withSamples = yaml
   .replace(/^(queues|topics|durable_subscriptions|diverts): \[\]$/gm, "$1:")
   .replace(/^ {2}users: \{\}$/m, "  users:")
   .replace(/^ {2}names: \[\]$/m, "  names:")
-  .replace(/^( *)# {2}(?=- | {2}|alice:|machines:)/gm, "$1  ");
+  .replace(/^ {2}api_keys: \{\}$/m, "  api_keys:")
+  .replace(/^( *)# {2}(?=- | {2}|alice:|machines:|reports:)/gm, "$1  ");
 
 /** What stands at a path, in every entry of the maps and lists on the way. */
 function valuesAt(value: unknown, path: readonly string[]): unknown[] {
@@ -81,6 +82,7 @@ describe("the schema for editors", () => {
       "listeners.*.port",
       "listeners.*.tls.names[].match",
       "tls.names[].match",
+      "management.tls.names[].match",
       ...["from.queue", "from.topic", "to", "to[].queue", "to[].topic"].map((key) => `diverts[].${key}`),
       "security.users.*.password_hash",
       "security.users.*.scram_sha_256",
