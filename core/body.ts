@@ -9,12 +9,12 @@ const MOST_DEPTH = 100;
  * base64, times are as in RFC 3339, whole numbers that JSON readers would round are strings.
  */
 export function encodeBody(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(json(value, 0)) ?? "null");
+  return Buffer.from(JSON.stringify(json(value, 0)));
 }
 
 function json(value: unknown, depth: number): unknown {
   if (typeof value === "bigint") return value.toString();
-  if (typeof value !== "object" || value === null) return value ?? null;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") return value;
   if (depth > MOST_DEPTH) return null;
   if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.length).toString("base64");
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
@@ -25,5 +25,5 @@ function json(value: unknown, depth: number): unknown {
 }
 
 function keyText(key: unknown, depth: number): string {
-  return typeof key === "string" ? key : (JSON.stringify(json(key, depth + 1)) ?? "null");
+  return typeof key === "string" ? key : JSON.stringify(json(key, depth + 1));
 }

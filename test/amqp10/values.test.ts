@@ -95,7 +95,8 @@ const arrays: fc.Arbitrary<Value> = fc.oneof(
   ),
 );
 
-function values(leaves: readonly fc.Arbitrary<Value>[]): fc.Arbitrary<Value> {
+/** Values of all kinds; `twice`: also such as have more than one descriptor. */
+function values(leaves: readonly fc.Arbitrary<Value>[], twice = true): fc.Arbitrary<Value> {
   return fc.letrec<{ value: Value }>((tie) => ({
     value: fc.oneof(
       { depthSize: "small", withCrossShrink: true },
@@ -103,7 +104,7 @@ function values(leaves: readonly fc.Arbitrary<Value>[]): fc.Arbitrary<Value> {
       fc.array(tie("value"), { maxLength: 5 }),
       fc.array(fc.tuple(text, tie("value")), { maxLength: 5 }).map((entries): Value => new Map<Value, Value>(entries)),
       fc.tuple(scalar("ulong", fc.bigInt({ min: 0n, max: 300n })), tie("value")).map(([descriptor, value]) => {
-        return new Described(descriptor, value);
+        return value instanceof Described && !twice ? value : new Described(descriptor, value);
       }),
     ),
   })).value;
@@ -123,8 +124,9 @@ describe("values of AMQP 1.0", () => {
   });
 
   it("are read and written by rhea as they are here", () => {
+    // Of a value with two descriptors rhea forgets one.
     fc.assert(
-      fc.property(values(usual), (value) => {
+      fc.property(values(usual, false), (value) => {
         const theirs = new their.Reader(encodeValue(value)).read();
         const writer = new their.Writer();
         writer.write(theirs);
