@@ -27,6 +27,13 @@ export function exchangeAddress(exchange: string, key: string): Address {
   return new Address("exchange", [exchange, key]);
 }
 
+/** The exchange and the key that `exchangeAddress` makes an address of. */
+export function routingOf(address: Address): { readonly exchange: string; readonly key: string } {
+  const [exchange = "", key = ""] = address.levels;
+  if (address.kind === "exchange") return { exchange, key };
+  return { exchange: address.kind === "queue" ? DEFAULT_EXCHANGE : TOPIC_EXCHANGE, key: keyOf(address) };
+}
+
 /** The topics that a binding of amq.topic is for. Throws BrokerError("bad-address"). */
 export function topicPattern(key: string): Pattern {
   return bindingSpelling.parsePattern("topic", key);
@@ -42,7 +49,7 @@ export function topicOf(key: string): Address | undefined {
   }
 }
 
-/** The key of a topic. */
+/** The key of a topic or a queue. */
 export function keyOf({ levels }: Address): string {
   return keySpelling.format(levels);
 }

@@ -3,6 +3,7 @@ import type { Address } from "../addresses/address.ts";
 import type { Clock } from "../time/clock.ts";
 import { named } from "./divert.ts";
 import { escapeCanonical } from "../addresses/escape.ts";
+import { routingOf } from "../exchanges/routing-key.ts";
 import { type Annotation, type Message, TRAIT } from "../message.ts";
 import { levelsOfDurable, type Policies, type Policy } from "../policy.ts";
 import type { Death, DeadLetters, Queue } from "../queue/queue.ts";
@@ -137,14 +138,6 @@ export class DeadLetterOffice {
     annotations.set(HISTORY, JSON.stringify(historyWith(origin.name, message, death, now)));
     return annotations;
   }
-}
-
-/** An address as AMQP 0-9-1 says it: the exchange, and the routing key. */
-export function routingOf({ kind, levels, name }: Address): { readonly exchange: string; readonly key: string } {
-  if (kind === "queue") return { exchange: "", key: name };
-  if (kind === "topic") return { exchange: "amq.topic", key: name };
-  const [exchange = "", key = ""] = levels;
-  return { exchange, key };
 }
 
 function isRejection({ reason }: DeathRecord): boolean {
