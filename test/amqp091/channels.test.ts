@@ -191,12 +191,6 @@ describe("unfinished messages", () => {
     using client = await AmqpWire.channel(port);
     await client.openChannel(2);
     await client.declare("q");
-    const begin = (channel: number): Buffer =>
-      Buffer.concat([
-        methodBytes(channel, "basic.publish", { exchange: "", routingKey: "q", mandatory: false, immediate: false }),
-        contentHeader(channel, 4),
-      ]);
-    const part = (channel: number, text: string): Buffer => frameBytes("body", channel, Buffer.from(text));
     await client.wire.send(
       Buffer.concat([begin(1), begin(2), part(1, "a"), part(2, "bb"), part(1, "aaa"), part(2, "bb")]),
     );
@@ -204,3 +198,12 @@ describe("unfinished messages", () => {
     expect((await client.get("q"))?.body).toBe("bbbb");
   });
 });
+
+function begin(channel: number): Buffer {
+  const publish = { exchange: "", routingKey: "q", mandatory: false, immediate: false };
+  return Buffer.concat([methodBytes(channel, "basic.publish", publish), contentHeader(channel, 4)]);
+}
+
+function part(channel: number, text: string): Buffer {
+  return frameBytes("body", channel, Buffer.from(text));
+}

@@ -238,9 +238,9 @@ describe("the end of an AMQP 0-9-1 connection", () => {
   });
 
   it("by a shutdown is forced in the protocol's words", async () => {
-    const { port, stop } = await startBroker(["amqp.close_timeout=30ms"]);
-    using client = await AmqpWire.channel(port);
-    const stopped = stop();
+    const broker = await startBroker(["amqp.close_timeout=30ms"]);
+    using client = await AmqpWire.channel(broker.port);
+    const stopped = broker.stop();
     expect(await client.expect("connection.close", 0)).toMatchObject({ replyCode: 320 });
     await stopped;
   });
