@@ -178,10 +178,12 @@ export class Broker {
   private look(): void {
     if (this.closed) return;
     this.engine.detachFresh();
-    const done = this.engine.sweep();
+    let done = this.engine.sweep();
     this.engine.press();
     this.engine.trim();
-    for (const host of this.hosts.values()) host.sweep();
+    for (const host of this.hosts.values()) {
+      if (!host.sweep()) done = false;
+    }
     this.tick = this.clock.after(done ? TICK_MS : SOON_MS, () => this.look());
   }
 

@@ -29,6 +29,8 @@ export type LossReason =
   /** Diverted in a circle. */
   | "loop";
 
+const NOTHING_LOST: ReadonlyMap<LossReason, number> = new Map();
+
 /**
  * The account of one destination: `received = consumed + stored + the sum of lost` holds whenever the core is at rest,
  * with `stored` being what the destination holds now.
@@ -42,11 +44,18 @@ export class Ledger {
   deliveredBytes = 0;
   /** Deliveries that came back. */
   returned = 0;
-  readonly lost = new Map<LossReason, number>();
+  /** Most destinations never lose a message, and there may be millions of them. */
+  private losses: Map<LossReason, number> | undefined = undefined;
+
+  /** Messages that were never consumed, by the reason. */
+  get lost(): ReadonlyMap<LossReason, number> {
+    return this.losses ?? NOTHING_LOST;
+  }
 
   /** Counts messages under the reason for which they were never consumed. */
   lose(reason: LossReason, count = 1): void {
-    this.lost.set(reason, (this.lost.get(reason) ?? 0) + count);
+    this.losses ??= new Map();
+    this.losses.set(reason, (this.losses.get(reason) ?? 0) + count);
   }
 
   /** Counts a message that came and does not go in. */

@@ -35,6 +35,8 @@ import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-top
 
 /** How long ids of sends are remembered at least after their destination was used last: who missed a confirmation repeats. */
 const IDS_KEPT_MS = 10 * 60 * 1000;
+/** Destinations that the sweep looks at before others have their turn. */
+const SWEPT_AT_ONCE = 2000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
 
@@ -91,6 +93,8 @@ export class Destinations {
   private readonly queueTargets = new Map<Queue, QueueTarget>();
   /** Destinations that may have become useless, looked at by the sweep. */
   private readonly idle = new Map<Destination, Address>();
+  /** Those that the sweep has still to look at; undefined when it begins anew. */
+  private sweeping: Iterator<[Destination, Address], undefined> | undefined = undefined;
   /** Where everything goes that is sent to temporary destinations that are not there. */
   private nowhere: Topic | undefined = undefined;
 
@@ -230,8 +234,9 @@ export class Destinations {
 
   /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
   isAbandoned(address: Address): boolean {
-    const [first, session = "", , ...others] = address.levels;
-    if (address.kind === "exchange" || first !== "temp" || others.length > 0 || !SESSION.test(session)) return false;
+    const { kind, levels } = address;
+    if (levels[0] !== "temp" || kind === "exchange") return false;
+    if (levels.length > 3 || !SESSION.test(levels[1] ?? "")) return false;
     return this.ownerOf(address) === undefined;
   }
 
@@ -248,6 +253,8 @@ export class Destinations {
 
   /** Whose a temporary destination is; undefined for all others. */
   ownerOf(address: Address): Client | undefined {
+    // Only queues may have one under any name; topics are asked about very often.
+    if (address.kind === "topic" && address.levels[0] !== "temp") return undefined;
     return this.temporaries.get(`${address.kind} ${address.name}`);
   }
 
@@ -343,18 +350,29 @@ export class Destinations {
   noteIdle(destination: Destination): void {
     const address = destination.address;
     if (address === undefined || destination.policy.autoDeleteAfterMs === 0) return;
-    if (this.configured.has(`${address.kind} ${address.name}`)) return;
+    if (this.configured.size > 0 && this.configured.has(`${address.kind} ${address.name}`)) return;
     if (destination instanceof Queue && this.isFed(destination)) return;
     this.idle.set(destination, address);
   }
 
-  /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
-  sweep(): void {
+  /**
+   * Deletes what nobody has used for as long as its policy says. Costs what there is to look at; returns false when that is too
+   * much for one turn, and some is left.
+   */
+  sweep(): boolean {
     const now = this.engine.clock.now();
-    for (const [destination, address] of this.idle) {
+    this.sweeping ??= this.idle.entries();
+    for (let looked = 0; looked < SWEPT_AT_ONCE; looked++) {
+      const { value, done } = this.sweeping.next();
+      if (done === true) {
+        this.sweeping = undefined;
+        return true;
+      }
+      const [destination, address] = value;
       if (destination instanceof Queue) this.sweepQueue(destination, address, now);
       else this.sweepTopic(destination, address, now);
     }
+    return false;
   }
 
   private make(address: Address): Destination {
@@ -473,16 +491,17 @@ export class Destinations {
   }
 
   private sweepTopic(topic: Topic, address: Address, now: number): void {
-    if (this.ownerOf(address) !== undefined || topic.targets.length > 0) {
+    if (topic.targets.length > 0 || this.ownerOf(address) !== undefined) {
       this.idle.delete(topic);
       return;
     }
     if (topic.active) {
       topic.active = false;
       topic.lastUsed = now;
-    } else if (now - topic.lastUsed >= this.idleMs(topic)) {
-      this.deleteTopic(address);
+      return;
     }
+    const unused = now - topic.lastUsed;
+    if (unused >= topic.policy.autoDeleteAfterMs && unused >= this.idleMs(topic)) this.deleteTopic(address);
   }
 }
 

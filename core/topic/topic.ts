@@ -10,6 +10,9 @@ export interface TopicTarget {
   offer(message: Message, policy: Policy, sender: unknown): Gate | undefined;
 }
 
+/** Up to so many targets looking through the list is as quick as a map of it, which most topics can do without. */
+const MOST_UNPLACED = 16;
+
 /** Hands each message to everybody who is subscribed now. The list of targets is kept up to date by the virtual host. */
 export class Topic {
   readonly address: Address;
@@ -25,7 +28,8 @@ export class Topic {
   unwanted: LossReason = "no-subscriber";
   /** Finds who gets a message besides, if that depends on more than its address. */
   chooser: ((message: Message) => readonly TopicTarget[]) | undefined = undefined;
-  private readonly places = new Map<TopicTarget, number>();
+  /** Where each target is in the list, once there are many. */
+  private places: Map<TopicTarget, number> | undefined = undefined;
 
   constructor(address: Address, policy: Policy, now: number, ledger: Ledger = new Ledger()) {
     this.address = address;
@@ -41,19 +45,21 @@ export class Topic {
 
   /** Each target is here once, however many of its patterns match. */
   add(target: TopicTarget): void {
-    if (this.places.has(target)) return;
-    this.places.set(target, this.targets.length);
-    this.targets.push(target);
+    if (this.placeOf(target) >= 0) return;
+    const { targets } = this;
+    targets.push(target);
+    if (this.places !== undefined) this.places.set(target, targets.length - 1);
+    else if (targets.length > MOST_UNPLACED) this.places = new Map(targets.map((each, place) => [each, place]));
   }
 
   remove(target: TopicTarget): void {
-    const place = this.places.get(target);
-    if (place === undefined) return;
-    this.places.delete(target);
+    const place = this.placeOf(target);
+    if (place < 0) return;
+    this.places?.delete(target);
     const last = this.targets.pop();
     if (last === undefined || last === target) return;
     this.targets[place] = last;
-    this.places.set(last, place);
+    this.places?.set(last, place);
   }
 
   /** Whether anybody would get a message. */
@@ -85,6 +91,11 @@ export class Topic {
 
   /** The targets with those that are chosen for one message, each once. */
   private chosen(others: readonly TopicTarget[]): readonly TopicTarget[] {
-    return [...this.targets, ...others.filter((target) => !this.places.has(target))];
+    return [...this.targets, ...others.filter((target) => this.placeOf(target) < 0)];
+  }
+
+  /** Where a target is in the list; -1 when it is not there. */
+  private placeOf(target: TopicTarget): number {
+    return this.places === undefined ? this.targets.indexOf(target) : (this.places.get(target) ?? -1);
   }
 }
