@@ -425,10 +425,11 @@ export class VirtualHost {
     if (this.destinations.isAbandoned(address)) this.retained.set(address, undefined);
   }
 
-  /** Deletes what nobody has used for as long as its policy says. Costs what there is to look at. */
-  sweep(): void {
-    this.destinations.sweep();
+  /** Deletes what nobody has used for as long as its policy says; returns false when some is left to be looked at. */
+  sweep(): boolean {
+    const done = this.destinations.sweep();
     this.declared.sweep(this.destinations);
+    return done;
   }
 
   private start(subscription: Subscription, options: SubscribeOptions): void {
