@@ -323,6 +323,7 @@ function amqp091Protocol({ amqp }: Config): Protocol {
     maxConsumers: amqp.max_consumers,
     creditMessages: amqp.credit.messages,
     creditBytes: amqp.credit.bytes,
+    maxUnacked: amqp.max_unacked,
     maxAnswersWaiting: amqp.max_answers_waiting,
     closeTimeoutMs: amqp.close_timeout,
   });

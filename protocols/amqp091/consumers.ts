@@ -41,6 +41,8 @@ export class Consumers implements ConsumerOwner {
   readonly #owner: ConsumersOwner;
   readonly #byTag = new Map<string, Consumer>();
   #replyConsumer: Consumer | undefined = undefined;
+  /** The basic.get that was not answered yet. */
+  #getter: Getter | undefined = undefined;
   #replyQueues = 0;
   /** What each further consumer may be sent ahead of its acknowledgements; 0: what the configuration says. */
   #prefetchCount = 0;
@@ -50,7 +52,7 @@ export class Consumers implements ConsumerOwner {
     this.number = owner.number;
     this.connection = owner.connection;
     this.unacked = owner.unacked;
-    this.prefetch = new Prefetch(() => this.#byTag.values());
+    this.prefetch = new Prefetch(() => this.#byTag.values(), owner.connection.options.maxUnacked);
   }
 
   /** basic.qos. */
@@ -107,11 +109,23 @@ export class Consumers implements ConsumerOwner {
   onBasicGet({ queue, noAck }: Arguments<"basic.get">): void {
     const { number, connection, unacked } = this;
     const { answers, clock } = this.#owner;
+    const { maxUnacked } = connection.options;
+    if (!noAck && unacked.count >= maxUnacked) {
+      throw new AmqpError(
+        "PRECONDITION_FAILED",
+        `this channel has ${unacked.count} deliveries to acknowledge; no more can be had (amqp.max_unacked)`,
+      );
+    }
     const address = queueAddress(this.#owner.queueNamed(queue));
-    const done = answers.expect(() => undefined);
+    const said = answers.expect(() => undefined);
+    const done = (): void => {
+      this.#getter = undefined;
+      said();
+    };
     // What the core calls must not call back into it.
     const answered = (): void => clock.endOfTurn(done);
     const getter = new Getter({ channel: number, connection, unacked, address, noAck, answered });
+    this.#getter = getter;
     try {
       getter.core = connection.client.pull({ address, settling: !noAck, consumer: getter });
       if (getter.answered) done();
@@ -129,6 +143,7 @@ export class Consumers implements ConsumerOwner {
 
   /** The channel closes: what was delivered and not acknowledged goes to others. */
   close(): void {
+    this.#getter?.core?.close();
     for (const consumer of this.#byTag.values()) {
       this.#forget(consumer);
       consumer.core?.close();

@@ -31,7 +31,8 @@ export class Getter implements Consumer, Recipient {
   deliver(message: Message, delivery: Delivery | undefined, deliveries: number): boolean {
     const { channel, connection, unacked, address, noAck } = this.#options;
     const tag = noAck || delivery === undefined ? unacked.skip() : unacked.add(this, delivery);
-    const left = connection.client.checkQueue(address).messages;
+    const queue = connection.client.host.queues.get(address.name);
+    const left = queue === undefined ? 0 : queue.count - queue.held;
     connection.writer.getOk(channel, tag, deliveries > 0, left, message);
     this.#end();
     return false;

@@ -9,9 +9,12 @@ export class Prefetch {
   /** Deliveries that wait to be acknowledged. */
   #given = 0;
   readonly #consumers: () => Iterable<Consumer>;
+  /** Even without a limit. */
+  readonly #most: number;
 
-  constructor(consumers: () => Iterable<Consumer>) {
+  constructor(consumers: () => Iterable<Consumer>, most: number) {
     this.#consumers = consumers;
+    this.#most = most;
   }
 
   /** Whether a consumer may be sent anything now. */
@@ -22,7 +25,6 @@ export class Prefetch {
   /** Something was delivered that is to be acknowledged; false when nothing more may be. */
   given(): boolean {
     this.#given++;
-    if (this.#limit === 0) return this.flowing;
     if (!this.#exhausted) return this.flowing;
     for (const consumer of this.#consumers()) if (consumer.counted) consumer.core?.hold();
     return false;
@@ -50,7 +52,7 @@ export class Prefetch {
   }
 
   get #exhausted(): boolean {
-    return this.#limit > 0 && this.#given >= this.#limit;
+    return this.#given >= (this.#limit === 0 ? this.#most : this.#limit);
   }
 
   #goOn(): void {

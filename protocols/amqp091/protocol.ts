@@ -22,6 +22,8 @@ export interface Amqp091Options {
   /** What a consumer without a prefetch count is sent ahead of its acknowledgements. */
   readonly creditMessages: number;
   readonly creditBytes: number;
+  /** Deliveries of one channel that wait to be acknowledged. */
+  readonly maxUnacked: number;
   /** Answers that may wait in a full output, or for the disk, before the broker stops listening to a client. */
   readonly maxAnswersWaiting: number;
   /** How long a client may take to agree to the end of its connection. */

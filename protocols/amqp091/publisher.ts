@@ -26,6 +26,7 @@ interface Target {
 const NEAR_TARGETS = 16;
 /** Targets remembered in all. */
 const MOST_TARGETS = 1000;
+const NO_COPIES: readonly string[] = [];
 const DIRECT_REPLY_TO_BYTES = Buffer.from(DIRECT_REPLY_TO);
 
 /** The sends of one channel. */
@@ -68,7 +69,7 @@ export class Publisher {
     const { route, exchange } = this.#target(publish);
     if (publish.userIdStart < publish.userIdEnd) this.#checkUser(publish);
     if (publish.replyToStart < publish.replyToEnd) this.#localReplyTo(publish);
-    const copies = publish.headersStart < publish.headersEnd ? copiesOf(publish) : [];
+    const copies = publish.headersStart < publish.headersEnd ? copiesOf(publish) : NO_COPIES;
     if (copies.length > 0) removeBcc(publish);
     const [address] = route.addresses;
     if (address === undefined) throw new RangeError(`The route of exchange ${exchange} leads to no address`);

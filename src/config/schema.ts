@@ -199,6 +199,10 @@ const amqp = Type.Object(
           "not used up.",
       },
     ),
+    max_unacked: count(
+      100_000,
+      "Deliveries of one channel that wait to be acknowledged, if its client sets no limit; none can be fetched beyond them.",
+    ),
     max_answers_waiting: count(1000, "Answers not yet written to a client before the broker stops reading from it."),
     close_timeout: duration(
       "1s",

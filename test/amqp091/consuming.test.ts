@@ -278,3 +278,21 @@ describe("basic.get", () => {
     await client.expect("basic.qos-ok");
   });
 });
+
+describe("deliveries that wait to be acknowledged", () => {
+  it("are at most amqp.max_unacked in a channel, whatever its consumers may have", async () => {
+    const client = await open(["amqp.max_unacked=3"]);
+    await client.declare("q");
+    await client.consume("q", { consumerTag: "a" });
+    await client.consume("q", { consumerTag: "b" });
+    await fill(client, "q", 5);
+    const given = [await client.delivery(), await client.delivery(), await client.delivery()];
+    expect(given.map(({ body }) => body)).toEqual(["1", "2", "3"]);
+    await client.quiet();
+    await client.say("basic.get", { queue: "q" });
+    expect(await client.expect("channel.close")).toMatchObject({
+      replyCode: 406,
+      replyText: expect.stringContaining("amqp.max_unacked"),
+    });
+  });
+});

@@ -174,10 +174,10 @@ describe("what a queue is declared with", () => {
   it("x-max-priority has more urgent messages overtake", async () => {
     const { client } = await open();
     await client.declare("urgent", { arguments: table({ "x-max-priority": 10 }) });
-    for (const priority of [0, 5, 10, 1]) await client.publish("", "urgent", `${priority}`, { priority });
+    for (const priority of [0, 5, 10, 2]) await client.publish("", "urgent", `${priority}`, { priority });
     const bodies = [];
     for (let count = 0; count < 4; count++) bodies.push((await client.get("urgent"))?.body);
-    expect(bodies).toEqual(["10", "5", "1", "0"]);
+    expect(bodies).toEqual(["10", "5", "2", "0"]);
   });
 
   it("x-single-active-consumer has one consumer at a time", async () => {
