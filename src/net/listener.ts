@@ -4,7 +4,7 @@ import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
 import type { Peer, Protocol, Session } from "../../core/protocol.ts";
-import { type Connection, type ConnectionOptions, TcpConnection } from "./connection.ts";
+import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
@@ -186,7 +186,8 @@ export class Listener {
     const head = opening.head.length === 0 ? chunk : Buffer.concat([opening.head, chunk]);
     opening.head = head;
     if (head.length === 0) return;
-    if (this.#tlsGate?.options.required === true && opening.secured === undefined) {
+    // Who came by WebSocket was let in already, before a reload that requires TLS.
+    if (this.#tlsGate?.options.required === true && opening.secured === undefined && !opening.http) {
       this.#feedTls(opening);
       return;
     }
@@ -245,7 +246,11 @@ export class Listener {
   #onSecured(socket: Socket, secured: TLSSocket, virtualHost: string | undefined): void {
     const opening = this.#openings.get(socket);
     // After the handshake Node only tells of an error, such as a record that was tampered with.
-    secured.on("error", () => secured.destroy());
+    secured.on("error", (error) => {
+      const unknown = this.#openings.get(secured);
+      if (unknown !== undefined) unknown.reason ??= describe(error);
+      secured.destroy();
+    });
     if (opening === undefined || opening.reason !== undefined) {
       secured.destroy();
       return;

@@ -191,6 +191,17 @@ describe("a connection over TLS", () => {
     socket.destroy();
   });
 
+  it("whose bytes are changed before its protocol is known is cut with that reason", async () => {
+    await using test = await startListener({ tls: tlsOptions() });
+    const raw = connectSocket({ port: test.port, host: "127.0.0.1", noDelay: true });
+    const socket = connect({ socket: raw, ...trusting, servername: "localhost" });
+    socket.on("error", () => {});
+    await once(socket, "secureConnect");
+    raw.write(Buffer.concat([Buffer.from([0x17, 0x03, 0x03, 0x00, 0x20]), Buffer.alloc(32, 1)]));
+    await eventually(() => expect(test.log.reasons).toEqual([expect.stringContaining("bad record mac")]));
+    socket.destroy();
+  });
+
   it("hears the session's goodbye when the listener is shut down; a handshake under way is ended", async () => {
     await using test = await startListener({ tls: tlsOptions() });
     const { wire } = await open(test);
