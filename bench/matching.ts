@@ -16,6 +16,7 @@ import { MemoryStore } from "../store/memory/store.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
 import { canonical } from "../core/addresses/spelling.ts";
 import { systemClock, systemRandom } from "../src/clock.ts";
+import { human } from "./generator.ts";
 
 const { values } = parseArgs({
   options: { filters: { type: "string", default: "1000000" }, topics: { type: "string", default: "200000" } },
@@ -128,6 +129,7 @@ const routes = topics.map(() => undefined as ReturnType<typeof sender.route> | u
 
 async function publishAll(what: string, each?: (n: number) => void): Promise<void> {
   began = process.hrtime.bigint();
+  const cpu = process.cpuUsage();
   delivered = 0;
   for (const [i, address] of topics.entries()) {
     routes[i] ??= sender.route([address]);
@@ -138,8 +140,11 @@ async function publishAll(what: string, each?: (n: number) => void): Promise<voi
     each?.(i);
     if (i % 1000 === 999) await new Promise((done) => setImmediate(done));
   }
-  const rate = Math.round(TOPICS / seconds()).toLocaleString("en");
-  console.log(`${what}: ${rate} publishes per second, ${(delivered / TOPICS).toFixed(2)} deliveries each`);
+  const rate = human(TOPICS / seconds());
+  const { user, system } = process.cpuUsage(cpu);
+  const perCpu = human(TOPICS / ((user + system) / 1e6));
+  const times = (delivered / TOPICS).toFixed(2);
+  console.log(`${what}: ${rate} publishes per second, ${perCpu} per CPU second, ${times} deliveries each`);
 }
 
 await publishAll("first");
