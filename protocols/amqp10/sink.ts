@@ -5,7 +5,7 @@ import type { Transaction } from "../../core/transaction.ts";
 import { parseTarget, type Temporaries } from "./address.ts";
 import { messageOf } from "./convert.ts";
 import type { Connected, Ending } from "./endpoint.ts";
-import type { DeliveryState } from "./performatives.ts";
+import { type DeliveryState, RELEASED } from "./performatives.ts";
 import { Reader } from "./reader.ts";
 import type { Sink } from "./receiver.ts";
 import { Sections } from "./sections.ts";
@@ -46,10 +46,11 @@ abstract class PublishingSink implements Sink {
     const open = state?.type === "transactional-state" ? connected.transactions.find(state.txnId) : undefined;
     const ways = this.ways();
     const [first] = ways;
-    if (ways.length === 1 && first !== undefined) this.#publish(first, open?.core);
+    let reaches = true;
+    if (ways.length === 1 && first !== undefined) reaches = this.#publish(first, open?.core);
     else this.#publishAll(ways, open?.core);
     if (client.blocked) connected.overrun += end - start;
-    return open?.accepted;
+    return reaches ? open?.accepted : RELEASED;
   }
 
   left(ending: Ending): void {
@@ -59,11 +60,14 @@ abstract class PublishingSink implements Sink {
   /** Where the message at hand goes. */
   protected abstract ways(): readonly Way[];
 
-  #publish({ address, route }: Way, transaction: Transaction | undefined): void {
+  /** False when an exchange leads nowhere: its sender is told so, as by RabbitMQ. */
+  #publish({ address, route }: Way, transaction: Transaction | undefined): boolean {
     const message = messageOf(this.sections, address, this.connected.now);
     // A large message was put together in a buffer of its own.
     if (message.start === 0 && message.data.length <= message.end + (message.end >> 2)) message.detached = true;
+    const reaches = address.kind !== "exchange" || transaction !== undefined || route.reaches(message);
     this.connected.client.publish(route, message, transaction);
+    return reaches;
   }
 
   #publishAll(ways: readonly Way[], transaction: Transaction | undefined): void {
