@@ -452,7 +452,7 @@ export class Destinations {
     this.topicTree.set(address, topic);
     this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
     this.options.exchanges().topicCame(topic);
-    this.noteIdle(topic);
+    if (topic.targets.length === 0) this.noteIdle(topic);
     return topic;
   }
 
