@@ -26,7 +26,8 @@ export class DelosProcess {
     more: readonly string[] = [],
     nodeOptions: readonly string[] = ["--max-semi-space-size=8"],
   ): Promise<DelosProcess> {
-    const settings = [`store.directory=${directory}`, `listeners.stomp.port=${port}`, "log.level=error", ...more];
+    const settings = [`store.directory=${directory}`, `listeners.stomp.port=${port}`, "log.level=error"];
+    settings.push("management.enabled=false", ...more);
     for (const name of ["mqtt", "amqp", "openwire"]) settings.push(`listeners.${name}.enabled=false`);
     const child = spawn(
       process.execPath,

@@ -117,7 +117,7 @@ export class Broker {
       const host = new VirtualHost(
         {
           engine: this.engine,
-          access: this.options.access ?? EVERYTHING_ALLOWED,
+          access: this.access,
           startNumber,
           cron: this.options.cron,
           report: this.options.report,
@@ -133,6 +133,11 @@ export class Broker {
     this.recoverRetained();
     for (const host of this.hosts.values()) host.open();
     this.tick = this.clock.after(TICK_MS, () => this.look());
+  }
+
+  /** Who may do what. */
+  get access(): Access {
+    return this.options.access ?? EVERYTHING_ALLOWED;
   }
 
   /** The virtual host of a name; the default one for no name and, if so configured, for an unknown one. */

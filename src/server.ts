@@ -23,10 +23,13 @@ import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { parseCron } from "./cron.ts";
-import { listens, readCertificates } from "./config/certificates.ts";
+import { type Certificates, listens, readCertificates } from "./config/certificates.ts";
 import { divertRules, durableRules, policyRules, virtualTopicRules } from "./config/destinations.ts";
+import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
+import type { ManagementContext, Reloaded } from "./management/context.ts";
+import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
 import { ConfiguredLogin } from "./login.ts";
 import { Listener } from "./net/listener.ts";
@@ -41,6 +44,8 @@ export interface RunningServer {
   /** Where the data is; undefined when it lives in memory only. */
   readonly directory: string | undefined;
   readonly broker: Broker;
+  /** Where management listens; undefined when it is off. */
+  readonly management: { readonly host: string; readonly port: number } | undefined;
   /** Takes over what can be changed while it runs; says by key what was and what needs a restart. */
   reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }>;
   /** Stops accepting, says goodbye to every client, writes what is left. */
@@ -54,6 +59,8 @@ export interface ServerParts {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly store?: Store;
+  /** Reads the configuration anew, when management is asked to. */
+  readonly load?: () => LoadedConfig;
 }
 
 /** The formats of every protocol there is, by the names that stores keep. */
@@ -65,7 +72,8 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 );
 
 /** The parts of the configuration that `reload` takes over. */
-const RELOADABLE = /^(log|security|shutdown|tls)(\.|$)|^listeners\..+\.tls(\.|$)/;
+const RELOADABLE =
+  /^(log|security|shutdown|tls)(\.|$)|^management\.(tls|cors_origins|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
@@ -88,9 +96,11 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   });
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
-  const listeners = createListeners(config, broker, clock, log, tlsOptions(config, clock));
+  const certificates = certificatesOf(config, clock);
+  const listeners = createListeners(config, broker, clock, log, certificates.listeners);
   const running = new Server(config, broker, listeners, login, log, failed);
   try {
+    await running.manage(certificates.management, parts.load);
     await running.listen();
   } catch (error) {
     await running.stop("the start failed");
@@ -112,6 +122,8 @@ class Server implements RunningServer {
   readonly failed: Promise<Error>;
   readonly directory: string | undefined;
   listeners: { name: string; host: string; port: number }[] = [];
+  management: { host: string; port: number } | undefined = undefined;
+  private manager: Management | undefined = undefined;
   private config: Config;
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
@@ -135,10 +147,36 @@ class Server implements RunningServer {
     this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
   }
 
+  /** Prepares management, if it is on. */
+  async manage(tls: TlsOptions | undefined, load: (() => LoadedConfig) | undefined): Promise<void> {
+    if (!this.config.management.enabled) return;
+    const { log, broker } = this;
+    // Loaded only when it is wanted: it takes a tenth of a second.
+    const { Management } = await import("./management/server.ts");
+    const context: ManagementContext = {
+      broker,
+      config: () => this.config,
+      listeners: () => this.all,
+      log,
+      audit: { record: (event) => log.info({ ...event }, "management") },
+      clock: broker.clock,
+      reload: () => this.reread(load),
+    };
+    this.manager = await Management.create(context, tls);
+  }
+
+  private async reread(load: (() => LoadedConfig) | undefined): Promise<Reloaded> {
+    const loaded = load?.();
+    if (loaded === undefined) return { ok: false, problems: ["This broker was not started from a configuration file"] };
+    if (!loaded.ok) return { ok: false, problems: loaded.problems };
+    return { ok: true, ...(await this.reload(loaded.config)) };
+  }
+
   async listen(): Promise<void> {
     for (const listener of this.all) {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
+    this.management = await this.manager?.listen();
     const intervalMs = this.config.mqtt.sys_interval;
     if (intervalMs === 0) return;
     const sockets = (): number => this.all.reduce((sum, { accepted }) => sum + accepted, 0);
@@ -147,7 +185,8 @@ class Server implements RunningServer {
 
   reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
     // First, as it may fail: then nothing has changed.
-    const tls = tlsOptions(config, this.broker.clock);
+    const certificates = certificatesOf(config, this.broker.clock);
+    const tls = certificates.listeners;
     const changed = differences(this.config, config);
     const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
     const needsRestart = new Set(changed.filter((key) => !applied.has(key)));
@@ -163,12 +202,14 @@ class Server implements RunningServer {
       if (!running && listens(config, name)) needsRestart.add(`listeners.${name}.enabled`);
     }
     this.config = withReloadable(this.config, config);
+    if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
   }
 
   async stop(reason: string): Promise<void> {
     this.sysTopics?.stop();
     const timeoutMs = this.config.shutdown.timeout;
+    await this.manager?.close();
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
     await this.broker.close();
   }
@@ -211,24 +252,26 @@ function hostSettings(config: Config): HostSettings[] {
   });
 }
 
-/** TLS by listener. Throws one sentence for all that is wrong with certificates. */
-function tlsOptions(config: Config, clock: Clock): Map<string, TlsOptions> {
+/** Of every port. Throws one sentence for all that is wrong with certificates. */
+function certificatesOf(config: Config, clock: Clock): Certificates {
   const problems: string[] = [];
-  const options = readCertificates(config, clock.now(), {
+  const certificates = readCertificates(config, clock.now(), {
     refuse: (_path, text) => problems.push(text),
     // Told when the configuration was loaded.
     warn: () => {},
   });
   if (problems.length > 0) throw new Error(problems.join("; "));
-  return options;
+  return certificates;
 }
 
-function withReloadable(config: Config, { log, security, shutdown, tls, listeners }: Config): Config {
+function withReloadable(config: Config, { log, security, shutdown, tls, listeners, management }: Config): Config {
   const kept = Object.entries(config.listeners).map(([name, listener]) => [
     name,
     { ...listener, tls: listeners[name]?.tls ?? listener.tls },
   ]);
-  return { ...config, log, security, shutdown, tls, listeners: Object.fromEntries(kept) };
+  const { tls: managementTls, cors_origins, max_wait, sessions, api_keys } = management;
+  const managed = { ...config.management, tls: managementTls, cors_origins, max_wait, sessions, api_keys };
+  return { ...config, log, security, shutdown, tls, management: managed, listeners: Object.fromEntries(kept) };
 }
 
 function createListeners(

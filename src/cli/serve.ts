@@ -35,7 +35,7 @@ can be changed while the broker runs; the log says what needs a restart.`,
     }
     const log = await openLog({ settings: loaded.config.log, clock: systemClock });
     for (const warning of loaded.warnings) log.warn({}, warning);
-    const server = await start(loaded.config, log);
+    const server = await start(loaded.config, log, sources);
     if (server === undefined) return EXIT.failed;
     // Before anybody is told that it is ready: a signal that comes right after that must find somebody who listens.
     const ending = runUntilEnd(server, sources, log);
@@ -50,10 +50,10 @@ can be changed while the broker runs; the log says what needs a restart.`,
   },
 };
 
-async function start(config: Config, log: Log): Promise<RunningServer | undefined> {
+async function start(config: Config, log: Log, sources: ConfigSources): Promise<RunningServer | undefined> {
   try {
     const { startServer } = await import("../server.ts");
-    return await startServer(config, log);
+    return await startServer(config, log, { load: () => loadConfig(sources) });
   } catch (error) {
     complain(`delos serve: ${error instanceof Error ? error.message : String(error)}`);
     // A plain Error is a sentence for the operator; anything else is a fault of the broker, whose stack is worth having.

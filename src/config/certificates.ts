@@ -1,5 +1,5 @@
 /*
- * TLS of each listener, from settings to what is in the files. What a listener does not set for itself is taken from the
+ * TLS of each listener and of management, from settings to what is in the files. What one of them does not set for itself is taken from the
  * section "tls", each setting by itself.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
@@ -18,9 +18,30 @@ export interface CertificateTells {
   readonly warn: Tell;
 }
 
+/** A port that may speak TLS: where its section is, and what that says. */
+interface Place {
+  readonly path: Path;
+  readonly section: Config["management"]["tls"];
+}
+
+function listenerPlace({ listeners }: Config, name: string): Place | undefined {
+  const section = listeners[name]?.tls;
+  return section === undefined ? undefined : { path: ["listeners", name, "tls"], section };
+}
+
+function managementPlace({ management }: Config): Place {
+  return { path: ["management", "tls"], section: management.tls };
+}
+
 /** Whether a listener has a certificate to speak TLS with. */
 export function speaksTls(config: Config, listener: string): boolean {
-  return effective(config, listener, "certificate").value !== "" && config.listeners[listener]?.tls.enabled === true;
+  const place = listenerPlace(config, listener);
+  return place !== undefined && hasCertificate(config, place);
+}
+
+/** Whether management has a certificate to speak TLS with. */
+export function managesByTls(config: Config): boolean {
+  return hasCertificate(config, managementPlace(config));
 }
 
 /** Whether a listener listens at all: one that requires TLS needs a certificate. */
@@ -29,16 +50,28 @@ export function listens(config: Config, listener: string): boolean {
   return enabled === true && (tls?.required !== true || speaksTls(config, listener));
 }
 
-/** Reads the files of every listener that speaks TLS; those with a fault in them are told, and left out. */
-export function readCertificates(config: Config, now: number, tells: CertificateTells): Map<string, TlsOptions> {
+/** What is in the files of every port that speaks TLS. */
+export interface Certificates {
+  readonly listeners: ReadonlyMap<string, TlsOptions>;
+  readonly management: TlsOptions | undefined;
+}
+
+/** Reads the files of every port that speaks TLS; those with a fault in them are told, and left out. */
+export function readCertificates(config: Config, now: number, tells: CertificateTells): Certificates {
   const reader = new CertificateReader(now, tells);
-  const all = new Map<string, TlsOptions>();
+  const listeners = new Map<string, TlsOptions>();
   for (const name of Object.keys(config.listeners)) {
-    if (!listens(config, name) || !speaksTls(config, name)) continue;
-    const options = optionsOf(config, name, reader);
-    if (options !== undefined) all.set(name, options);
+    const place = listenerPlace(config, name);
+    if (place === undefined || !listens(config, name) || !hasCertificate(config, place)) continue;
+    const options = optionsOf(config, place, reader);
+    if (options !== undefined) listeners.set(name, options);
   }
-  return all;
+  const managed = config.management.enabled && managesByTls(config);
+  return { listeners, management: managed ? optionsOf(config, managementPlace(config), reader) : undefined };
+}
+
+function hasCertificate(config: Config, place: Place): boolean {
+  return effective(config, place, "certificate").value !== "" && place.section.enabled;
 }
 
 interface Located<T> {
@@ -46,37 +79,37 @@ interface Located<T> {
   readonly path: Path;
 }
 
-function effective<K extends keyof TlsSection>(config: Config, listener: string, key: K): Located<TlsSection[K]> {
-  const section: Partial<TlsSection> = config.listeners[listener]?.tls ?? {};
+function effective<K extends keyof TlsSection>(config: Config, place: Place, key: K): Located<TlsSection[K]> {
+  const section: Partial<TlsSection> = place.section;
   const own = section[key];
   if (own === undefined) return { value: config.tls[key], path: ["tls", key] };
-  return { value: own, path: ["listeners", listener, "tls", key] };
+  return { value: own, path: [...place.path, key] };
 }
 
-function optionsOf(config: Config, name: string, reader: CertificateReader): TlsOptions | undefined {
-  const certificate = effective(config, name, "certificate");
+function optionsOf(config: Config, place: Place, reader: CertificateReader): TlsOptions | undefined {
+  const certificate = effective(config, place, "certificate");
   const credentials = reader.credentials(
     certificate,
-    effective(config, name, "key"),
-    effective(config, name, "passphrase"),
+    effective(config, place, "key"),
+    effective(config, place, "passphrase"),
   );
-  const ca = effective(config, name, "ca");
+  const ca = effective(config, place, "ca");
   const trusted = ca.value === "" ? undefined : reader.certificates(ca);
-  const names = namesOf(effective(config, name, "names"), reader);
-  const clients = effective(config, name, "client_certificates");
+  const names = namesOf(effective(config, place, "names"), reader);
+  const clients = effective(config, place, "client_certificates");
   // Without it Node would trust whoever a browser trusts.
   if (clients.value !== "none" && ca.value === "") reader.refuse(clients.path, `${clients.value} needs a ca to trust`);
   if (credentials === undefined || (ca.value !== "" && trusted === undefined)) return undefined;
   const options: TlsOptions = {
-    required: config.listeners[name]?.tls.required === true,
+    required: place.section.required,
     credentials,
     names: [...names, ...hostNames(config)],
     ca: trusted,
     clientCertificates: clients.value,
-    minimumVersion: effective(config, name, "minimum_version").value,
-    ciphers: effective(config, name, "ciphers").value,
+    minimumVersion: effective(config, place, "minimum_version").value,
+    ciphers: effective(config, place, "ciphers").value,
   };
-  return reader.usable(options, certificate.path, effective(config, name, "ciphers")) ? options : undefined;
+  return reader.usable(options, certificate.path, effective(config, place, "ciphers")) ? options : undefined;
 }
 
 function namesOf({ value, path }: Located<TlsSection["names"]>, reader: CertificateReader): NamedTls[] {

@@ -1,6 +1,6 @@
 import { parsePasswordHash } from "../password.ts";
 import { parseScramKeys } from "../scram.ts";
-import { listens, speaksTls } from "./certificates.ts";
+import { listens, managesByTls, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";
 import { type Config, TLS_LISTENERS } from "./schema.ts";
@@ -61,6 +61,14 @@ function checkListeners(config: Config, refuse: Tell, warn: Tell): void {
     }
     taken.push({ name, host, port });
   }
+  const { enabled, host, port } = config.management;
+  const other = port === 0 ? undefined : taken.find((one) => one.port === port && overlap(one.host, host));
+  if (enabled && other !== undefined) {
+    refuse(
+      ["management", "port"],
+      `management.port: ${port} is the port of ${joinKey("listeners", other.name)} already`,
+    );
+  }
   if (taken.length === 0) warn(["listeners"], "listeners: none is enabled, so nobody can connect");
 }
 
@@ -74,6 +82,15 @@ function checkTls(config: Config, refuse: Tell): void {
     checkTlsSection(config, tls, path, refuse);
   }
   checkTlsSection(config, config.tls, ["tls"], refuse);
+  const { enabled, tls } = config.management;
+  if (enabled && tls.required && !managesByTls(config)) {
+    const why = tls.enabled ? "there is no certificate (tls.certificate)" : "TLS is not enabled";
+    refuse(
+      ["management", "tls", "required"],
+      `management.tls.required: ${why}, so nobody could connect; set management.enabled to false if that is wanted`,
+    );
+  }
+  checkTlsSection(config, tls, ["management", "tls"], refuse);
 }
 
 function checkTlsSection(

@@ -112,6 +112,7 @@ function makePathsAbsolute(config: Config, settings: Setting, directory: string)
   config.store.directory = absolute(config.store.directory, ["store", "directory"]);
   inSection(config.tls, ["tls"]);
   for (const [name, { tls }] of Object.entries(config.listeners)) inSection(tls, ["listeners", name, "tls"]);
+  inSection(config.management.tls, ["management", "tls"]);
 }
 
 function configOf(settings: Setting): Config {

@@ -13,12 +13,12 @@ const NODE = existsSync(OWN_NODE) ? OWN_NODE : process.execPath;
 const MAIN = join(ROOT, "src/main.ts");
 /** One listener, on a free port. */
 const LISTENERS =
-  "listeners:\n  stomp: {port: 0}\n  mqtt: {enabled: false}\n  amqp: {enabled: false}\n  openwire: {enabled: false}\n";
+  "listeners:\n  stomp: {port: 0}\n  mqtt: {enabled: false}\n  amqp: {enabled: false}\n  openwire: {enabled: false}\nmanagement: {enabled: false}\n";
 
 /** The same by arguments. */
 const OFF = ["mqtt", "amqp", "openwire"]
   .flatMap((name) => ["--set", `listeners.${name}.enabled=false`])
-  .concat("--set", "listeners.stomp.port=0");
+  .concat("--set", "listeners.stomp.port=0", "--set", "management.enabled=false");
 
 let directory = "";
 let running: Delos[] = [];

@@ -21,6 +21,8 @@ export function temporaryFolder(): string {
 
 export interface TestBroker {
   readonly port: number;
+  /** 0 unless `management.enabled=true` is among the settings. */
+  readonly managementPort: number;
   readonly server: RunningServer;
   /** Every line logged so far. */
   readonly log: string[];
@@ -33,6 +35,8 @@ export async function startBroker(settings: readonly string[] = [], parts: Serve
     "store.kind=memory",
     "listeners.stomp.port=0",
     ...["mqtt", "amqp", "openwire"].map((name) => `listeners.${name}.enabled=false`),
+    "management.enabled=false",
+    "management.port=0",
     "log.level=debug",
     "log.format=json",
     "log.repeats_per_minute=0",
@@ -48,7 +52,8 @@ export async function startBroker(settings: readonly string[] = [], parts: Serve
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => (stopped ??= server.stop("the test is over"));
   onTestFinished(stop);
-  return { port: server.listeners[0]?.port ?? 0, server, log: lines, stop };
+  const { listeners, management } = server;
+  return { port: listeners[0]?.port ?? 0, managementPort: management?.port ?? 0, server, log: lines, stop };
 }
 
 /** A broker in a process of its own. */
@@ -67,6 +72,7 @@ export async function startBrokerProcess(directory: string, settings: readonly s
     `store.directory=${directory}`,
     "listeners.stomp.port=0",
     ...["mqtt", "amqp", "openwire"].map((name) => `listeners.${name}.enabled=false`),
+    "management.enabled=false",
     "log.format=json",
     ...settings,
   ];

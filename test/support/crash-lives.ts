@@ -236,7 +236,7 @@ class Lives {
   private async killEarly(afterMs: number): Promise<void> {
     const sets = [`store.directory=${this.directory}`, "listeners.stomp.port=0", ...settingsOf(this.world)];
     const others = ["mqtt", "amqp", "openwire"].map((name) => `listeners.${name}.enabled=false`);
-    const options = [...sets, ...others].flatMap((set) => ["--set", set]);
+    const options = [...sets, ...others, "management.enabled=false"].flatMap((set) => ["--set", set]);
     const child = spawn(process.execPath, ["src/main.ts", "serve", ...options], { cwd: ROOT, stdio: "ignore" });
     const gone = once(child, "exit");
     await pause(afterMs);

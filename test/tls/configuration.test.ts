@@ -121,7 +121,7 @@ describe("certificates", () => {
         "  openwire: {tls: {minimum_version: TLSv1.3, required: true}}\n",
     );
     if (!loaded.ok) throw new Error(loaded.problems.join("\n"));
-    const all = readCertificates(loaded.config, Date.now(), { refuse: () => {}, warn: () => {} });
+    const { listeners: all } = readCertificates(loaded.config, Date.now(), { refuse: () => {}, warn: () => {} });
     const shown = [...all].map(([name, { credentials, ...options }]) => [
       name,
       credentials.certificate.toString() === local.certificate,

@@ -1,0 +1,114 @@
+/*
+ * Who makes a request:
+ *
+ *     Authorization: Basic user:password  -> the login modules, as for any client
+ *     Authorization: Bearer token         -> a key of management.api_keys, else the login modules, with the token as password
+ *     Cookie: delos_session               -> whoever signed in (POST /api/v1/session)
+ *
+ * A browser adds a cookie, and what it once asked for with a prompt, to requests that other sites make it send. So what
+ * changes something needs the session's token in a header, and nothing is taken from a page of another origin.
+ */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Broker } from "../../core/broker.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Config } from "../config/schema.ts";
+import { ApiKeys } from "./api-keys.ts";
+import type { Caller } from "./context.ts";
+import { HttpPeer } from "./http-peer.ts";
+import { HttpError } from "./problem.ts";
+import { showsCsrfToken, type WebSession, WebSessions } from "./web-sessions.ts";
+
+/** The cookie that a browser keeps. */
+export const SESSION_COOKIE = "delos_session";
+const CSRF_HEADER = "x-csrf-token";
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Finds out who makes a request. */
+export class Authentication {
+  readonly sessions: WebSessions;
+  private readonly broker: Broker;
+  private readonly settings: () => Config["management"];
+  private readonly keys = new ApiKeys();
+  private requests = 0;
+
+  constructor(broker: Broker, settings: () => Config["management"]) {
+    this.broker = broker;
+    this.settings = settings;
+    this.sessions = new WebSessions(broker.clock, () => settings().sessions);
+  }
+
+  /** Undefined when a request says nothing of it. Throws BrokerError or HttpError for what is not accepted. */
+  async callerOf(request: FastifyRequest): Promise<Caller | undefined> {
+    const { authorization } = request.headers;
+    if (!SAFE_METHODS.has(request.method)) this.checkOrigin(request);
+    if (authorization === undefined) return this.bySession(request);
+    const [scheme = "", value = ""] = authorization.split(/ +/, 2);
+    if (scheme.toLowerCase() === "basic") return this.byPassword(value, request);
+    if (scheme.toLowerCase() === "bearer") return this.byToken(value, request);
+    throw new BrokerError("not-authenticated", `Authorization by "${scheme}" is not known; expected Basic or Bearer`);
+  }
+
+  /** As login modules know whoever sends this request. */
+  peerOf({ raw }: FastifyRequest): HttpPeer {
+    return new HttpPeer(`http-${++this.requests}`, raw.socket, this.broker.clock.now());
+  }
+
+  /** The session of a request that has one. */
+  sessionOf({ cookies }: FastifyRequest): WebSession | undefined {
+    const token = cookies[SESSION_COOKIE];
+    return token === undefined ? undefined : this.sessions.find(token);
+  }
+
+  private async byPassword(encoded: string, request: FastifyRequest): Promise<Caller> {
+    const text = Buffer.from(encoded, "base64").toString("utf8");
+    const cut = text.indexOf(":");
+    if (cut <= 0) throw new BrokerError("not-authenticated", "The credentials are not a user, a colon and a password");
+    const peer = this.peerOf(request);
+    const login = await this.broker.login({ user: text.slice(0, cut), password: text.slice(cut + 1), peer });
+    return { login, by: "password", peer };
+  }
+
+  private async byToken(token: string, request: FastifyRequest): Promise<Caller> {
+    if (token === "") throw new BrokerError("not-authenticated", "The token is empty");
+    const peer = this.peerOf(request);
+    const owner = this.keys.find(token, this.settings().api_keys);
+    if (owner !== undefined) return { login: owner, by: "key", peer };
+    return { login: await this.broker.login({ user: undefined, password: token, peer }), by: "token", peer };
+  }
+
+  private bySession(request: FastifyRequest): Caller | undefined {
+    const session = this.sessionOf(request);
+    if (session === undefined) return undefined;
+    if (!SAFE_METHODS.has(request.method)) {
+      const shown = request.headers[CSRF_HEADER];
+      if (!showsCsrfToken(session, typeof shown === "string" ? shown : undefined)) {
+        throw new HttpError(
+          403,
+          "csrf",
+          "The header X-CSRF-Token does not hold the token of this session (csrf of GET /api/v1/session)",
+        );
+      }
+    }
+    return { login: session.login, by: "session", peer: this.peerOf(request) };
+  }
+
+  /** Throws HttpError when a page of another origin sends this. */
+  checkOrigin({ headers }: FastifyRequest): void {
+    const { origin, host } = headers;
+    if (origin === undefined || allowsOrigin(this.settings().cors_origins, origin)) return;
+    if (URL.canParse(origin) && new URL(origin).host === host) return;
+    throw new HttpError(403, "origin", `Pages of ${origin} may change nothing here (management.cors_origins)`);
+  }
+}
+
+/** Whether pages of an origin may use the API. */
+export function allowsOrigin(allowed: readonly string[], origin: string): boolean {
+  return allowed.includes("*") || allowed.includes(origin);
+}
+
+/** Tells a client how it could show who it is; without a prompt if it says `AuthPrompt: false`. */
+export function challenge(request: FastifyRequest, reply: FastifyReply): void {
+  const schemes = ['Bearer realm="delos"'];
+  if (request.headers["authprompt"] !== "false") schemes.unshift('Basic realm="delos", charset="UTF-8"');
+  reply.header("www-authenticate", schemes.join(", "));
+}

@@ -1,0 +1,111 @@
+/*
+ * What every file of routes is given. A file of routes is one function
+ *
+ *     export function queueRoutes(app: ManagementApp, context: ManagementContext): void
+ *
+ * named in server.ts. Each route says in `config.right` what it takes to use it, and has a schema for what it takes in and
+ * what it gives back: checks, types and the OpenAPI document come from there.
+ */
+import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServerDefault } from "fastify";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Static, TSchema } from "typebox";
+import type { Login } from "../../core/access.ts";
+import type { Broker } from "../../core/broker.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import type { VirtualHost } from "../../core/virtual-host.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../log.ts";
+import type { Listener } from "../net/listener.ts";
+import type { HttpPeer } from "./http-peer.ts";
+import type { Problem } from "./problem.ts";
+import type { Right } from "./rights.ts";
+
+/** What management tells of itself to whoever keeps an audit log. */
+export interface AuditEvent {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly user: string | undefined;
+  /** Where the request came from. */
+  readonly address: string;
+  /** What was asked for, such as `queue.delete`. */
+  readonly action: string;
+  /** What it was about: `default/queue/orders`. */
+  readonly resource: string;
+  readonly result: "ok" | "refused" | "failed";
+  readonly detail?: string;
+}
+
+/** Takes note of changes and of refused tries. */
+export interface AuditTrail {
+  record(event: AuditEvent): void;
+}
+
+/** What came of reading the configuration again. */
+export type Reloaded =
+  | { readonly ok: true; readonly applied: readonly string[]; readonly needsRestart: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** What routes know and may use. */
+export interface ManagementContext {
+  readonly broker: Broker;
+  /** As it is now. */
+  readonly config: () => Config;
+  readonly listeners: () => readonly Listener[];
+  readonly log: Log;
+  readonly audit: AuditTrail;
+  readonly clock: Clock;
+  /** Reads the configuration again, as SIGHUP has it done. */
+  readonly reload: () => Promise<Reloaded>;
+}
+
+/** Who makes a request. */
+export interface Caller {
+  readonly login: Login;
+  /** How it has shown who it is. */
+  readonly by: "password" | "token" | "key" | "session";
+  readonly peer: HttpPeer;
+}
+
+/** Types of what requests hold, from the schemas of their routes. */
+interface SchemaTypes extends FastifyTypeProvider {
+  readonly validator: this["schema"] extends TSchema ? Static<this["schema"]> : unknown;
+  readonly serializer: this["schema"] extends TSchema ? Static<this["schema"]> : unknown;
+}
+
+/** Where routes are added to. */
+export type ManagementApp = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  SchemaTypes
+>;
+
+/** Who makes a request to a route that needs a login. */
+export function callerOf({ caller }: { readonly caller: Caller | undefined }): Caller {
+  if (caller !== undefined) return caller;
+  throw new BrokerError("not-authenticated", "This needs a login");
+}
+
+/** The virtual host of a route that has `{host}` in its path. Throws BrokerError. */
+export function hostOf({ broker }: ManagementContext, name: string): VirtualHost {
+  const host = broker.hosts.get(name);
+  if (host !== undefined) return host;
+  throw new BrokerError("not-found", `There is no virtual host ${name} (hosts)`);
+}
+
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** What it takes to use this route. */
+    right?: Right;
+    /** What the audit log calls it; only of routes that change something. */
+    audit?: string;
+  }
+  interface FastifyRequest {
+    /** Undefined on routes that anybody may use. */
+    caller: Caller | undefined;
+    /** What it was told instead of what it wanted. */
+    failure: Problem | undefined;
+  }
+}

@@ -1,0 +1,50 @@
+import type { Access, Action, Login } from "../../core/access.ts";
+import { BrokerError } from "../../core/errors.ts";
+
+/**
+ * What it takes to use a route: nothing, to be logged in (the route then goes by the rights of the caller), or an action on
+ * the broker, or on the virtual host that the path of the route names.
+ */
+export type Right =
+  | "none"
+  | "login"
+  | "monitor broker"
+  | "admin broker"
+  | "config broker"
+  | "monitor host"
+  | "admin host"
+  | "config host";
+
+/** A right as the access rules know it. */
+interface Needed {
+  readonly action: Action;
+  readonly kind: "broker" | "virtual-host";
+  readonly name: string;
+}
+
+/** Throws BrokerError("not-authorized") with the right that is missing. */
+export function checkRight(access: Access, login: Login, right: Right, host: string | undefined, broker: string): void {
+  const needed = neededFor(right, host, broker);
+  if (needed === undefined || access.allows(login, needed.action, needed.kind, needed.name)) return;
+  throw new BrokerError(
+    "not-authorized",
+    `User ${login.user ?? "(none)"} lacks the right "${needed.action}" on the ${needed.kind} ${needed.name}`,
+  );
+}
+
+const NEEDED: Readonly<Record<Right, { readonly action: Action; readonly kind: Needed["kind"] } | undefined>> = {
+  none: undefined,
+  login: undefined,
+  "monitor broker": { action: "monitor", kind: "broker" },
+  "admin broker": { action: "admin", kind: "broker" },
+  "config broker": { action: "config", kind: "broker" },
+  "monitor host": { action: "monitor", kind: "virtual-host" },
+  "admin host": { action: "admin", kind: "virtual-host" },
+  "config host": { action: "config", kind: "virtual-host" },
+};
+
+function neededFor(right: Right, host: string | undefined, broker: string): Needed | undefined {
+  const needed = NEEDED[right];
+  if (needed === undefined) return undefined;
+  return { ...needed, name: needed.kind === "broker" ? broker : (host ?? "") };
+}

@@ -1,0 +1,78 @@
+import { type Static, Type } from "typebox";
+import { Authentication, SESSION_COOKIE } from "../authentication.ts";
+import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import type { WebSession } from "../web-sessions.ts";
+
+const Whoami = Type.Object(
+  {
+    user: Type.Union([Type.String(), Type.Null()]),
+    groups: Type.Array(Type.String()),
+    by: Type.Union([Type.Literal("password"), Type.Literal("token"), Type.Literal("key"), Type.Literal("session")]),
+    csrf: Type.Optional(
+      Type.String({
+        description: "To be sent as X-CSRF-Token with every request of this session that changes something.",
+      }),
+    ),
+    expires_at: Type.Optional(Type.Integer({ description: "When the session ends, in milliseconds since 1970." })),
+  },
+  { title: "Whoami" },
+);
+
+const SignIn = Type.Object(
+  { user: Type.String({ minLength: 1, maxLength: 1024 }), password: Type.String({ maxLength: 4096 }) },
+  { additionalProperties: false },
+);
+
+/** Signing in and out, and who one is. */
+export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext, authentication: Authentication): void {
+  app.get(
+    "/session",
+    { config: { right: "login" }, schema: { tags: ["session"], summary: "Who I am", response: { 200: Whoami } } },
+    (request) => whoami(callerOf(request), authentication.sessionOf(request)),
+  );
+
+  app.post(
+    "/session",
+    {
+      config: { right: "none", audit: "session.open" },
+      schema: { tags: ["session"], summary: "Sign in", body: SignIn, response: { 200: Whoami } },
+    },
+    async (request, reply) => {
+      authentication.checkOrigin(request);
+      const peer = authentication.peerOf(request);
+      const login = await broker.login({ ...request.body, peer });
+      request.caller = { login, by: "session", peer };
+      const { token, session } = authentication.sessions.open(login);
+      reply.setCookie(SESSION_COOKIE, token, {
+        path: "/",
+        httpOnly: true,
+        sameSite: "strict",
+        secure: peer.transport === "tls",
+        expires: new Date(session.expiresAt),
+      });
+      return whoami(request.caller, session);
+    },
+  );
+
+  app.delete(
+    "/session",
+    {
+      config: { right: "login", audit: "session.close" },
+      schema: { tags: ["session"], summary: "Sign out", response: { 204: Type.Null() } },
+    },
+    async (request, reply) => {
+      const token = request.cookies[SESSION_COOKIE];
+      if (token !== undefined) authentication.sessions.close(token);
+      reply.clearCookie(SESSION_COOKIE, { path: "/" });
+      reply.code(204);
+      return null;
+    },
+  );
+}
+
+function whoami({ login, by }: Caller, session: WebSession | undefined): Static<typeof Whoami> {
+  const { user = null, groups } = login;
+  const known = { user, groups: [...groups], by };
+  if (session === undefined || by !== "session") return known;
+  return { ...known, csrf: session.csrf, expires_at: session.expiresAt };
+}

@@ -1,0 +1,180 @@
+/*
+ * Management over HTTP:
+ *
+ *     port -> fastify -> who is it, may it? -> body -> schema -> route -> the broker
+ *                                          any failure: application/problem+json
+ *
+ * To add routes: write a file in routes/ and name its function in API_ROUTES (under /api/v1) or ROOT_ROUTES.
+ */
+import cookie from "@fastify/cookie";
+import swagger from "@fastify/swagger";
+import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import { BrokerError } from "../../core/errors.ts";
+import type { TlsOptions } from "../net/tls.ts";
+import { Authentication, challenge } from "./authentication.ts";
+import type { ManagementApp, ManagementContext } from "./context.ts";
+import { allowOrigin, entityTag, guard } from "./headers.ts";
+import { openApi } from "./openapi.ts";
+import { ManagementPort } from "./port.ts";
+import { HttpError, problemOf } from "./problem.ts";
+import { checkRight } from "./rights.ts";
+import { brokerRoutes } from "./routes/broker.ts";
+import { sessionRoutes } from "./routes/session.ts";
+import { compileValidator } from "./validation.ts";
+
+type Routes = (app: ManagementApp, context: ManagementContext) => void;
+
+/** What is under /api/v1. */
+const API_ROUTES: readonly Routes[] = [brokerRoutes];
+/** What has a place of its own, such as /metrics. */
+const ROOT_ROUTES: readonly Routes[] = [];
+
+const API_PREFIX = "/api/v1";
+/** Names of destinations may be long, and each of their bytes take three. */
+const MAX_PARAM_CHARACTERS = 4096;
+
+/** Management that listens. */
+export class Management {
+  private readonly context: ManagementContext;
+  private readonly authentication: Authentication;
+  private readonly app: ManagementApp;
+  private readonly port: ManagementPort;
+
+  private constructor(context: ManagementContext, app: ManagementApp, port: ManagementPort, auth: Authentication) {
+    this.context = context;
+    this.app = app;
+    this.port = port;
+    this.authentication = auth;
+  }
+
+  /** Puts it together; `listen` opens the port. */
+  static async create(context: ManagementContext, tls: TlsOptions | undefined): Promise<Management> {
+    const { management } = context.config();
+    const authentication = new Authentication(context.broker, () => context.config().management);
+    const { promise: opened, resolve: open } = Promise.withResolvers<ManagementPort>();
+    const app: ManagementApp = fastify({
+      serverFactory: (handler) => {
+        const port = new ManagementPort(
+          {
+            host: management.host,
+            port: management.port,
+            maxConnections: management.max_connections,
+            requestTimeoutMs: management.request_timeout,
+            tls,
+            log: context.log,
+          },
+          handler,
+        );
+        open(port);
+        return port.server;
+      },
+      bodyLimit: management.max_body,
+      routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
+      frameworkErrors: (error, request, reply) => sendProblem(context, error, request, reply),
+    });
+    await setUp(app, context, authentication);
+    return new Management(context, app, await opened, authentication);
+  }
+
+  listen(): Promise<{ host: string; port: number }> {
+    return this.port.listen();
+  }
+
+  /** The configuration has changed: what is known of users may not be true any more. Returns whether TLS has changed. */
+  reload(tls: TlsOptions | undefined): boolean {
+    this.authentication.sessions.clear();
+    return this.port.secure(tls);
+  }
+
+  /** Accepts nothing more and ends; requests under way have until the timeout. */
+  async close(): Promise<void> {
+    await this.port.close(this.context.config().shutdown.timeout);
+    await this.app.close();
+  }
+}
+
+async function setUp(app: ManagementApp, context: ManagementContext, authentication: Authentication): Promise<void> {
+  app.setValidatorCompiler(compileValidator);
+  // What a schema of a reply says is for readers and for tests; every reply is made here and needs no filter.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  app.setErrorHandler((error, request, reply) => sendProblem(context, error, request, reply));
+  app.setNotFoundHandler((request, reply) => {
+    const error = new HttpError(404, "not-found", `There is nothing at ${request.method} ${request.url}`);
+    return sendProblem(context, error, request, reply);
+  });
+  app.decorateRequest("caller", undefined);
+  app.decorateRequest("failure", undefined);
+  app.addHook("onRoute", ({ config, url }) => {
+    if (config?.right === undefined) throw new Error(`The route ${url} does not say what it takes to use it`);
+  });
+  await app.register(cookie);
+  await app.register(swagger, openApi(context.broker.version));
+  app.addHook("onRequest", async (request, reply) => {
+    guard(request, reply);
+    if (allowOrigin(context.config().management.cors_origins, request, reply)) return reply.code(204).send();
+    await admit(request, context, authentication);
+    return undefined;
+  });
+  app.addHook("onSend", async (request, reply, payload) => entityTag(request, reply, payload));
+  app.addHook("onResponse", async (request, reply) => audit(request, reply, context));
+  for (const routes of ROOT_ROUTES) routes(app, context);
+  await app.register(
+    async (api: ManagementApp) => {
+      sessionRoutes(api, context, authentication);
+      for (const routes of API_ROUTES) routes(api, context);
+    },
+    { prefix: API_PREFIX },
+  );
+  await app.ready();
+}
+
+/** Lets a request in or throws; before its body is read. */
+async function admit(
+  request: FastifyRequest,
+  { broker }: ManagementContext,
+  authentication: Authentication,
+): Promise<void> {
+  const { right } = request.routeOptions.config;
+  if (right === undefined) return;
+  request.caller = right === "none" ? undefined : await authentication.callerOf(request);
+  if (right === "none") return;
+  if (request.caller === undefined) {
+    throw new BrokerError("not-authenticated", "This needs a login: by Basic, a Bearer token, or a session");
+  }
+  checkRight(broker.access, request.caller.login, right, hostParam(request.params), broker.name);
+}
+
+function hostParam(params: unknown): string | undefined {
+  if (typeof params !== "object" || params === null || !("host" in params)) return undefined;
+  return typeof params.host === "string" ? params.host : undefined;
+}
+
+function sendProblem(
+  { log }: ManagementContext,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): FastifyReply {
+  const problem = problemOf(error, request.url);
+  request.failure = problem;
+  if (problem.status >= 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
+  if (problem.status === 401) challenge(request, reply);
+  return reply.code(problem.status).type("application/problem+json").send(problem);
+}
+
+/** Changes, and tries at them that came to nothing. */
+function audit(request: FastifyRequest, { statusCode }: FastifyReply, { audit, clock }: ManagementContext): void {
+  const { audit: action } = request.routeOptions.config;
+  if (action === undefined) return;
+  const { caller, failure } = request;
+  const refused = statusCode === 401 || statusCode === 403;
+  audit.record({
+    at: clock.now(),
+    user: caller?.login.user,
+    address: request.socket.remoteAddress ?? "",
+    action,
+    resource: request.url,
+    result: failure === undefined ? "ok" : refused ? "refused" : "failed",
+    ...(failure === undefined ? {} : { detail: failure.detail }),
+  });
+}
