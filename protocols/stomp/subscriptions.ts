@@ -269,7 +269,7 @@ function durableName(frame: Frame, id: string): string | undefined {
 function refuseTopics({ patterns }: Source, destination: string): void {
   if (patterns.every((pattern) => pattern.kind === "queue")) return;
   throw new ProtocolError(
-    `browser:true looks at queues and durable subscriptions; ${destination} is or contains a topic or an exchange, which keep nothing`,
+    `browser:true looks at queues and durable subscriptions; ${destination} is or contains an exchange or a topic, which keeps nothing`,
   );
 }
 

@@ -23,7 +23,7 @@ const FRAMES: readonly (readonly [what: string, version: StompVersion, bytes: st
   ["an empty destination", "1.2", `SEND\ndestination:\n\n${NUL}`, /empty/],
   ["a destination of an unknown kind", "1.2", `SEND\ndestination:/que/a\n\n${NUL}`, /begins with none of \/queue\//],
   ["a destination without a name", "1.2", `SEND\ndestination:/queue/\n\n${NUL}`, /no name after \/queue\//],
-  ["an unknown exchange", "1.2", `SEND\ndestination:/exchange/logs/a\n\n${NUL}`, /no exchange "logs"/],
+  ["an unknown exchange", "1.2", `SEND\ndestination:/exchange/logs/a\n\n${NUL}`, /no exchange 'logs'/],
   ["a wildcard to send to", "1.2", `SEND\ndestination:/queue/a.*\n\n${NUL}`, /a\.\*/],
   ["a regular expression that is none", "1.2", `SUBSCRIBE\nid:1\ndestination:/queue/{[}\n\n${NUL}`, /\{\[\}/],
   [
