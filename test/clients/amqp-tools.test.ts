@@ -5,11 +5,12 @@ import { startBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { runs } from "./program.ts";
 
-const MISSING = runs("amqp-publish", ["--help"]) ? "" : " (skipped: there is no amqp-publish)";
+const TOOLS = "/usr/bin/";
+const MISSING = runs(`${TOOLS}amqp-publish`, ["--help"]) ? "" : ` (skipped: there is no ${TOOLS}amqp-publish)`;
 
 /** Runs one of the tools with an input and returns what it prints. */
 async function run(port: number, tool: string, args: readonly string[], input = ""): Promise<string> {
-  const child = promisify(execFile)(tool, [`--url=amqp://guest:guest@127.0.0.1:${port}/`, ...args], {
+  const child = promisify(execFile)(TOOLS + tool, [`--url=amqp://guest:guest@127.0.0.1:${port}/`, ...args], {
     timeout: 10_000,
   });
   child.child.stdin?.end(input);
@@ -36,7 +37,7 @@ describe.skipIf(MISSING !== "")(`amqp-tools${MISSING}`, () => {
   it("consume from a queue of their own that is bound to an exchange", async () => {
     const { port, server } = await startBroker();
     const url = `--url=amqp://guest:guest@127.0.0.1:${port}/`;
-    const child = spawn("amqp-consume", [url, "--exchange=amq.topic", "--routing-key=a.#", "--count=2", "cat"]);
+    const child = spawn(`${TOOLS}amqp-consume`, [url, "--exchange=amq.topic", "--routing-key=a.#", "--count=2", "cat"]);
     let printed = "";
     child.stdout.on("data", (chunk: Buffer) => {
       printed += chunk.toString();
