@@ -216,7 +216,8 @@ export class Receiver implements Consumer {
   }
 
   #deliverSurely(message: Message, delivery: Delivery, deliveries: number, share: Share | undefined): void {
-    if (!this.#begin(message, delivery, deliveries, share)) {
+    // What came later does not go first.
+    if (this.#waiting.length > 0 || !this.#begin(message, delivery, deliveries, share)) {
       this.#waiting.push({ message, delivery, deliveries, share });
     }
     if (this.#waiting.length > 0 || this.#busy) this.#crowd();
@@ -379,10 +380,11 @@ export class Receiver implements Consumer {
   #relax(): void {
     if (!this.#crowded) return;
     // What came by a share that the client has left has gone to others.
-    this.#waiting = this.#waiting.filter(
-      ({ message, delivery, deliveries, share }) =>
-        share?.subscription.closed !== true && !this.#begin(message, delivery, deliveries, share),
+    const waiting = this.#waiting.filter(({ share }) => share?.subscription.closed !== true);
+    const begun = waiting.findIndex(
+      ({ message, delivery, deliveries, share }) => !this.#begin(message, delivery, deliveries, share),
     );
+    this.#waiting = begun < 0 ? [] : waiting.slice(begun);
     if (this.#waiting.length > 0 || this.#busy) return;
     this.#crowded = false;
     this.#ready();
