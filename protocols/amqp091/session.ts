@@ -36,13 +36,11 @@ type State = "greeting" | "starting" | "logging-in" | "tuning" | "opening" | "op
 interface Introduction {
   readonly capabilities: Capabilities;
   readonly name: string | undefined;
-  readonly mechanism: string;
 }
 
 const NO_INTRODUCTION: Introduction = {
   capabilities: { blocked: false, cancelNotify: false, authenticationClose: false },
   name: undefined,
-  mechanism: "",
 };
 
 /** Frames of a client that nobody knows yet may not be larger. */
@@ -173,10 +171,9 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   }
 
   #handleFrames(): void {
-    const connection = this.#connection;
-    if (connection !== undefined) connection.now = this.#broker.clock.now();
+    if (this.#connection !== undefined) this.#connection.now = this.#broker.clock.now();
     try {
-      while (!this.#paused && this.#listens && this.#decoder.next()) if (connection?.busy === true) this.#pause();
+      while (!this.#paused && this.#listens && this.#decoder.next()) if (this.#connection?.busy === true) this.#pause();
     } catch (error) {
       // What comes behind a frame that makes no sense makes none either.
       if (this.#state === "closing") this.#hangUp();
@@ -223,11 +220,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
 
   #onStartOk(args: Arguments<"connection.start-ok">): void {
     const { clientProperties, mechanism, response } = args;
-    this.#introduction = {
-      capabilities: capabilitiesOf(clientProperties),
-      name: connectionName(clientProperties),
-      mechanism,
-    };
+    this.#introduction = { capabilities: capabilitiesOf(clientProperties), name: connectionName(clientProperties) };
     const { refusal } = this.#peer;
     if (refusal !== undefined) throw new AmqpError("NOT_ALLOWED", refusal);
     const { user, password } = readClaim(mechanism, response, this.#peer);
