@@ -48,6 +48,8 @@ describe("addresses of AMQP 1.0", () => {
     const { patterns } = parseSource("topic://a.*,queue://b.{[0-9,]+}", "queue", temporary);
     expect(patterns.map(({ kind, text }) => `${kind} ${text}`)).toEqual(["topic a.*", "queue b.{[0-9,]+}"]);
     expect(() => targets("topic://a.*")).toThrow(/wildcard/);
+    const bound = parseSource("/exchange/amq.topic/a.*.#", "queue", temporary);
+    expect(bound.patterns.map(({ kind, text }) => `${kind} ${text}`)).toEqual(["topic a.**"]);
   });
 
   it("have no wildcards where they are percent-encoded", () => {
