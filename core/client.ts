@@ -166,7 +166,7 @@ export class Client implements GateWaiter, TransactionOwner {
   /** Begins to receive; the first message comes at the end of this turn at the earliest. Throws BrokerError. */
   subscribe(options: SubscribeOptions): Subscription {
     const writes = this.engine.writes;
-    const subscription = this.host.subscribe(this, this.nextSubscriptionId(), options);
+    const subscription = this.host.attachments.subscribe(this, this.nextSubscriptionId(), options);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
     return subscription;
   }

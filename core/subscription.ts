@@ -211,7 +211,7 @@ export class Subscription {
     this.stopped = true;
     this.receptive = false;
     this.full = true;
-    this.client.host.stopSubscription(this);
+    this.client.host.attachments.stop(this);
     this.closeIfDone();
   }
 
@@ -242,7 +242,7 @@ export class Subscription {
     if (this.closed) return;
     this.closed = true;
     this.receptive = false;
-    this.client.host.endSubscription(this, "failed");
+    this.client.host.attachments.end(this, "failed");
   }
 
   /** Ends the subscription from the broker's side and says why. */
@@ -250,7 +250,7 @@ export class Subscription {
     if (this.closed) return;
     this.closed = true;
     this.receptive = false;
-    this.client.host.endSubscription(this, "failed");
+    this.client.host.attachments.end(this, "failed");
     this.consumer.cancelled(reason);
   }
 

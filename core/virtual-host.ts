@@ -2,19 +2,20 @@
  * A virtual host: a name space of queues, topics and durable subscriptions with its clients.
  *
  *     send       -> destination(address)  -> Queue, or Topic with its list of targets
- *     subscribe  -> patterns              -> queues there are, and a watch for those to come
- *                                         -> topics: one TopicFeed, bound to each pattern
+ *     subscribe  -> attachments           -> Link to a queue, or TopicFeed
  *
- * Who may do what is decided here; what there is, in destinations.ts and durable-subscriptions.ts.
+ * Who may do what is decided here; what there is, in routing/destinations.ts, exchanges/ and topic/durable-subscriptions.ts.
  */
 import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address, AddressKind } from "./addresses/address.ts";
+import { Attachments, ofSessions } from "./routing/attachments.ts";
 import { Client, type ConnectOptions } from "./client.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
 import { DeclaredQueues } from "./routing/declared-queues.ts";
 import { DeadLetterOffice } from "./routing/dead-letters.ts";
+import type { ReadonlyDirectory } from "./routing/directory.ts";
 import type { DivertRule } from "./routing/divert.ts";
 import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import { DurableSubscriptions } from "./topic/durable-subscriptions.ts";
@@ -26,22 +27,18 @@ import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
 import { Operations } from "./operations/operations.ts";
 import { PausedQueues } from "./queue/paused.ts";
-import type { Pattern } from "./addresses/pattern.ts";
-import { DEFAULT_POLICY, type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
+import { type DurablePolicyRule, Policies, type PolicyRule } from "./policy.ts";
 import { Queue } from "./queue/queue.ts";
 import type { QueueDescription } from "./queue/queue-description.ts";
 import { QueueRequests } from "./routing/queue-requests.ts";
 import { RetainedMessages } from "./topic/retained.ts";
 import { type Destination, Route } from "./routing/route.ts";
 import { Schedule } from "./schedule/schedule.ts";
-import type { Selector } from "./selector/selector.ts";
 import { SessionRecords } from "./sessions/session-records.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { Shares } from "./sessions/shares.ts";
-import { type SubscribeOptions, Subscription } from "./subscription.ts";
 import { isSystemTopic } from "./system-topics.ts";
 import type { Topic } from "./topic/topic.ts";
-import { TopicFeed } from "./topic/topic-feed.ts";
 import { Totals } from "./totals.ts";
 import { DEFAULT_VIRTUAL_TOPICS, type VirtualTopicRule } from "./routing/virtual-topic.ts";
 import { type Will, Wills } from "./sessions/wills.ts";
@@ -74,9 +71,6 @@ const BINDINGS_PER_DESTINATION = 10;
 
 /** Who wants to do something. */
 type Actor = Pick<Client, "login">;
-
-/** How the consumers of a queue that gives nothing away see it. */
-const ENDLESS = { end: false, fromSequence: 0 } as const;
 
 /** What virtual hosts need of the broker that has them. */
 export interface HostContext {
@@ -115,6 +109,8 @@ export class VirtualHost {
   private readonly paused: PausedQueues;
   /** What clients ask of queues by their names. */
   readonly requests: QueueRequests;
+  /** How consumers are attached to what there is. */
+  readonly attachments: Attachments;
   private readonly declared: DeclaredQueues;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
@@ -161,7 +157,7 @@ export class VirtualHost {
       diverts: settings.diverts ?? [],
       virtualTopics: settings.virtualTopics ?? DEFAULT_VIRTUAL_TOPICS,
       checkRoom: () => this.checkRoom(),
-      appeared: (queue, watcher) => this.linkWatched(watcher, queue),
+      appeared: (queue, watcher) => this.attachments.linkWatched(watcher, queue),
     });
     const { destinations, retained } = this;
     this.requests = new QueueRequests({
@@ -196,6 +192,21 @@ export class VirtualHost {
       retained,
       totals,
     });
+    this.attachments = new Attachments({
+      engine,
+      hostName: name,
+      destinations,
+      declared,
+      exchanges: this.exchanges,
+      exchangeRequests: this.exchangeRequests,
+      durableSubscriptions: this.durableSubscriptions,
+      retained,
+      totals,
+      check: (client, action, kind, what) => this.check(client, action, kind, what),
+      checkRoom: () => this.checkRoom(),
+      destination: (address, client) => this.destination(address, client),
+      durableOf: (id) => this.durableOf(id),
+    });
     this.wills = new Wills({ engine, hostName: name, publish: (will, login) => this.publishWill(will, login) });
     this.sessions = this.makeSessions();
     this.operations = new Operations({
@@ -207,17 +218,17 @@ export class VirtualHost {
   }
 
   /** The queues there are, by name; temporary ones included. */
-  get queues(): ReadonlyMap<string, Queue> {
+  get queues(): ReadonlyDirectory<Queue> {
     return this.destinations.queues;
   }
 
   /** The topics there are, by name; temporary ones included. */
-  get topics(): ReadonlyMap<string, Topic> {
+  get topics(): ReadonlyDirectory<Topic> {
     return this.destinations.topics;
   }
 
   /** The durable subscriptions there are, by id. */
-  get durables(): ReadonlyMap<string, DurableSubscription> {
+  get durables(): ReadonlyDirectory<DurableSubscription> {
     return this.durableSubscriptions.byId;
   }
 
@@ -274,64 +285,6 @@ export class VirtualHost {
     // A server that answers a client that has left must not be punished for it.
     if (this.destinations.isAbandoned(address)) return this.destinations.wayNowhere(address);
     return this.destinations.admissionOf(this.destination(address, client));
-  }
-
-  /** Attaches a consumer; see `Client.subscribe`. Throws BrokerError. */
-  subscribe(client: Client, id: number, options: SubscribeOptions): Subscription {
-    const subscription = new Subscription(id, client, options);
-    const { attachDurable, durable, browse } = options;
-    if (attachDurable !== undefined || (durable !== undefined && browse !== undefined)) {
-      this.link(subscription, this.durableQueue(attachDurable ?? durable ?? "", subscription), options.selector);
-    } else if (durable !== undefined) {
-      this.link(subscription, this.durable(durable, client, options).queue, undefined);
-    } else {
-      this.subscribePatterns(subscription, options);
-    }
-    client.subscriptions.add(subscription);
-    this.engine.clock.endOfTurn(() => this.start(subscription, options));
-    return subscription;
-  }
-
-  /** Detaches a consumer from everything; deliveries it holds come back with the outcome. */
-  endSubscription(subscription: Subscription, outcome: "released" | "failed"): void {
-    subscription.client.subscriptions.delete(subscription);
-    this.totals.subscriptionGone(subscription);
-    for (const link of subscription.links) {
-      link.queue.detach(link, outcome);
-      this.left(link.queue);
-    }
-    subscription.links.length = 0;
-    for (const hold of subscription.holds) hold.queue.release(hold, outcome);
-    subscription.holds.length = 0;
-    for (const browser of subscription.browsers) browser.close();
-    subscription.browsers.length = 0;
-    for (const pattern of subscription.patterns) {
-      if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
-    }
-    const feed = subscription.feed;
-    if (feed === undefined) return;
-    this.destinations.unbind(feed, subscription.patterns);
-    this.exchanges.unsubscribe(feed);
-    feed.close();
-    feed.spillQueue?.delete();
-  }
-
-  /** Detaches a consumer from everything, but leaves it what it holds. */
-  stopSubscription(subscription: Subscription): void {
-    for (const link of subscription.links) {
-      link.queue.stop(link);
-      this.left(link.queue);
-    }
-    subscription.links.length = 0;
-    for (const browser of subscription.browsers) browser.close();
-    subscription.browsers.length = 0;
-    for (const pattern of subscription.patterns) {
-      if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
-    }
-    const { feed } = subscription;
-    if (feed === undefined) return;
-    this.destinations.unbind(feed, subscription.patterns);
-    this.exchanges.unsubscribe(feed);
   }
 
   /** Calls back in a turn soon. */
@@ -432,28 +385,6 @@ export class VirtualHost {
     return done;
   }
 
-  private start(subscription: Subscription, options: SubscribeOptions): void {
-    if (subscription.closed) return;
-    if (subscription.feed !== undefined && options.retained !== false) {
-      subscription.feed.begin(this.retained.sources(options.patterns));
-    }
-    subscription.start();
-  }
-
-  /** All of them or, when one is refused, none. */
-  private subscribePatterns(subscription: Subscription, options: SubscribeOptions): void {
-    for (const pattern of options.patterns) this.checkPattern(pattern, subscription);
-    try {
-      for (const pattern of options.patterns) {
-        if (pattern.kind === "queue") this.subscribeQueue(subscription, pattern);
-        else this.subscribeTopic(subscription, pattern, options);
-      }
-    } catch (refusal) {
-      this.endSubscription(subscription, "released");
-      throw refusal;
-    }
-  }
-
   /** Publishes a message that is due; false when there is no room for it. */
   private deliver(address: Address, message: Message): boolean {
     const admission = this.destinations.admission(address);
@@ -468,12 +399,6 @@ export class VirtualHost {
     return true;
   }
 
-  /** A consumer has left a queue. */
-  private left(queue: Queue): void {
-    this.destinations.noteIdle(queue);
-    this.declared.left(queue, this.destinations);
-  }
-
   private queueOf({ name }: Address): Queue {
     const queue = this.queues.get(name);
     if (queue === undefined) throw new BrokerError("not-found", `There is no queue ${name}`);
@@ -484,33 +409,6 @@ export class VirtualHost {
     const durable = this.durables.get(id);
     if (durable === undefined) throw new BrokerError("not-found", `There is no durable subscription ${id}`);
     return durable;
-  }
-
-  /** The queue of a durable subscription that is there, for a subscription that changes nothing of it. */
-  private durableQueue(id: string, { client, browse }: Subscription): Queue {
-    this.check(client, browse === undefined ? "consume" : "receive", "dsub", id);
-    return this.durableOf(id).queue;
-  }
-
-  private checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">): void {
-    const { kind, text } = pattern;
-    if (browse !== undefined && kind !== "queue") {
-      throw new BrokerError(
-        "bad-request",
-        `Only queues and durable subscriptions can be browsed; ${text} is ${articled(kind)}, which holds nothing`,
-      );
-    }
-    // What is received from an exchange, it checks itself.
-    if (kind === "exchange") return;
-    this.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
-    if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
-    if (this.declared.of(pattern.address) !== undefined) {
-      this.declared.checkOwner(client, pattern.address, this.destinations);
-    }
-    throw new BrokerError(
-      "not-authorized",
-      `The temporary ${pattern.kind} ${pattern.address.name} belongs to another session`,
-    );
   }
 
   /** What is there or may be made by this client. Throws BrokerError. */
@@ -546,17 +444,6 @@ export class VirtualHost {
     if (topic !== undefined) this.check(client, "receive", "topic", topic.name);
   }
 
-  private subscribeQueue(subscription: Subscription, pattern: Pattern): void {
-    if (pattern.address === undefined) {
-      // Who browses to the end has no use for what comes later.
-      if (subscription.browse?.end !== true) this.destinations.watch(pattern, subscription);
-      else this.destinations.matching(pattern, (queue) => this.linkWatched(subscription, queue));
-      return;
-    }
-    const queue = this.destination(pattern.address, subscription.client);
-    if (queue instanceof Queue) this.link(subscription, queue, subscription.selector);
-  }
-
   private makeSessions(): Sessions {
     const { engine, name, destinations, durableSubscriptions: durables, retained, wills } = this;
     const checkRoom = (): void => this.checkRoom();
@@ -574,23 +461,11 @@ export class VirtualHost {
         this.check(client, "consume", "dsub", id);
         if (isNew) this.check(client, "create", "dsub", id);
       },
-      checkPattern: (client, pattern) => this.checkPattern(pattern, { client, browse: undefined }),
-      attach: (subscription, pattern) => this.attachQueues(subscription, pattern),
-      link: (subscription, queue) => this.link(subscription, queue, undefined),
-      spillQueue: (subscription) => this.spillQueue(subscription),
+      checkPattern: (client, pattern) => this.attachments.checkPattern(pattern, { client, browse: undefined }),
+      attach: (subscription, pattern) => this.attachments.attachQueues(subscription, pattern),
+      link: (subscription, queue) => this.attachments.link(subscription, queue, undefined),
+      spillQueue: (subscription) => this.attachments.spillQueue(subscription),
     });
-  }
-
-  /** The queues of a pattern, where another one of the same subscription may match the same. */
-  private attachQueues(subscription: Subscription, pattern: Pattern): void {
-    if (pattern.address === undefined) {
-      this.destinations.watch(pattern, subscription);
-      return;
-    }
-    const queue = this.destination(pattern.address, subscription.client);
-    const { links, browsers } = subscription;
-    if (!(queue instanceof Queue) || [...links, ...browsers].some((there) => there.queue === queue)) return;
-    this.link(subscription, queue, undefined);
   }
 
   private publishWill({ address, message, retain }: Will, login: Login): boolean {
@@ -607,62 +482,6 @@ export class VirtualHost {
     }
   }
 
-  private subscribeTopic(subscription: Subscription, pattern: Pattern, options: SubscribeOptions): void {
-    subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () =>
-      this.spillQueue(subscription),
-    );
-    if (pattern.kind === "topic") this.destinations.bind(subscription.feed, [pattern]);
-    else this.exchangeRequests.subscribe(subscription.feed, pattern);
-  }
-
-  /** A queue that one slow subscriber's messages go to. */
-  private spillQueue(subscription: Subscription): Queue {
-    const subject = `spill queue of subscriber ${subscription.client.id}/${subscription.id}`;
-    const description = { kind: "temporary", host: this.name } as const;
-    const queue = new Queue({ engine: this.engine, subject, description, policy: DEFAULT_POLICY, temporary: true });
-    this.link(subscription, queue, undefined);
-    return queue;
-  }
-
-  private link(subscription: Subscription, queue: Queue, selector: Selector | undefined): void {
-    const browse = subscription.browse ?? (queue.policy.nonDestructive ? ENDLESS : undefined);
-    this.declared.joined(queue);
-    if (browse === undefined) subscription.links.push(queue.attach(subscription, selector));
-    else subscription.browsers.push(queue.browse(subscription, selector, browse));
-  }
-
-  private linkWatched(subscription: Subscription, queue: Queue): void {
-    if (queue.deleted) return;
-    const { client, patterns, links, browsers } = subscription;
-    // A single pattern meets each queue once; looking would take long when it matches very many.
-    if (patterns.length > 1 && [...links, ...browsers].some((there) => there.queue === queue)) return;
-    if (queue.address !== undefined && !this.destinations.mayConsume(client, queue.address)) return;
-    this.link(subscription, queue, subscription.selector);
-    queue.dispatch();
-  }
-
-  private durable(id: string, client: Client, options: SubscribeOptions): DurableSubscription {
-    for (const pattern of options.patterns) {
-      if (pattern.kind !== "topic") {
-        throw new BrokerError(
-          "bad-request",
-          `A durable subscription is over topics; ${pattern.text} is ${articled(pattern.kind)}${pattern.kind === "queue" ? ", which is durable by itself" : ""}`,
-        );
-      }
-      this.checkPattern(pattern, { client, browse: undefined });
-    }
-    this.check(client, "consume", "dsub", id);
-    const found = this.durables.get(id);
-    if (found !== undefined) {
-      if (found.kind !== "durable") throw ofSessions(found);
-      if (!found.isLike(options.patterns, options.selector)) this.durableSubscriptions.change(found, options);
-      return found;
-    }
-    this.check(client, "create", "dsub", id);
-    this.checkRoom();
-    return this.durableSubscriptions.create(id, options);
-  }
-
   private check({ login }: Actor, action: Action, kind: AddressKind | "dsub", name: string): void {
     if (this.context.access.allows(login, action, kind, name)) return;
     throw new BrokerError("not-authorized", `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`);
@@ -676,13 +495,4 @@ export class VirtualHost {
       `Virtual host ${this.name} has ${count} destinations, the most it may have (hosts.${this.name}.max_destinations)`,
     );
   }
-}
-
-function articled(kind: AddressKind): string {
-  return kind === "exchange" ? "an exchange" : `a ${kind}`;
-}
-
-function ofSessions({ kind, id }: DurableSubscription): BrokerError {
-  const whose = kind === "share" ? "is shared by sessions and goes when the last of them leaves it" : "is a session's";
-  return new BrokerError("conflict", `The durable subscription ${id} ${whose}`);
 }

@@ -1,0 +1,275 @@
+/*
+ * How consumers are attached to what there is:
+ *
+ *     subscribe  -> queues: those there are, and a watch for those to come
+ *                -> topics and exchanges: one TopicFeed, bound to each pattern
+ *                -> a durable subscription: its queue
+ *
+ * and how they leave: `end` gives back what they hold, `stop` leaves it to them.
+ */
+import type { Action } from "../access.ts";
+import type { Address, AddressKind } from "../addresses/address.ts";
+import type { Client } from "../client.ts";
+import type { DeclaredQueues } from "./declared-queues.ts";
+import type { Destinations } from "./destinations.ts";
+import type { DurableSubscription } from "../topic/durable-subscription.ts";
+import type { DurableSubscriptions } from "../topic/durable-subscriptions.ts";
+import type { Engine } from "../engine.ts";
+import { BrokerError } from "../errors.ts";
+import type { ExchangeRequests } from "../exchanges/exchange-requests.ts";
+import type { Exchanges } from "../exchanges/exchanges.ts";
+import type { Pattern } from "../addresses/pattern.ts";
+import { DEFAULT_POLICY } from "../policy.ts";
+import { Queue } from "../queue/queue.ts";
+import type { RetainedMessages } from "../topic/retained.ts";
+import type { Destination } from "./route.ts";
+import type { Selector } from "../selector/selector.ts";
+import { type SubscribeOptions, Subscription } from "../subscription.ts";
+import { TopicFeed } from "../topic/topic-feed.ts";
+import type { Totals } from "../totals.ts";
+
+/** How the consumers of a queue that gives nothing away see it. */
+const ENDLESS = { end: false, fromSequence: 0 } as const;
+
+/** What attachments need of their virtual host. */
+export interface AttachmentsOptions {
+  readonly engine: Engine;
+  readonly hostName: string;
+  readonly destinations: Destinations;
+  readonly declared: DeclaredQueues;
+  readonly exchanges: Exchanges;
+  readonly exchangeRequests: ExchangeRequests;
+  readonly durableSubscriptions: DurableSubscriptions;
+  readonly retained: RetainedMessages;
+  readonly totals: Totals;
+  /** Throws BrokerError("not-authorized") when a client may not do that. */
+  readonly check: (client: Client, action: Action, kind: AddressKind | "dsub", name: string) => void;
+  /** Throws BrokerError when no further destination may be made. */
+  readonly checkRoom: () => void;
+  /** What is there or may be made by this client. Throws BrokerError. */
+  readonly destination: (address: Address, client: Client) => Destination;
+  /** Throws BrokerError("not-found") when there is none. */
+  readonly durableOf: (id: string) => DurableSubscription;
+}
+
+/** The consumers of one virtual host at its queues, topics, exchanges and durable subscriptions. */
+export class Attachments {
+  private readonly options: AttachmentsOptions;
+  private readonly engine: Engine;
+  private readonly destinations: Destinations;
+  private readonly declared: DeclaredQueues;
+  private readonly durableSubscriptions: DurableSubscriptions;
+
+  constructor(options: AttachmentsOptions) {
+    this.options = options;
+    this.engine = options.engine;
+    this.destinations = options.destinations;
+    this.declared = options.declared;
+    this.durableSubscriptions = options.durableSubscriptions;
+  }
+
+  /** Attaches a consumer; see `Client.subscribe`. Throws BrokerError. */
+  subscribe(client: Client, id: number, options: SubscribeOptions): Subscription {
+    const subscription = new Subscription(id, client, options);
+    const { attachDurable, durable, browse } = options;
+    if (attachDurable !== undefined || (durable !== undefined && browse !== undefined)) {
+      this.link(subscription, this.durableQueue(attachDurable ?? durable ?? "", subscription), options.selector);
+    } else if (durable !== undefined) {
+      this.link(subscription, this.durable(durable, client, options).queue, undefined);
+    } else {
+      this.subscribePatterns(subscription, options);
+    }
+    client.subscriptions.add(subscription);
+    this.engine.clock.endOfTurn(() => this.start(subscription, options));
+    return subscription;
+  }
+
+  /** Detaches a consumer from everything; deliveries it holds come back with the outcome. */
+  end(subscription: Subscription, outcome: "released" | "failed"): void {
+    subscription.client.subscriptions.delete(subscription);
+    this.options.totals.subscriptionGone(subscription);
+    for (const link of subscription.links) {
+      link.queue.detach(link, outcome);
+      this.left(link.queue);
+    }
+    subscription.links.length = 0;
+    for (const hold of subscription.holds) hold.queue.release(hold, outcome);
+    subscription.holds.length = 0;
+    for (const browser of subscription.browsers) browser.close();
+    subscription.browsers.length = 0;
+    for (const pattern of subscription.patterns) {
+      if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
+    }
+    const feed = subscription.feed;
+    if (feed === undefined) return;
+    this.destinations.unbind(feed, subscription.patterns);
+    this.options.exchanges.unsubscribe(feed);
+    feed.close();
+    feed.spillQueue?.delete();
+  }
+
+  /** Detaches a consumer from everything, but leaves it what it holds. */
+  stop(subscription: Subscription): void {
+    for (const link of subscription.links) {
+      link.queue.stop(link);
+      this.left(link.queue);
+    }
+    subscription.links.length = 0;
+    for (const browser of subscription.browsers) browser.close();
+    subscription.browsers.length = 0;
+    for (const pattern of subscription.patterns) {
+      if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
+    }
+    const { feed } = subscription;
+    if (feed === undefined) return;
+    this.destinations.unbind(feed, subscription.patterns);
+    this.options.exchanges.unsubscribe(feed);
+  }
+
+  /** Throws BrokerError when a client may not receive what a pattern says. */
+  checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">): void {
+    const { kind, text } = pattern;
+    if (browse !== undefined && kind !== "queue") {
+      throw new BrokerError(
+        "bad-request",
+        `Only queues and durable subscriptions can be browsed; ${text} is ${articled(kind)}, which holds nothing`,
+      );
+    }
+    // What is received from an exchange, it checks itself.
+    if (kind === "exchange") return;
+    this.options.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
+    if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
+    if (this.declared.of(pattern.address) !== undefined) {
+      this.declared.checkOwner(client, pattern.address, this.destinations);
+    }
+    throw new BrokerError(
+      "not-authorized",
+      `The temporary ${pattern.kind} ${pattern.address.name} belongs to another session`,
+    );
+  }
+
+  /** The queues of a pattern, where another one of the same subscription may match the same. */
+  attachQueues(subscription: Subscription, pattern: Pattern): void {
+    if (pattern.address === undefined) {
+      this.destinations.watch(pattern, subscription);
+      return;
+    }
+    const queue = this.options.destination(pattern.address, subscription.client);
+    const { links, browsers } = subscription;
+    if (!(queue instanceof Queue) || [...links, ...browsers].some((there) => there.queue === queue)) return;
+    this.link(subscription, queue, undefined);
+  }
+
+  /** A queue that one slow subscriber's messages go to. */
+  spillQueue(subscription: Subscription): Queue {
+    const subject = `spill queue of subscriber ${subscription.client.id}/${subscription.id}`;
+    const description = { kind: "temporary", host: this.options.hostName } as const;
+    const queue = new Queue({ engine: this.engine, subject, description, policy: DEFAULT_POLICY, temporary: true });
+    this.link(subscription, queue, undefined);
+    return queue;
+  }
+
+  /** Attaches a consumer, or a browser, to a queue. */
+  link(subscription: Subscription, queue: Queue, selector: Selector | undefined): void {
+    const browse = subscription.browse ?? (queue.policy.nonDestructive ? ENDLESS : undefined);
+    this.declared.joined(queue);
+    if (browse === undefined) subscription.links.push(queue.attach(subscription, selector));
+    else subscription.browsers.push(queue.browse(subscription, selector, browse));
+  }
+
+  /** A queue is there that a subscription watches for. */
+  linkWatched(subscription: Subscription, queue: Queue): void {
+    if (queue.deleted) return;
+    const { client, patterns, links, browsers } = subscription;
+    // A single pattern meets each queue once; looking would take long when it matches very many.
+    if (patterns.length > 1 && [...links, ...browsers].some((there) => there.queue === queue)) return;
+    if (queue.address !== undefined && !this.destinations.mayConsume(client, queue.address)) return;
+    this.link(subscription, queue, subscription.selector);
+    queue.dispatch();
+  }
+
+  private start(subscription: Subscription, options: SubscribeOptions): void {
+    if (subscription.closed) return;
+    if (subscription.feed !== undefined && options.retained !== false) {
+      subscription.feed.begin(this.options.retained.sources(options.patterns));
+    }
+    subscription.start();
+  }
+
+  /** All of them or, when one is refused, none. */
+  private subscribePatterns(subscription: Subscription, options: SubscribeOptions): void {
+    for (const pattern of options.patterns) this.checkPattern(pattern, subscription);
+    try {
+      for (const pattern of options.patterns) {
+        if (pattern.kind === "queue") this.subscribeQueue(subscription, pattern);
+        else this.subscribeTopic(subscription, pattern, options);
+      }
+    } catch (refusal) {
+      this.end(subscription, "released");
+      throw refusal;
+    }
+  }
+
+  private subscribeQueue(subscription: Subscription, pattern: Pattern): void {
+    if (pattern.address === undefined) {
+      // Who browses to the end has no use for what comes later.
+      if (subscription.browse?.end !== true) this.destinations.watch(pattern, subscription);
+      else this.destinations.matching(pattern, (queue) => this.linkWatched(subscription, queue));
+      return;
+    }
+    const queue = this.options.destination(pattern.address, subscription.client);
+    if (queue instanceof Queue) this.link(subscription, queue, subscription.selector);
+  }
+
+  private subscribeTopic(subscription: Subscription, pattern: Pattern, options: SubscribeOptions): void {
+    subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () =>
+      this.spillQueue(subscription),
+    );
+    if (pattern.kind === "topic") this.destinations.bind(subscription.feed, [pattern]);
+    else this.options.exchangeRequests.subscribe(subscription.feed, pattern);
+  }
+
+  private durable(id: string, client: Client, options: SubscribeOptions): DurableSubscription {
+    for (const pattern of options.patterns) {
+      if (pattern.kind !== "topic") {
+        throw new BrokerError(
+          "bad-request",
+          `A durable subscription is over topics; ${pattern.text} is ${articled(pattern.kind)}${pattern.kind === "queue" ? ", which is durable by itself" : ""}`,
+        );
+      }
+      this.checkPattern(pattern, { client, browse: undefined });
+    }
+    this.options.check(client, "consume", "dsub", id);
+    const found = this.durableSubscriptions.byId.get(id);
+    if (found !== undefined) {
+      if (found.kind !== "durable") throw ofSessions(found);
+      if (!found.isLike(options.patterns, options.selector)) this.durableSubscriptions.change(found, options);
+      return found;
+    }
+    this.options.check(client, "create", "dsub", id);
+    this.options.checkRoom();
+    return this.durableSubscriptions.create(id, options);
+  }
+
+  /** The queue of a durable subscription that is there, for a subscription that changes nothing of it. */
+  private durableQueue(id: string, { client, browse }: Subscription): Queue {
+    this.options.check(client, browse === undefined ? "consume" : "receive", "dsub", id);
+    return this.options.durableOf(id).queue;
+  }
+
+  /** A consumer has left a queue. */
+  private left(queue: Queue): void {
+    this.destinations.noteIdle(queue);
+    this.declared.left(queue, this.destinations);
+  }
+}
+
+function articled(kind: AddressKind): string {
+  return kind === "exchange" ? "an exchange" : `a ${kind}`;
+}
+
+/** The refusal to treat what sessions have as anybody's. */
+export function ofSessions({ kind, id }: DurableSubscription): BrokerError {
+  const whose = kind === "share" ? "is shared by sessions and goes when the last of them leaves it" : "is a session's";
+  return new BrokerError("conflict", `The durable subscription ${id} ${whose}`);
+}
