@@ -246,7 +246,7 @@ function readSymbols(value: Value): readonly string[] | undefined {
 }
 
 /** The entries of a map whose keys are symbols or, as some clients write them, strings; undefined for anything else. */
-export function readFields(value: Value): Fields | undefined {
+function readFields(value: Value): Fields | undefined {
   if (!isMap(value)) return undefined;
   const read = new Map<string, Value>();
   for (const [key, item] of value) {

@@ -189,42 +189,22 @@ const STATES = [RECEIVED, ACCEPTED_SCHEMA, REJECTED, RELEASED_SCHEMA, MODIFIED, 
 const OTHERS = [ERROR, SOURCE, TARGET, COORDINATOR, DECLARE, DISCHARGE] as const;
 const ALL = [...PERFORMATIVES, ...SASL, ...STATES, ...OTHERS] as const;
 
-/** What a condition is told with. */
-export type ErrorInfo = ReadOf<typeof ERROR>;
 /** The first frame of a connection. */
 export type Open = ReadOf<typeof OPEN>;
 /** The first frame of a session. */
 export type Begin = ReadOf<typeof BEGIN>;
 /** The first frame of a link. */
 export type Attach = ReadOf<typeof ATTACH>;
-/** What a session and a link have room for. */
-export type Flow = ReadOf<typeof FLOW>;
-/** A message, or a part of one. */
-export type Transfer = ReadOf<typeof TRANSFER>;
-/** What becomes of deliveries. */
-export type Disposition = ReadOf<typeof DISPOSITION>;
 /** The last frame of a link. */
 export type Detach = ReadOf<typeof DETACH>;
-/** The last frame of a session. */
-export type End = ReadOf<typeof END>;
-/** The last frame of a connection. */
-export type Close = ReadOf<typeof CLOSE>;
-/** The mechanisms that a client may choose from. */
-export type SaslMechanisms = ReadOf<typeof SASL_MECHANISMS>;
 /** The mechanism that a client chose. */
 export type SaslInit = ReadOf<typeof SASL_INIT>;
-/** What a client is asked. */
-export type SaslChallenge = ReadOf<typeof SASL_CHALLENGE>;
 /** What a client answers. */
 export type SaslResponse = ReadOf<typeof SASL_RESPONSE>;
-/** How the login ended. */
-export type SaslOutcome = ReadOf<typeof SASL_OUTCOME>;
 /** Where the messages of a link come from. */
 export type Source = ReadOf<typeof SOURCE>;
 /** Where the messages of a link go to. */
 export type Target = ReadOf<typeof TARGET>;
-/** The target of a link for transactions. */
-export type Coordinator = ReadOf<typeof COORDINATOR>;
 /** Asks a coordinator for a transaction: the body of a message. */
 export type Declare = ReadOf<typeof DECLARE>;
 /** Ends a transaction: the body of a message. */
