@@ -20,6 +20,8 @@ export interface SaslOptions {
 /** amqp10 5.3.3.6 */
 const CODE = { ok: 0, auth: 1, system: 2 } as const;
 
+/** Offered to who has shown a certificate that the broker knows. */
+const EXTERNAL = "EXTERNAL";
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /**
@@ -36,8 +38,9 @@ export class Sasl {
 
   constructor(options: SaslOptions) {
     this.#options = options;
-    const { broker, say } = options;
-    say({ type: "sasl-mechanisms", mechanisms: [...broker.mechanisms, "PLAIN", "ANONYMOUS"] });
+    const { broker, peer, say } = options;
+    const external = peer.certificate === undefined ? [] : [EXTERNAL];
+    say({ type: "sasl-mechanisms", mechanisms: [...external, ...broker.mechanisms, "PLAIN", "ANONYMOUS"] });
   }
 
   /** SASL-INIT. */
@@ -69,6 +72,7 @@ export class Sasl {
     const { broker, peer } = this.#options;
     if (broker.mechanisms.includes(mechanism)) return broker.authenticate(mechanism, peer);
     if (mechanism === "PLAIN") return { step: (data) => this.#plain(data) };
+    if (mechanism === EXTERNAL && peer.certificate !== undefined) return { step: (data) => this.#external(data) };
     if (mechanism === "ANONYMOUS") return { step: () => this.#login(undefined, undefined) };
     return undefined;
   }
@@ -120,6 +124,14 @@ export class Sasl {
       throw new BrokerError("not-authenticated", `User ${user} may not act as ${identity ?? ""}`);
     }
     return this.#login(user, password);
+  }
+
+  /** RFC 4422 appendix A: whom to act as, which is who the certificate is of, or nothing. */
+  async #external(data: Buffer): Promise<Step> {
+    const step = await this.#login(undefined, undefined);
+    const identity = data.toString();
+    if (identity === "" || (step.done && step.login.user === identity)) return step;
+    throw new BrokerError("not-authenticated", `The certificate is not one of user ${identity}`);
   }
 
   async #login(user: string | undefined, password: string | undefined): Promise<Step> {

@@ -13,6 +13,7 @@ import { encodeHeader, writeEmpty, writeFrame } from "./encode.ts";
 import { type Connected, Endpoint, type Ending } from "./endpoint.ts";
 import { AmqpError, CONDITION, type Condition, conditionOf, describe } from "./errors.ts";
 import type { Frame } from "./frame.ts";
+import { checkOpen, hostOf, openingOf, wantsSole } from "./greeting.ts";
 import { KeepAlive } from "./keep-alive.ts";
 import type { Open, Performative, Said } from "./performatives.ts";
 import type { Amqp10Options } from "./protocol.ts";
@@ -29,13 +30,8 @@ type State = "greeting" | "sasl" | "opening" | "logging-in" | "open" | "leaving"
 const VERSION = 0x01_00_00;
 const AMQP = 0;
 const SASL = 3;
-/** amqp10 2.4.1: before OPEN nobody may send more than this. */
-const LEAST_FRAME_BYTES = 512;
-const OFFERED = ["ANONYMOUS-RELAY", "DELAYED_DELIVERY", "SHARED-SUBS"];
-const SOLE = "sole-connection-for-container";
 /** Bytes of messages that a client may send on credit it had, while it is to wait, before nothing is read from it. */
 const MOST_OVERRUN = 1024 * 1024;
-const VHOST_PREFIX = "vhost:";
 
 /** The server's side of one AMQP 1.0 connection. */
 export class Amqp10Session implements Session, ClientListener {
@@ -316,7 +312,8 @@ export class Amqp10Session implements Session, ClientListener {
     try {
       const { refusal } = this.#peer;
       if (refusal !== undefined) throw new BrokerError("limit", refusal);
-      const host = this.#hostOf(open);
+      checkOpen(open);
+      const host = hostOf(open, this.#broker);
       // Without SASL a client is nobody, who may be let in too.
       const login =
         this.#login ?? (await this.#broker.login({ user: undefined, password: undefined, peer: this.#peer }));
@@ -327,20 +324,9 @@ export class Amqp10Session implements Session, ClientListener {
     }
   }
 
-  #hostOf({ hostname }: Open): VirtualHost {
-    const name = hostname?.startsWith(VHOST_PREFIX) === true ? hostname.slice(VHOST_PREFIX.length) : hostname;
-    const host = this.#broker.host(name);
-    if (host !== undefined) return host;
-    throw new BrokerError("not-found", `There is no virtual host "${name ?? ""}" (hosts)`);
-  }
-
   #welcome(open: Open, host: VirtualHost, login: Login): void {
     const { containerId } = open;
-    if (open.maxFrameSize < LEAST_FRAME_BYTES) {
-      const text = `max-frame-size is ${open.maxFrameSize}; expected ${LEAST_FRAME_BYTES} or more`;
-      throw new AmqpError("connection", CONDITION.invalidField, text);
-    }
-    const sole = open.desiredCapabilities?.includes(SOLE) === true;
+    const sole = wantsSole(open);
     const container = JSON.stringify([host.name, containerId]);
     if (!this.#containers.enter(container, sole)) {
       this.#refuseSecond(containerId);
@@ -375,7 +361,7 @@ export class Amqp10Session implements Session, ClientListener {
       ...(client.user === undefined ? {} : { user: client.user }),
     });
     this.#decoder.opened();
-    this.#sayOpen(sole ? [...OFFERED, SOLE] : OFFERED);
+    this.#sayOpen(sole);
     this.#state = "open";
     this.#beginKeepAlive(open.idleTimeOut ?? 0);
     this.#resume();
@@ -383,29 +369,14 @@ export class Amqp10Session implements Session, ClientListener {
 
   /** One of the two is to be its container's only connection. */
   #refuseSecond(containerId: string): void {
-    this.#sayOpen([], true);
+    this.#sayOpen(false, true);
     const text = `Container "${containerId}" is connected already, and one of the two is to be its only connection`;
     this.#leave(CONDITION.invalidField, text, new Map([["invalid-field", symbol("container-id")]]));
   }
 
-  #sayOpen(offeredCapabilities: string[], fails = false): void {
-    const { maxFrameBytes, maxSessions, idleTimeoutMs } = this.#options;
-    const failed = "amqp:connection-establishment-failed";
+  #sayOpen(sole = false, refused = false): void {
     this.#opened = true;
-    writeFrame(this.#output, 0, {
-      type: "open",
-      containerId: this.#broker.name,
-      maxFrameSize: maxFrameBytes,
-      channelMax: maxSessions - 1,
-      // amqp10 2.4.5: half of the time after which this side gives up.
-      ...(idleTimeoutMs === 0 ? {} : { idleTimeOut: Math.ceil(idleTimeoutMs / 2) }),
-      offeredCapabilities,
-      properties: new Map<string, string | boolean>([
-        ["product", "delos"],
-        ["version", this.#broker.version],
-        ...(fails ? [[failed, true] as const] : []),
-      ]),
-    });
+    writeFrame(this.#output, 0, openingOf(this.#broker, this.#options, sole, refused));
   }
 
   #beginKeepAlive(peerIdleMs: number): void {
@@ -481,7 +452,7 @@ export class Amqp10Session implements Session, ClientListener {
     this.#end();
     if (understands) {
       // amqp10 2.4.1: an OPEN comes before anything else.
-      if (!this.#opened) this.#sayOpen([]);
+      if (!this.#opened) this.#sayOpen();
       const error = { type: "error", condition, description: told, info } as const;
       writeFrame(this.#output, 0, { type: "close", error });
     }

@@ -11,12 +11,24 @@ import rhea, {
 import { onTestFinished } from "vitest";
 
 /** What a connection is to have besides its port. */
-export type RheaOptions = Omit<Partial<ConnectionOptions>, "transport">;
+export type RheaOptions =
+  | (Omit<Partial<ConnectionOptions>, "transport"> & { readonly transport?: never })
+  | {
+      readonly transport: "tls";
+      readonly ca: string[];
+      readonly cert: string;
+      readonly key: string;
+      readonly enable_sasl_external: boolean;
+    };
 
 /** A connection of rhea, logged in as guest unless told otherwise; closed when the test is over. */
 export function connectRhea(port: number, options: RheaOptions = {}): Connection {
   const container = rhea.create_container();
-  const connection = container.connect({ host: "127.0.0.1", port, transport: "tcp", reconnect: false, ...options });
+  const at = { host: "127.0.0.1", port, reconnect: false } as const;
+  const connection =
+    options.transport === "tls"
+      ? container.connect({ ...at, ...options })
+      : container.connect({ ...at, ...options, transport: "tcp" });
   // An error without a listener would be thrown.
   for (const event of ["connection_error", "disconnected", "session_error"]) connection.on(event, () => {});
   onTestFinished(() => connection.close());

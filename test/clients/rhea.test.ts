@@ -1,8 +1,9 @@
 import rhea, { type Connection } from "rhea";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-import { startBroker } from "../support/broker.ts";
+import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
+import { ca, caFile, tlsSettings } from "../tls/material.ts";
 import { connectRhea, once, openReceiver, openSender, send } from "./rhea-client.ts";
 
 describe("rhea, a client of AMQP 1.0", () => {
@@ -158,6 +159,24 @@ describe("rhea, a client of AMQP 1.0", () => {
     expect((await once(wrong, "connection_error")).error).toMatchObject({
       message: expect.stringMatching(/Failed to authenticate/),
     });
+  });
+
+  it("shows a certificate over TLS and logs in by EXTERNAL", async () => {
+    const folder = temporaryFolder();
+    const settings = [...tlsSettings(folder), `tls.ca=${caFile(folder)}`, "tls.client_certificates=need"];
+    const { port } = await startBroker([...settings, "listeners.stomp.tls.required=true"]);
+    const shown = ca.issue({ commonName: "pump-7" });
+    const connection = connectRhea(port, {
+      transport: "tls",
+      ca: [ca.certificate],
+      cert: shown.certificate,
+      key: shown.key,
+      enable_sasl_external: true,
+    });
+    const inbox = await openReceiver(connection, "q");
+    const sender = await openSender(connection, "q");
+    expect(await send(sender, { body: "x" })).toBe("accepted");
+    expect((await inbox.next()).message?.body).toBe("x");
   });
 
   it("is told why it may not have a link", async () => {
