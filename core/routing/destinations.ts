@@ -10,6 +10,7 @@ import { Address } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import { unescape } from "../addresses/escape.ts";
 import type { DeadLetterOffice } from "./dead-letters.ts";
+import { Directory } from "./directory.ts";
 import { type DivertRule, Diverts } from "./divert.ts";
 import { type DuplicateWindow, storedWindows } from "./duplicates.ts";
 import type { Engine } from "../engine.ts";
@@ -72,8 +73,8 @@ interface Binding {
 
 /** The queues and topics of one virtual host. Asks nobody's leave: that is the virtual host's business. */
 export class Destinations {
-  readonly queues = new Map<string, Queue>();
-  readonly topics = new Map<string, Topic>();
+  readonly queues = new Directory<Queue>();
+  readonly topics = new Directory<Topic>();
   /** The account of what was sent to temporary destinations whose owner is gone. */
   readonly unroutable = new Ledger();
   private readonly options: DestinationsOptions;

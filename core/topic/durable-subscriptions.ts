@@ -1,5 +1,6 @@
 import type { DeadLetterOffice } from "../routing/dead-letters.ts";
 import { cancelConsumers, type Destinations } from "../routing/destinations.ts";
+import { Directory } from "../routing/directory.ts";
 import { type DurableKind, DurableSubscription, type TopicFilter } from "./durable-subscription.ts";
 import type { Engine } from "../engine.ts";
 import type { Pattern } from "../addresses/pattern.ts";
@@ -28,7 +29,7 @@ export type DurableDescription = QueueDescription & { readonly kind: DurableKind
 
 /** The durable subscriptions of one virtual host. Asks nobody's leave: that is the virtual host's business. */
 export class DurableSubscriptions {
-  readonly byId = new Map<string, DurableSubscription>();
+  readonly byId = new Directory<DurableSubscription>();
   private readonly options: DurableSubscriptionsOptions;
 
   constructor(options: DurableSubscriptionsOptions) {
