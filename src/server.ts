@@ -21,6 +21,7 @@ import { stompFormat } from "../protocols/stomp/convert.ts";
 import { createStomp } from "../protocols/stomp/protocol.ts";
 import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
+import { Audit } from "./audit.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { parseCron } from "./cron.ts";
 import { type Certificates, listens, readCertificates } from "./config/certificates.ts";
@@ -73,13 +74,14 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 
 /** The parts of the configuration that `reload` takes over. */
 const RELOADABLE =
-  /^(log|security|shutdown|tls)(\.|$)|^management\.(tls|cors_origins|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
+  /^(log|audit|security|shutdown|tls)(\.|$)|^management\.(tls|cors_origins|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
   const login = new ConfiguredLogin(config.security, clock);
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
+  const audit = new Audit(config.audit, clock, log);
   const broker = new Broker({
     clock,
     random: parts.random ?? systemRandom,
@@ -98,7 +100,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   login.secret = keptSecret(broker.store, login.secret);
   const certificates = certificatesOf(config, clock);
   const listeners = createListeners(config, broker, clock, log, certificates.listeners);
-  const running = new Server(config, broker, listeners, login, log, failed);
+  const running = new Server(config, broker, listeners, login, log, audit, failed);
   try {
     await running.manage(certificates.management, parts.load);
     await running.listen();
@@ -128,6 +130,7 @@ class Server implements RunningServer {
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
+  private readonly audit: Audit;
   private sysTopics: SysTopics | undefined = undefined;
 
   constructor(
@@ -136,6 +139,7 @@ class Server implements RunningServer {
     listeners: readonly Listener[],
     login: ConfiguredLogin,
     log: Log,
+    audit: Audit,
     failed: Promise<Error>,
   ) {
     this.config = config;
@@ -143,6 +147,7 @@ class Server implements RunningServer {
     this.all = listeners;
     this.login = login;
     this.log = log;
+    this.audit = audit;
     this.failed = failed;
     this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
   }
@@ -158,7 +163,7 @@ class Server implements RunningServer {
       config: () => this.config,
       listeners: () => this.all,
       log,
-      audit: { record: (event) => log.info({ ...event }, "management") },
+      audit: this.audit,
       clock: broker.clock,
       reload: () => this.reread(load),
     };
@@ -190,6 +195,7 @@ class Server implements RunningServer {
     const changed = differences(this.config, config);
     const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
     const needsRestart = new Set(changed.filter((key) => !applied.has(key)));
+    this.audit.configure(config.audit);
     this.log.configure(config.log);
     this.login.reload(config.security);
     for (const listener of this.all) {
@@ -212,6 +218,7 @@ class Server implements RunningServer {
     await this.manager?.close();
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
     await this.broker.close();
+    this.audit.close();
   }
 }
 
@@ -264,14 +271,17 @@ function certificatesOf(config: Config, clock: Clock): Certificates {
   return certificates;
 }
 
-function withReloadable(config: Config, { log, security, shutdown, tls, listeners, management }: Config): Config {
+function withReloadable(
+  config: Config,
+  { log, audit, security, shutdown, tls, listeners, management }: Config,
+): Config {
   const kept = Object.entries(config.listeners).map(([name, listener]) => [
     name,
     { ...listener, tls: listeners[name]?.tls ?? listener.tls },
   ]);
   const { tls: managementTls, cors_origins, max_wait, sessions, api_keys } = management;
   const managed = { ...config.management, tls: managementTls, cors_origins, max_wait, sessions, api_keys };
-  return { ...config, log, security, shutdown, tls, management: managed, listeners: Object.fromEntries(kept) };
+  return { ...config, log, audit, security, shutdown, tls, management: managed, listeners: Object.fromEntries(kept) };
 }
 
 function createListeners(

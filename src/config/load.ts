@@ -110,6 +110,7 @@ function makePathsAbsolute(config: Config, settings: Setting, directory: string)
     }
   };
   config.store.directory = absolute(config.store.directory, ["store", "directory"]);
+  config.audit.file = absolute(config.audit.file, ["audit", "file"]);
   inSection(config.tls, ["tls"]);
   for (const [name, { tls }] of Object.entries(config.listeners)) inSection(tls, ["listeners", name, "tls"]);
   inSection(config.management.tls, ["management", "tls"]);

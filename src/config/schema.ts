@@ -6,6 +6,7 @@
  * What is `Optional` stays undefined when nobody sets it: its default then only says what happens without it.
  */
 import { Type } from "typebox";
+import { audit } from "./audit-schema.ts";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
 import { management } from "./management-schema.ts";
@@ -372,6 +373,7 @@ export const ConfigSchema = Type.Object(
     amqp,
     amqp10,
     security,
+    audit,
     log: Type.Object(
       {
         level: choice(

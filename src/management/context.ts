@@ -14,32 +14,13 @@ import type { Broker } from "../../core/broker.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { BrokerError } from "../../core/errors.ts";
+import type { Audit } from "../audit.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import type { Problem } from "./problem.ts";
 import type { Right } from "./rights.ts";
-
-/** What management tells of itself to whoever keeps an audit log. */
-export interface AuditEvent {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly user: string | undefined;
-  /** Where the request came from. */
-  readonly address: string;
-  /** What was asked for, such as `queue.delete`. */
-  readonly action: string;
-  /** What it was about: `default/queue/orders`. */
-  readonly resource: string;
-  readonly result: "ok" | "refused" | "failed";
-  readonly detail?: string;
-}
-
-/** Takes note of changes and of refused tries. */
-export interface AuditTrail {
-  record(event: AuditEvent): void;
-}
 
 /** What came of reading the configuration again. */
 export type Reloaded =
@@ -53,7 +34,7 @@ export interface ManagementContext {
   readonly config: () => Config;
   readonly listeners: () => readonly Listener[];
   readonly log: Log;
-  readonly audit: AuditTrail;
+  readonly audit: Audit;
   readonly clock: Clock;
   /** Reads the configuration again, as SIGHUP has it done. */
   readonly reload: () => Promise<Reloaded>;

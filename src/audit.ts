@@ -1,0 +1,165 @@
+/*
+ * Who did what.
+ *
+ *     event -> repeats (the same refusal at most N times a minute, the rest counted) -> the last ones, in memory
+ *                                                                                    -> the log, or a file
+ *
+ * Logins have room of their own in memory: a fleet of devices that comes back must not put out what was deleted and by whom.
+ */
+import type { AuditEvent, AuditTrail } from "../core/audit.ts";
+import type { Clock, Timer } from "../core/time/clock.ts";
+import { AuditFile } from "./audit-file.ts";
+import type { Config } from "./config/schema.ts";
+import type { Log } from "./log.ts";
+
+/** An event as it is kept and written. */
+export interface AuditEntry extends AuditEvent {
+  /** Greater than that of every earlier one; begins anew with the process. */
+  readonly id: number;
+  /** How often it happened besides what was written down one by one. */
+  readonly times?: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Different refusals counted at a time; names that peers make up must not grow this without end. */
+const MOST_COUNTED = 1000;
+/** What peers send goes into texts; no line gets longer for it than this. */
+const MOST_CHARACTERS = 1000;
+
+interface Repeats {
+  readonly until: number;
+  last: AuditEvent;
+  written: number;
+  withheld: number;
+}
+
+/** The audit log of one broker; its settings can be changed while it runs. */
+export class Audit implements AuditTrail {
+  readonly #clock: Clock;
+  readonly #log: Log;
+  #settings: Config["audit"];
+  #file: AuditFile | undefined;
+  #nextId = 1;
+  readonly #logins: AuditEntry[] = [];
+  readonly #others: AuditEntry[] = [];
+  readonly #repeats = new Map<string, Repeats>();
+  #timer: Timer | undefined = undefined;
+
+  /** Throws when the file cannot be written. */
+  constructor(settings: Config["audit"], clock: Clock, log: Log) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#settings = settings;
+    this.#file = this.#open(settings);
+  }
+
+  record(event: AuditEvent): void {
+    if (event.result !== "refused") {
+      if (event.action !== "login" || this.#settings.logins === "all") this.#write(event, undefined);
+    } else if (this.#admits(event)) {
+      this.#write(event, undefined);
+    }
+  }
+
+  /** The last ones, the newest first. */
+  recent(): AuditEntry[] {
+    return [...this.#logins, ...this.#others].sort((a, b) => b.id - a.id);
+  }
+
+  /** Takes over new settings. Throws, and changes nothing, when the file cannot be written. */
+  configure(settings: Config["audit"]): void {
+    const { to, file, max_file_bytes: maxBytes, max_files: maxFiles } = this.#settings;
+    const same =
+      to === settings.to &&
+      file === settings.file &&
+      maxBytes === settings.max_file_bytes &&
+      maxFiles === settings.max_files;
+    if (!same) {
+      const opened = this.#open(settings);
+      this.#file?.close();
+      this.#file = opened;
+    }
+    this.#settings = settings;
+    for (const kept of [this.#logins, this.#others]) kept.splice(0, kept.length - settings.kept);
+  }
+
+  /** Writes what is left and closes the file; what comes later is kept in memory only. */
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    for (const [key, repeats] of this.#repeats) this.#tell(key, repeats);
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #open({ to, file, max_file_bytes: maxBytes, max_files: maxFiles }: Config["audit"]): AuditFile | undefined {
+    if (to !== "file") return undefined;
+    return new AuditFile({ path: file, maxBytes, maxFiles, clock: this.#clock, log: this.#log });
+  }
+
+  #write(event: AuditEvent, times: number | undefined): void {
+    const entry: AuditEntry = {
+      id: this.#nextId++,
+      at: event.at,
+      user: shortened(event.user),
+      address: event.address,
+      action: event.action,
+      resource: shortened(event.resource) ?? "",
+      result: event.result,
+      ...(event.detail === undefined ? {} : { detail: shortened(event.detail) ?? "" }),
+      ...(times === undefined ? {} : { times }),
+    };
+    const isLogin = entry.action === "login";
+    const kept = isLogin ? this.#logins : this.#others;
+    kept.push(entry);
+    if (kept.length > this.#settings.kept) kept.shift();
+    if (this.#file !== undefined) {
+      this.#file.append(`${JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() })}\n`);
+    } else if (this.#settings.to === "log") {
+      // The log counts what repeats by this name: all logins together, anything else only when it is the same.
+      const about = isLogin ? "" : ` ${entry.user ?? ""} ${entry.resource}`;
+      this.#log.info({ ...entry, event: `audit ${entry.action} ${entry.result}${about}` }, "audit");
+    }
+  }
+
+  #admits(event: AuditEvent): boolean {
+    const { user = "", address, action, resource } = event;
+    const key = JSON.stringify([action, shortened(user), address.replace(/:\d+$/, ""), shortened(resource)]);
+    const now = this.#clock.now();
+    let repeats = this.#repeats.get(key);
+    if (repeats !== undefined && repeats.until <= now) {
+      this.#tell(key, repeats);
+      repeats = undefined;
+    }
+    if (repeats === undefined) {
+      repeats = { until: now + MINUTE_MS, last: event, written: 0, withheld: 0 };
+      this.#repeats.set(key, repeats);
+      const [oldest] = this.#repeats;
+      if (this.#repeats.size > MOST_COUNTED && oldest !== undefined) this.#tell(...oldest);
+      this.#timer ??= this.#clock.after(MINUTE_MS, () => this.#sweep());
+    }
+    repeats.last = event;
+    if (repeats.written >= this.#settings.refusals_per_minute) {
+      repeats.withheld++;
+      return false;
+    }
+    repeats.written++;
+    return true;
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const now = this.#clock.now();
+    for (const [key, repeats] of this.#repeats) if (repeats.until <= now) this.#tell(key, repeats);
+    if (this.#repeats.size > 0) this.#timer = this.#clock.after(MINUTE_MS, () => this.#sweep());
+  }
+
+  #tell(key: string, { last, withheld }: Repeats): void {
+    this.#repeats.delete(key);
+    if (withheld > 0) this.#write(last, withheld);
+  }
+}
+
+function shortened(text: string | undefined): string | undefined {
+  return text === undefined || text.length <= MOST_CHARACTERS ? text : `${text.slice(0, MOST_CHARACTERS)}...`;
+}
