@@ -41,8 +41,8 @@ export class Consumers implements ConsumerOwner {
   readonly #owner: ConsumersOwner;
   readonly #byTag = new Map<string, Consumer>();
   #replyConsumer: Consumer | undefined = undefined;
-  /** The basic.get that was not answered yet. */
-  #getter: Getter | undefined = undefined;
+  /** The basic.get that was not answered yet, and what to call when it needs no answer any more. */
+  #getting: { readonly getter: Getter; readonly done: () => void } | undefined = undefined;
   #replyQueues = 0;
   /** What each further consumer may be sent ahead of its acknowledgements; 0: what the configuration says. */
   #prefetchCount = 0;
@@ -119,13 +119,13 @@ export class Consumers implements ConsumerOwner {
     const address = queueAddress(this.#owner.queueNamed(queue));
     const said = answers.expect(() => undefined);
     const done = (): void => {
-      this.#getter = undefined;
+      this.#getting = undefined;
       said();
     };
     // What the core calls must not call back into it.
     const answered = (): void => clock.endOfTurn(done);
     const getter = new Getter({ channel: number, connection, unacked, address, noAck, answered });
-    this.#getter = getter;
+    this.#getting = { getter, done };
     try {
       getter.core = connection.client.pull({ address, settling: !noAck, consumer: getter });
       if (getter.answered) done();
@@ -143,7 +143,8 @@ export class Consumers implements ConsumerOwner {
 
   /** The channel closes: what was delivered and not acknowledged goes to others. */
   close(): void {
-    this.#getter?.core?.close();
+    this.#getting?.getter.core?.close();
+    this.#getting?.done();
     for (const consumer of this.#byTag.values()) {
       this.#forget(consumer);
       consumer.core?.close();

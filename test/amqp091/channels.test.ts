@@ -60,6 +60,19 @@ describe("a channel", () => {
     expect(await client.get("q")).toMatchObject({ body: "a", method: { redelivered: true } });
   });
 
+  it("that is closed over an error gives what it had to others", async () => {
+    const { port } = await startBroker();
+    using client = await AmqpWire.channel(port);
+    await client.openChannel(2);
+    await client.declare("q");
+    await client.publish("", "q", "a");
+    await client.consume("q", {}, 2);
+    await client.delivery(2);
+    await client.say("basic.ack", { deliveryTag: 5 }, 2);
+    await client.expect("channel.close", 2);
+    expect(await client.get("q")).toMatchObject({ body: "a", method: { redelivered: true } });
+  });
+
   it("that its client stops is sent nothing until it goes on", async () => {
     const { port } = await startBroker();
     using client = await AmqpWire.channel(port);

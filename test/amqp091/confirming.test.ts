@@ -3,11 +3,11 @@ import { canonical } from "../../core/addresses/spelling.ts";
 import { MemoryStore } from "../../store/memory/store.ts";
 import { amqp091Format } from "../../protocols/amqp091/convert.ts";
 import { systemClock } from "../../src/clock.ts";
-import { AmqpWire, published } from "../support/amqp091-wire.ts";
+import { AmqpWire, published, spoken } from "../support/amqp091-wire.ts";
 import { startBroker } from "../support/broker.ts";
 import { DurabilityGate } from "../support/store-held.ts";
 
-async function open(): Promise<{ client: AmqpWire; disk: DurabilityGate }> {
+async function open(): Promise<{ client: AmqpWire; disk: DurabilityGate; port: number }> {
   const disk = new DurabilityGate();
   const store = new MemoryStore({
     formats: new Map([[amqp091Format.name, amqp091Format]]),
@@ -17,7 +17,7 @@ async function open(): Promise<{ client: AmqpWire; disk: DurabilityGate }> {
   const { port } = await startBroker([], { store: disk.under(store) });
   const client = await AmqpWire.channel(port);
   onTestFinished(() => client[Symbol.dispose]());
-  return { client, disk };
+  return { client, disk, port };
 }
 
 describe("publisher confirms", () => {
@@ -68,12 +68,11 @@ describe("publisher confirms", () => {
     await client.ask(1, "channel.close", {}, "channel.close-ok");
     await client.openChannel(1);
     await client.ask(1, "confirm.select", {}, "confirm.select-ok");
-    await client.publish("", "q", "b", { deliveryMode: 2 });
-    await client.publish("", "q", "c", { deliveryMode: 2 });
+    const next = published("", "q", "b", { deliveryMode: 2 });
+    await client.wire.send(Buffer.concat([next, next]));
     await client.quiet();
     disk.letGo();
-    let last = 0;
-    while (last < 2) last = (await client.expect("basic.ack", 1)).deliveryTag;
+    expect(await client.expect("basic.ack", 1)).toEqual({ deliveryTag: 2, multiple: true });
     await client.quiet();
   });
 
@@ -124,13 +123,38 @@ describe("an answer", () => {
     await client.expect("basic.qos-ok", 1);
   });
 
-  it("to connection.close comes when the disk has all that was sent", async () => {
+  it("that lets deliveries begin comes before them, also when it waits for another one", async () => {
     const { client, disk } = await open();
+    await client.declare("q");
+    await client.publish("", "q", "a");
+    await client.publish("", "q", "b");
+    disk.hold();
+    await client.wire.send(
+      Buffer.concat([
+        spoken("queue.declare", { queue: "kept", durable: true }),
+        spoken("basic.get", { queue: "q", noAck: true }),
+        spoken("basic.consume", { queue: "q", noAck: true }),
+        spoken("basic.qos", {}),
+      ]),
+    );
+    disk.letGo();
+    await client.expect("queue.declare-ok", 1);
+    expect((await client.content("basic.get-ok", 1)).body).toBe("a");
+    await client.expect("basic.consume-ok", 1);
+    await client.expect("basic.qos-ok", 1);
+    expect((await client.delivery(1)).body).toBe("b");
+  });
+
+  it("to connection.close comes when the disk has all that was sent", async () => {
+    const { client, disk, port } = await open();
+    using other = await AmqpWire.channel(port);
     await client.declare("q", { durable: true });
     disk.hold();
     await client.publish("", "q", "a", { deliveryMode: 2 });
     await client.quiet();
     await client.send(0, "connection.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+    for (let turns = 0; turns < 5; turns++) await other.quiet();
+    expect(client.wire.collected).toHaveLength(0);
     disk.letGo();
     await client.expect("connection.close-ok", 0);
     await client.wire.closed();

@@ -278,6 +278,18 @@ describe("heartbeats", () => {
     await eventually(() => expect(log.join("")).toContain("no heartbeat for"));
   });
 
+  it("are not awaited from a client that is not read from", async () => {
+    const { port } = await startBroker(['queues=[{"match":"full","max_messages":1}]']);
+    using client = await AmqpWire.channel(port, { heartbeat: 1 });
+    await client.declare("full");
+    for (const body of ["a", "b"]) await client.publish("", "full", body);
+    await client.say("basic.qos");
+    for (let beats = 0; beats < 6; beats++) expect(await client.frame()).toEqual({ type: "heartbeat" });
+    using consumer = await AmqpWire.channel(port);
+    await consumer.consume("full", { noAck: true });
+    await client.expect("basic.qos-ok");
+  });
+
   it("keep a connection that says nothing else", async () => {
     const { port } = await startBroker();
     using client = await AmqpWire.open(port, { heartbeat: 1 });

@@ -1,7 +1,13 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { AddressKind } from "../../core/addresses/address.ts";
+import { canonical } from "../../core/addresses/spelling.ts";
+import { amqp091Format } from "../../protocols/amqp091/convert.ts";
+import { systemClock } from "../../src/clock.ts";
+import { MemoryStore } from "../../store/memory/store.ts";
 import { AmqpWire, spoken } from "../support/amqp091-wire.ts";
 import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
+import { lateStore } from "../support/store-late.ts";
 
 async function open(settings: readonly string[] = [], capabilities: readonly string[] = []): Promise<AmqpWire> {
   const { port } = await startBroker(settings);
@@ -254,6 +260,43 @@ describe("basic.get", () => {
     const client = await open();
     await client.say("basic.get", { queue: "missing" });
     expect(await client.expect("channel.close")).toMatchObject({ replyCode: 404, classId: 60, methodId: 70 });
+  });
+
+  it("of a channel that closes before there is an answer takes nothing", async () => {
+    const options = {
+      formats: new Map([[amqp091Format.name, amqp091Format]]),
+      addresses: (name: string, kind: AddressKind) => canonical.parse(kind, name),
+      clock: systemClock,
+    };
+    const store = lateStore(new MemoryStore(options), systemClock);
+    const { port } = await startBroker(['queues=[{"match":"**","memory":1024}]'], { store });
+    const client = await another(port);
+    await client.openChannel(2);
+    await client.declare("q", { durable: true });
+    await client.ask(1, "confirm.select", {}, "confirm.select-ok");
+    const count = 100;
+    for (let number = 0; number < count; number++) {
+      await client.publish("", "q", `${number}`.padEnd(500), { deliveryMode: 2 });
+    }
+    for (let confirmed = 0; confirmed < count; ) confirmed = (await client.expect("basic.ack")).deliveryTag;
+    // One of them has to be read first.
+    let got = 0;
+    for (let asked = 0; asked < 20; asked++) {
+      await client.say("basic.get", { queue: "q" }, 2);
+      await client.say("channel.close", {}, 2);
+      const frame = await client.next();
+      if (frame.type === "method" && frame.method.name === "basic.get-ok") {
+        got++;
+        await client.next();
+        await client.next();
+        await client.expect("channel.close-ok", 2);
+      }
+      await client.openChannel(2);
+      await client.get("q");
+    }
+    expect(got).toBeLessThan(20);
+    await client.consume("q", { noAck: true });
+    expect(await bodies(client, count - 20)).toHaveLength(count - 20);
   });
 
   it("many times without waiting is answered in order, also of what must be read from the disk", async () => {

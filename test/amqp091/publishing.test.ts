@@ -78,6 +78,19 @@ describe("a message", () => {
     expect(await client.expect("channel.close")).toMatchObject({ replyCode: 404 });
   });
 
+  it("is not taken for one to another exchange whose name and key look the same on the wire", async () => {
+    const client = await open();
+    // Without the length of the exchange's name before them, both are 04 78 02 79 7a.
+    await client.ask(1, "exchange.declare", { exchange: "\u0004x" }, "exchange.declare-ok");
+    await client.declare("x\u0002yz");
+    await client.declare("bound");
+    await client.ask(1, "queue.bind", { queue: "bound", exchange: "\u0004x", routingKey: "yz" }, "queue.bind-ok");
+    await client.publish("", "x\u0002yz", "to the queue");
+    await client.publish("\u0004x", "yz", "to the exchange");
+    expect((await client.get("x\u0002yz"))?.body).toBe("to the queue");
+    expect((await client.get("bound"))?.body).toBe("to the exchange");
+  });
+
   it("that claims another user is refused", async () => {
     const client = await open();
     await client.publish("", "q", "a", { userId: "root" });

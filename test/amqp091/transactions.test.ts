@@ -65,9 +65,15 @@ describe("a transaction", () => {
     await client.consume("q", {}, 2);
     for (let tag = 1; tag <= 2; tag++) await client.delivery(2);
     await client.say("basic.ack", { deliveryTag: 1 }, 2);
+    await client.declare("got");
+    await client.publish("", "got", "3");
+    await client.say("basic.get", { queue: "got" }, 2);
+    await client.content("basic.get-ok", 2);
+    await client.say("basic.ack", { deliveryTag: 3 }, 2);
     await client.ask(2, "channel.close", {}, "channel.close-ok");
     expect(await client.get("q")).toMatchObject({ body: "1", method: { redelivered: true } });
     expect(await client.get("q")).toMatchObject({ body: "2", method: { redelivered: true } });
+    expect(await client.get("got")).toMatchObject({ body: "3", method: { redelivered: true } });
   });
 
   it("returns what was mandatory when it is committed", async () => {
