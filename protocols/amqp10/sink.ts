@@ -21,6 +21,8 @@ interface Way {
 const MOST_TARGETS = 1000;
 /** `to` among the fields of the properties (amqp10 3.2.4). */
 const TO = 2;
+/** In whose name a message of a connection without a user can be sent. */
+const NOBODY = "";
 
 /** The ways to the addresses that a text names. Throws BrokerError. */
 function waysOf(connected: Connected, text: string, plain: AddressKind, temporary: Temporaries): Way[] {
@@ -62,17 +64,19 @@ abstract class PublishingSink implements Sink {
 
   /** False when an exchange leads nowhere: its sender is told so, as by RabbitMQ. */
   #publish({ address, route }: Way, transaction: Transaction | undefined): boolean {
-    const message = messageOf(this.sections, address, this.connected.now);
+    const { client, now } = this.connected;
+    const message = messageOf(this.sections, address, now, client.user ?? NOBODY);
     // A large message was put together in a buffer of its own.
     if (message.start === 0 && message.data.length <= message.end + (message.end >> 2)) message.detached = true;
     const reaches = address.kind !== "exchange" || transaction !== undefined || route.reaches(message);
-    this.connected.client.publish(route, message, transaction);
+    client.publish(route, message, transaction);
     return reaches;
   }
 
   #publishAll(ways: readonly Way[], transaction: Transaction | undefined): void {
     const { client, now } = this.connected;
-    const sends = ways.map(({ address, route }) => ({ route, message: messageOf(this.sections, address, now) }));
+    const user = client.user ?? NOBODY;
+    const sends = ways.map(({ address, route }) => ({ route, message: messageOf(this.sections, address, now, user) }));
     // Before the first has it: a composite is refused as a whole. A transaction does the same when it commits.
     if (transaction === undefined) for (const { route, message } of sends) route.check(message);
     for (const { route, message } of sends) client.publish(route, message, transaction);
