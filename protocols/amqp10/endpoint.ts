@@ -210,12 +210,10 @@ export class Endpoint {
     }
     const { sent } = this;
     const to = sent.numberOf(last);
-    // A range that begins before all that is remembered is as good as one that begins with what is.
-    const from = Math.max(sent.numberOf(first), sent.oldest);
-    for (let number = from; number <= to; number++) {
-      const link = sent.linkAt(number);
-      if (link !== undefined) this.#settle(link, number, settled, state);
-    }
+    const from = sent.numberOf(first);
+    // A range may be as wide as a peer likes: what is not remembered any more costs nothing.
+    for (const number of sent.stragglers(from, to)) this.#settleAt(number, settled, state);
+    for (let number = Math.max(from, sent.base); number <= to; number++) this.#settleAt(number, settled, state);
     if (this.#stalled.length > 0) this.wake();
   }
 
@@ -291,10 +289,13 @@ export class Endpoint {
   /** Bytes of messages more, or fewer, of which not all frames have come. */
   assembling(bytes: number): void {
     const { connected } = this;
-    connected.assembling += bytes;
+    const sum = connected.assembling + bytes;
     const most = connected.options.maxMessageBytes * 2;
-    if (connected.assembling <= most) return;
-    const text = `Messages of which not all frames have come have ${connected.assembling} bytes together`;
+    if (sum <= most) {
+      connected.assembling = sum;
+      return;
+    }
+    const text = `Messages of which not all frames have come have ${sum} bytes together`;
     throw new AmqpError("session", CONDITION.resourceLimitExceeded, `${text}; at most ${most} are allowed`);
   }
 
@@ -391,6 +392,11 @@ export class Endpoint {
       if (!refused) throw error;
       this.failLink(link, error);
     }
+  }
+
+  #settleAt(number: number, settled: boolean, state: DeliveryState | undefined): void {
+    const link = this.sent.linkAt(number);
+    if (link !== undefined) this.#settle(link, number, settled, state);
   }
 
   #settle(link: SenderLink, number: number, settled: boolean, state: DeliveryState | undefined): void {

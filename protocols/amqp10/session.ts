@@ -144,6 +144,8 @@ export class Amqp10Session implements Session, ClientListener {
       if (!(error instanceof AmqpError) || error.scope === "connection") throw error;
       this.#failEndpoint(endpoint, error);
     }
+    // Most frames are answered; a peer that reads none of the answers is not heard either.
+    if (this.#output.full && (frame.type === "flow" || frame.type === "performative")) connected.answers.unread++;
     if (this.#held(connected)) this.#pause();
   }
 

@@ -4,6 +4,7 @@ import type { SenderLink } from "./sender.ts";
 const FIRST_SLOTS = 16;
 const MOST_SLOTS = 64 * 1024;
 const IDS = 2 ** 32;
+const NONE: readonly number[] = [];
 
 /** One delivery that its receiver has yet to settle. */
 export interface Unsettled {
@@ -57,10 +58,15 @@ export class SentDeliveries {
     return number;
   }
 
-  /** The lowest number that something may wait under. */
-  get oldest(): number {
-    const [straggler] = this.#stragglers?.keys() ?? [];
-    return straggler ?? this.#base;
+  /** The lowest number of the ring. */
+  get base(): number {
+    return this.#base;
+  }
+
+  /** The numbers between these two, both included, that are lower than the ring's and still wait. */
+  stragglers(from: number, to: number): readonly number[] {
+    if (this.#stragglers === undefined || from >= this.#base) return NONE;
+    return [...this.#stragglers.keys()].filter((number) => number >= from && number <= to);
   }
 
   /** The number that an id of the wire stands for; -1 for one that was not given yet. */
