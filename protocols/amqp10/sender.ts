@@ -187,7 +187,12 @@ export class SenderLink implements Link, Consumer {
   }
 
   left(ending: Ending): void {
+    const { parked, core } = this;
     this.parked = undefined;
+    // Nothing of it was sent: nobody has failed with it.
+    if (parked?.payload === undefined && parked?.delivery !== undefined && core !== undefined) {
+      this.#endpoint.connected.client.settle(core, parked.delivery, "released");
+    }
     this.#resumed = [];
     this.#options.left(ending);
   }

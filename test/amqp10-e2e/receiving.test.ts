@@ -259,6 +259,31 @@ describe("a receiving link", () => {
   });
 });
 
+describe("a client that does not read", () => {
+  it("is sent no more than the output may hold, and the rest once it reads", async () => {
+    const broker = await startBroker(["connection.output_high_water=100k", "connection.output_low_water=10k"]);
+    using sender = await Amqp10Wire.connect(broker.port, { begin: { outgoingWindow: 100_000 } });
+    using client = await Amqp10Wire.connect(broker.port, { begin: { incomingWindow: 100_000 } });
+    await sender.sender("a");
+    const total = 10_000;
+    const body = "x".repeat(1000);
+    for (let sent = 0; sent < total; sent += 500) {
+      await Promise.all(Array.from({ length: 500 }, () => sender.transfer(messageBytes(body), { settled: true })));
+    }
+    await eventually(() => queue(broker)?.count === total);
+    await client.receiver("a", 0, { sndSettleMode: 1 });
+    client.wire.pause();
+    await client.credit(total, 1, { incomingWindow: 100_000 });
+    const [, connected] = broker.server.broker.host(undefined)?.clients ?? [];
+    const delivered = () => [...(connected?.subscriptions ?? [])][0]?.delivered ?? 0;
+    await eventually(() => connected?.peer.output.full === true);
+    expect(delivered()).toBeLessThan(total);
+    client.wire.resume();
+    for (let got = 0; got < total; got++) await client.expect("transfer");
+    expect(queue(broker)?.count).toBe(0);
+  });
+});
+
 describe("the window of a session", () => {
   it("holds back frames of all its links, within a message too", async () => {
     const broker = await startBroker();
@@ -290,6 +315,26 @@ describe("the window of a session", () => {
     expect(rest.performative.more).toBe(false);
     expect(bodyOf(Buffer.concat(parts))).toBe("0123456789".repeat(100));
     expect(await client.message()).toBe("b");
+  });
+
+  it("that is closed gives back what was not sent, uncounted, when the link goes", async () => {
+    const broker = await startBroker();
+    using sender = await Amqp10Wire.connect(broker.port);
+    await sender.sender("a");
+    for (const body of ["1", "2", "3"]) await sender.transfer(messageBytes(body), { settled: true });
+    await eventually(() => queue(broker)?.count === 3);
+    using client = await Amqp10Wire.connect(broker.port, { begin: { incomingWindow: 1 } });
+    await client.receiver("a", 0, { source: { type: "source", address: "a", durable: 2 } });
+    await client.credit(10, 1, { incomingWindow: 1 });
+    expect(await client.message()).toBe("1");
+    await client.say({ type: "detach", handle: 1, closed: false });
+    await client.expect("detach");
+    using other = await Amqp10Wire.connect(broker.port);
+    await other.receiver("a", 10);
+    const two = await other.expect("transfer");
+    expect([bodyOf(two.payload), headerCount(two.payload)]).toEqual(["2", 0]);
+    expect(await other.message()).toBe("3");
+    await other.nothing();
   });
 
   it("goes on when very many messages are settled out of order", async () => {
