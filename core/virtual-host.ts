@@ -313,6 +313,18 @@ export class VirtualHost {
     this.destinations.deleteQueue(address);
   }
 
+  /** Makes a topic, for an operator, unless it is there. Throws BrokerError. */
+  createTopic(address: Address): void {
+    if (!this.topics.has(address.name)) this.createForOperator(address);
+  }
+
+  /** Deletes a topic that nobody is subscribed to; whoever sends to it makes it again. Throws BrokerError "in-use". */
+  deleteTopic(address: Address): void {
+    const count = this.topics.get(address.name)?.targets.length ?? 0;
+    if (count > 0) throw new BrokerError("in-use", `The topic ${address.name} has ${count} subscribers`);
+    this.destinations.deleteTopic(address);
+  }
+
   /** Has a queue deliver nothing until it is resumed, over restarts too. Throws BrokerError when there is none. */
   pauseQueue(address: Address): void {
     this.paused.pause("queue", address.name, this.queueOf(address));
