@@ -457,7 +457,8 @@ export class Destinations {
     return topic;
   }
 
-  private deleteTopic(address: Address): void {
+  /** Deletes a topic, whoever is subscribed to it. */
+  deleteTopic(address: Address): void {
     const topic = this.topics.get(address.name);
     if (topic === undefined) return;
     topic.deleted = true;
