@@ -9,6 +9,8 @@ export type ErrorCode =
   | "in-use"
   | "exclusive"
   | "limit"
+  /** Too often or too much at a time: the same may go well a little later. */
+  | "throttled"
   | "too-large"
   | "full"
   | "conflict"

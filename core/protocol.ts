@@ -162,4 +162,6 @@ export type EvictionCause =
   /** An operator asked for it. */
   | "administrative"
   /** It held up others for too long. */
-  | "slow";
+  | "slow"
+  /** Its login counts no more: it expired, or whoever it is may not log in any longer. */
+  | "expired";

@@ -82,6 +82,7 @@ const REPLIES: Readonly<Record<ErrorCode, ReplyName>> = {
   "in-use": "PRECONDITION_FAILED",
   exclusive: "RESOURCE_LOCKED",
   limit: "PRECONDITION_FAILED",
+  throttled: "RESOURCE_ERROR",
   full: "PRECONDITION_FAILED",
   "too-large": "PRECONDITION_FAILED",
   conflict: "PRECONDITION_FAILED",

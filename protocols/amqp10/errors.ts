@@ -71,6 +71,7 @@ const CONDITIONS: Readonly<Record<ErrorCode, Condition>> = {
   "in-use": CONDITION.resourceLocked,
   exclusive: CONDITION.resourceLocked,
   limit: CONDITION.resourceLimitExceeded,
+  throttled: CONDITION.resourceLimitExceeded,
   "too-large": CONDITION.messageSizeExceeded,
   full: CONDITION.resourceLimitExceeded,
   conflict: CONDITION.preconditionFailed,

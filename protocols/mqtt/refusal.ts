@@ -12,6 +12,7 @@ const CODES: Readonly<Record<ErrorCode, ReasonCode>> = {
   "in-use": REASON.implementationSpecificError,
   exclusive: REASON.implementationSpecificError,
   limit: REASON.quotaExceeded,
+  throttled: REASON.connectionRateExceeded,
   full: REASON.quotaExceeded,
   "too-large": REASON.packetTooLarge,
   conflict: REASON.implementationSpecificError,

@@ -13,6 +13,7 @@ const TITLES: Readonly<Record<ErrorCode, string>> = {
   "in-use": "In use",
   exclusive: "In exclusive use",
   limit: "A limit was reached",
+  throttled: "Too often or too much; try again later",
   full: "The destination is full and takes no more",
   "too-large": "Too large",
   conflict: "In conflict with what exists",

@@ -66,6 +66,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   "in-use": 409,
   exclusive: 409,
   limit: 409,
+  throttled: 429,
   "too-large": 413,
   full: 503,
   conflict: 409,
