@@ -43,7 +43,7 @@ export function createAmqp091(options: Amqp091Options): Protocol {
   const wire = new SharedWire();
   return {
     name: "amqp091",
-    subprotocols: [],
+    subprotocols: ["amqp"],
     recognitionBytes: NAME.length + 2,
     recognizes,
     accept: (peer: Peer, broker: Broker): Session => new Amqp091Session(peer, broker, options, wire),

@@ -69,7 +69,7 @@ export interface WebSocketGateOptions {
   /** Origins besides the listener's own host; `*` allows every one. */
   readonly origins: readonly string[];
   readonly maxMessageBytes: number;
-  /** A WebSocket is open; the protocol is undefined when no subprotocol was offered. */
+  /** A WebSocket is open; the protocol is undefined when no subprotocol was offered, or one that several protocols speak. */
   readonly opened: (socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined) => void;
   /** The request was answered with a refusal, and the socket is about to close. */
   readonly refused: (socket: Socket, reason: string) => void;
@@ -80,14 +80,14 @@ export class WebSocketGate {
   readonly #options: WebSocketGateOptions;
   readonly #http = new Server();
   readonly #webSockets: WebSocketServer;
-  /** In our order of preference. */
-  readonly #subprotocols = new Map<string, Protocol>();
+  /** In our order of preference; of a name that several protocols have the first bytes tell which one it is. */
+  readonly #subprotocols = new Map<string, Protocol | undefined>();
 
   constructor(options: WebSocketGateOptions) {
     this.#options = options;
     for (const protocol of options.protocols) {
       for (const name of protocol.subprotocols) {
-        if (!this.#subprotocols.has(name)) this.#subprotocols.set(name, protocol);
+        this.#subprotocols.set(name, this.#subprotocols.has(name) ? undefined : protocol);
       }
     }
     this.#webSockets = new WebSocketServer({

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+import { startBroker } from "../support/broker.ts";
+
+/** What the broker says first to these bytes over a WebSocket. */
+async function answer(port: number, bytes: string): Promise<string> {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`, ["amqp"]);
+  await new Promise((resolve) => socket.once("open", resolve));
+  expect(socket.protocol).toBe("amqp");
+  const first = new Promise<Buffer>((resolve) => socket.once("message", (data: Buffer) => resolve(data)));
+  socket.send(Buffer.from(bytes, "latin1"));
+  const said = (await first).toString("latin1");
+  socket.terminate();
+  return said;
+}
+
+describe("the WebSocket subprotocol amqp", () => {
+  it("is AMQP 1.0 or AMQP 0-9-1, as the first bytes say", async () => {
+    const { port } = await startBroker();
+    expect(await answer(port, "AMQP\0\u0001\0\0")).toBe("AMQP\0\u0001\0\0");
+    expect(await answer(port, "AMQP\u0003\u0001\0\0")).toMatch(/^AMQP\u0003\u0001\0\0.*PLAIN/s);
+    // connection.start, class 10 method 10
+    expect(await answer(port, "AMQP\0\0\u0009\u0001")).toMatch(/^\u0001\0\0.{4}\0\u000a\0\u000a/s);
+  });
+});
