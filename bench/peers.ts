@@ -1,7 +1,7 @@
 /*
  * Delos beside its peers over one protocol, alternating in one run.
  *
- *     node bench/peers.ts --mqload DIR/mqload [--protocol stomp|mqtt] [--peer name=rabbitmq,port=12613,pid=123 ...]
+ *     node bench/peers.ts --mqload DIR/mqload [--protocol stomp|mqtt|amqp091|amqp10] [--peer name=rabbitmq,port=12613,pid=123 ...]
  *                         [--mode throughput|latency] [--case TEXT ...] [--reps 5] [--time 4] [--rate 10000]
  *
  * `mqload` is the load generator. Delos is started afresh for the run, its data in a temporary folder on a real disk.
@@ -66,6 +66,26 @@ const THROUGHPUT: Readonly<Record<string, Cases>> = {
     "QoS 2, 1 to 1": "-q 2 -p 1 -c 1",
     "QoS 2, 10 to 10": "-q 2 -p 10 -c 10",
   },
+  amqp091: {
+    "1 to 1, no ack": "-k queue -p 1 -c 1 -a none",
+    "1 to 1, ack each": "-k queue -p 1 -c 1 -a individual",
+    "1 to 1, ack by the hundred": "-k queue -p 1 -c 1 -a batch --ack-batch 100 --prefetch 500",
+    "10 to 10, ten queues, no ack": "-k queue -p 10 -c 10 -d 10 -a none",
+    "fan-out to 10 queues": "-k topic -p 1 -c 10 -a none",
+    "1 to 1, no ack, 1 KB": "-k queue -p 1 -c 1 -a none -s 1024",
+    "persistent, confirm and ack each, 10 x 100":
+      "-k queue -p 10 -c 10 -d 10 --persistent --confirm -W 100 -a individual",
+    "persistent, confirm each, no consumer, 10 x 100": "-k queue -p 10 -c 0 -d 10 --persistent --confirm -W 100",
+  },
+  amqp10: {
+    "1 to 1, settled": "-k queue -p 1 -c 1 -a none",
+    "1 to 1, unsettled both ways": "-k queue -p 1 -c 1 --confirm -W 1000 -a individual --prefetch 1000",
+    "1 to 1, unsettled both ways, ranges": "-k queue -p 1 -c 1 --confirm -W 1000 -a batch --prefetch 1000",
+    "10 to 10, ten queues, unsettled": "-k queue -p 10 -c 10 -d 10 --confirm -W 100 -a individual --prefetch 1000",
+    "durable, unsettled, 10 x 100":
+      "-k queue -p 10 -c 10 -d 10 --persistent --confirm -W 100 -a individual --prefetch 1000",
+    "topic 1 to 10": "-k topic -p 1 -c 10 -a none",
+  },
 };
 
 const LATENCY: Readonly<Record<string, Cases>> = {
@@ -75,6 +95,11 @@ const LATENCY: Readonly<Record<string, Cases>> = {
     "QoS 1, 1 to 1": "-q 1 -p 1 -c 1",
     "QoS 0, 10 to 10, ten topics": "-q 0 -p 10 -c 10 -d 10",
   },
+  amqp091: {
+    "1 to 1, no ack": "-k queue -p 1 -c 1 -a none",
+    "1 to 1, confirm and ack each": "-k queue -p 1 -c 1 --confirm -a individual",
+  },
+  amqp10: { "1 to 1, unsettled": "-k queue -p 1 -c 1 --confirm -a individual" },
 };
 
 const { values } = parseArgs({
@@ -102,7 +127,7 @@ if (cases === undefined) throw new Error(`--protocol is one of ${Object.keys(THR
 
 function measure(name: string, options: string, target: Target): Run {
   const args = [values.mode, values.protocol, "--unique", "-P", String(target.port)];
-  if (values.protocol === "stomp") args.push("-u", "guest", "-w", "guest", "--vhost", target.vhost);
+  if (values.protocol !== "mqtt") args.push("-u", "guest", "-w", "guest", "--vhost", target.vhost);
   args.push("--warmup", "1", "-t", values.time, "--timeout", "60", "-s", "24", ...options.split(" "));
   if (latency) args.push("-r", values.rate);
   if (target.pid > 0) args.push("--broker-pid", String(target.pid));
