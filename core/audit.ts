@@ -1,3 +1,7 @@
+import type { Action, Login } from "./access.ts";
+import type { Peer } from "./protocol.ts";
+import type { Clock } from "./time/clock.ts";
+
 /** Something that was done, or tried, and by whom. */
 export interface AuditEvent {
   /** Milliseconds since 1970. */
@@ -23,3 +27,45 @@ export interface AuditTrail {
 
 /** Takes note of nothing. */
 export const NO_AUDIT: AuditTrail = { record: () => {} };
+
+/** Who does something; without a peer if that is the broker, on somebody's behalf. */
+interface Actor {
+  readonly login: Login;
+  readonly peer?: Pick<Peer, "remoteAddress">;
+}
+
+/** Tells an audit trail what happens in one virtual host. */
+export class HostAudit {
+  private readonly trail: AuditTrail;
+  private readonly clock: Clock;
+  private readonly hostName: string;
+
+  constructor(trail: AuditTrail, clock: Clock, hostName: string) {
+    this.trail = trail;
+    this.clock = clock;
+    this.hostName = hostName;
+  }
+
+  /** Something was done to the destination of a kind and a name, such as `delete`. */
+  done(actor: Actor, act: string, kind: string, name: string): void {
+    this.record(actor, `${kind}.${act}`, `${this.hostName}/${kind}/${name}`, undefined);
+  }
+
+  /** There was no right to an action, for the reason given. */
+  refused(actor: Actor, action: Action, kind: string, name: string, why: string): void {
+    const resource = kind === "virtual-host" ? name : `${this.hostName}/${kind}/${name}`;
+    this.record(actor, `${kind}.${action}`, resource, why);
+  }
+
+  private record({ login, peer }: Actor, action: string, resource: string, refusal: string | undefined): void {
+    this.trail.record({
+      at: this.clock.now(),
+      user: login.user,
+      address: peer?.remoteAddress ?? "",
+      action,
+      resource,
+      result: refusal === undefined ? "ok" : "refused",
+      ...(refusal === undefined ? {} : { detail: refusal }),
+    });
+  }
+}

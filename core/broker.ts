@@ -1,4 +1,5 @@
 import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
+import { type AuditTrail, NO_AUDIT } from "./audit.ts";
 import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./time/clock.ts";
 import type { CronParser } from "./schedule/cron.ts";
@@ -15,6 +16,8 @@ export interface Credentials {
   readonly user: string | undefined;
   readonly password: string | undefined;
   readonly peer: Peer;
+  /** The virtual host it is for; the default one if nobody knows yet. */
+  readonly host?: string | undefined;
 }
 
 /** What an authenticator says to a peer's data: a challenge, or that it is convinced, maybe with last words of its own. */
@@ -37,7 +40,11 @@ export interface Authenticator {
   /** The mechanisms of SASL that it knows besides, by their registered names, the best first; none if absent. */
   readonly mechanisms?: readonly string[];
   /** Begins a conversation by one of its mechanisms. Throws BrokerError("not-authenticated") for another one. */
-  begin?(mechanism: string, peer: Peer): Exchange;
+  begin?(mechanism: string, peer: Peer, host?: string): Exchange;
+  /** Whether who may log in differs between virtual hosts: a protocol that hears the host late has to wait. */
+  readonly differsByHost?: boolean;
+  /** Whether a login made earlier would still be one, and what it would be; no secret is asked for. As `login` does. */
+  review?(login: Login, peer: Peer): Promise<Login>;
 }
 
 /** What a broker is made of. */
@@ -47,6 +54,8 @@ export interface BrokerOptions {
   readonly store: Store;
   readonly authenticator: Authenticator;
   readonly access?: Access;
+  /** Who takes note of logins, refusals and what clients change; nobody if absent. */
+  readonly audit?: AuditTrail;
   /** Without it, messages that are to be delivered at cron times are refused. */
   readonly cron?: CronParser;
   /** What clients are told about who serves them, as in STOMP's `server` header. */
@@ -118,6 +127,7 @@ export class Broker {
         {
           engine: this.engine,
           access: this.access,
+          audit: this.audit,
           startNumber,
           cron: this.options.cron,
           report: this.options.report,
@@ -140,6 +150,10 @@ export class Broker {
     return this.options.access ?? EVERYTHING_ALLOWED;
   }
 
+  private get audit(): AuditTrail {
+    return this.options.audit ?? NO_AUDIT;
+  }
+
   /** The virtual host of a name; the default one for no name and, if so configured, for an unknown one. */
   host(name: string | undefined): VirtualHost | undefined {
     if (name === undefined || name === "") return this.defaultHost;
@@ -148,8 +162,16 @@ export class Broker {
   }
 
   /** Checks credentials; see `Authenticator`. */
-  login(credentials: Credentials): Promise<Login> {
-    return this.options.authenticator.login(credentials);
+  async login(credentials: Credentials): Promise<Login> {
+    const { peer } = credentials;
+    try {
+      const login = await this.options.authenticator.login(credentials);
+      this.loggedIn(login, peer);
+      return login;
+    } catch (refusal) {
+      this.notLoggedIn(credentials.user, peer, refusal);
+      throw refusal;
+    }
   }
 
   /** The mechanisms by which a peer may prove who it is in a conversation. */
@@ -157,11 +179,46 @@ export class Broker {
     return this.options.authenticator.mechanisms ?? [];
   }
 
+  /** Whether a login needs to know its virtual host. */
+  get loginsDifferByHost(): boolean {
+    return this.options.authenticator.differsByHost === true;
+  }
+
+  /** What a login made earlier is by now; rejects when it is none any more. See `Authenticator`. */
+  review(login: Login, peer: Peer): Promise<Login> {
+    return this.options.authenticator.review?.(login, peer) ?? Promise.resolve(login);
+  }
+
   /** Begins such a conversation; see `Authenticator`. Throws BrokerError for a mechanism that is not known. */
-  authenticate(mechanism: string, peer: Peer): Exchange {
-    const exchange = this.options.authenticator.begin?.(mechanism, peer);
-    if (exchange !== undefined) return exchange;
+  authenticate(mechanism: string, peer: Peer, host?: string): Exchange {
+    const exchange = this.options.authenticator.begin?.(mechanism, peer, host);
+    if (exchange !== undefined) return { step: (data) => this.step(exchange, data, peer) };
     throw new BrokerError("not-authenticated", `The mechanism ${mechanism} is not known`);
+  }
+
+  private async step(exchange: Exchange, data: Buffer, peer: Peer): Promise<Step> {
+    try {
+      const step = await exchange.step(data);
+      if (step.done) this.loggedIn(step.login, peer);
+      return step;
+    } catch (refusal) {
+      this.notLoggedIn(undefined, peer, refusal);
+      throw refusal;
+    }
+  }
+
+  private loggedIn({ user }: Login, { remoteAddress: address, listener: resource }: Peer): void {
+    this.audit.record({ at: this.clock.now(), user, address, action: "login", resource, result: "ok" });
+  }
+
+  private notLoggedIn(
+    user: string | undefined,
+    { remoteAddress: address, listener: resource }: Peer,
+    why: unknown,
+  ): void {
+    const detail = why instanceof Error ? why.message : String(why);
+    const result = why instanceof BrokerError ? "refused" : "failed";
+    this.audit.record({ at: this.clock.now(), user, address, action: "login", resource, result, detail });
   }
 
   /** Writes what is left and lets the store go. Sessions must have ended. */

@@ -11,6 +11,7 @@ import type { QueueDeclaration, QueueStatus } from "./queue/queue-declaration.ts
 import type { Queue } from "./queue/queue.ts";
 import type { HostSession } from "./sessions/session.ts";
 import { Route } from "./routing/route.ts";
+import type { Timer } from "./time/clock.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { type HeldDeliveries, Transaction, type TransactionOwner, type Work } from "./transaction.ts";
 import type { VirtualHost } from "./virtual-host.ts";
@@ -72,6 +73,7 @@ export class Client implements GateWaiter, TransactionOwner {
   private confirmsFrom = 0;
   private subscriptionCounter = 0;
   private currentWill: Will | undefined = undefined;
+  private expiry: Timer | undefined = undefined;
 
   constructor(id: string, host: VirtualHost, engine: Engine, options: ConnectOptions, transactionBytes: number) {
     this.id = id;
@@ -82,6 +84,7 @@ export class Client implements GateWaiter, TransactionOwner {
     this.protocol = options.protocol;
     this.listener = options.listener;
     this.transactionBytes = transactionBytes;
+    this.watchExpiry();
   }
 
   get login(): Login {
@@ -104,6 +107,7 @@ export class Client implements GateWaiter, TransactionOwner {
       );
     }
     this.currentLogin = login;
+    this.watchExpiry();
     if (this.currentWill === undefined) return;
     this.host.wills.set(this, this.currentWill);
     this.touch();
@@ -184,7 +188,10 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Makes a queue, or finds that it is as declared. Throws BrokerError "conflict" if it differs, "exclusive" if it is another's. */
   declareQueue(declaration: QueueDeclaration): QueueStatus {
+    const { name } = declaration.address;
+    const isNew = !this.host.queues.has(name);
     const status = this.noting(() => this.host.requests.declare(this, declaration));
+    if (isNew && !declaration.exclusive) this.host.audit.done(this, "declare", "queue", name);
     if (declaration.exclusive) this.temporaries.set(`queue ${status.address.name}`, status.address);
     return status;
   }
@@ -196,19 +203,25 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Deletes a queue; returns how many messages went with it, none if it is not there. Throws BrokerError "in-use", "exclusive". */
   deleteQueue(address: Address, only: DeleteConditions): number {
+    const isThere = this.host.queues.has(address.name);
     const count = this.noting(() => this.host.requests.delete(this, address, only));
-    this.temporaries.delete(`queue ${address.name}`);
+    const isExclusive = this.temporaries.delete(`queue ${address.name}`);
+    if (isThere && !isExclusive) this.host.audit.done(this, "delete", "queue", address.name);
     return count;
   }
 
   /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
   purgeQueue(address: Address): number {
-    return this.noting(() => this.host.requests.purge(this, address));
+    const count = this.noting(() => this.host.requests.purge(this, address));
+    this.host.audit.done(this, "purge", "queue", address.name);
+    return count;
   }
 
   /** Makes an exchange, or finds that it is as declared. Throws BrokerError "conflict" if it differs. */
   declareExchange(declaration: ExchangeDeclaration): void {
+    const isNew = this.host.exchanges.find(declaration.name) === undefined;
     this.noting(() => this.host.exchangeRequests.declare(this, declaration));
+    if (isNew) this.host.audit.done(this, "declare", "exchange", declaration.name);
   }
 
   /** What an exchange is. Throws BrokerError "not-found". */
@@ -218,7 +231,9 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Deletes an exchange, if it is there, with all its bindings. Throws BrokerError "in-use", "not-authorized". */
   deleteExchange(name: string, only: { readonly ifUnused: boolean }): void {
+    const isThere = this.host.exchanges.find(name) !== undefined;
     this.noting(() => this.host.exchangeRequests.delete(this, name, only));
+    if (isThere) this.host.audit.done(this, "delete", "exchange", name);
   }
 
   /** Has an exchange lead to a queue; the same binding twice is one. Throws BrokerError "not-found", "exclusive". */
@@ -357,10 +372,21 @@ export class Client implements GateWaiter, TransactionOwner {
     }
   }
 
+  private watchExpiry(): void {
+    this.expiry?.cancel();
+    this.expiry = undefined;
+    const { user, expiresAt } = this.currentLogin;
+    if (expiresAt === undefined) return;
+    this.expiry = this.engine.clock.after(expiresAt - this.engine.clock.now(), () => {
+      this.evict(`The login of user ${user ?? "(none)"} has expired; log in with a new token`, "expired");
+    });
+  }
+
   /** Ends the session: consumers, transactions and temporary destinations with it. */
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.expiry?.cancel();
     this.gate?.leave(this);
     this.gate = undefined;
     for (const subscription of this.subscriptions) subscription.close();

@@ -10,6 +10,7 @@ import type { Access, Action, Login } from "./access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address, AddressKind } from "./addresses/address.ts";
 import { Attachments, ofSessions } from "./routing/attachments.ts";
+import { type AuditTrail, HostAudit } from "./audit.ts";
 import { Client, type ConnectOptions } from "./client.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
@@ -48,6 +49,8 @@ export interface HostSettings {
   readonly name: string;
   /** Other names it answers to. */
   readonly aliases: readonly string[];
+  /** Its name, when it has security of its own; see `Login.realm`. */
+  readonly realm?: string | undefined;
   readonly policies: readonly PolicyRule[];
   readonly durablePolicies?: readonly DurablePolicyRule[];
   readonly diverts?: readonly DivertRule[];
@@ -70,12 +73,13 @@ const DEFAULT_SCHEDULE = { catchUpPerSecond: 1000, maxMessages: 0 } as const;
 const BINDINGS_PER_DESTINATION = 10;
 
 /** Who wants to do something. */
-type Actor = Pick<Client, "login">;
+type Actor = Pick<Client, "login"> & Partial<Pick<Client, "peer">>;
 
 /** What virtual hosts need of the broker that has them. */
 export interface HostContext {
   readonly engine: Engine;
   readonly access: Access;
+  readonly audit: AuditTrail;
   /** The number of this start of the broker over its store, so that session names never come again. */
   readonly startNumber: number;
   readonly cron: CronParser | undefined;
@@ -104,6 +108,7 @@ export class VirtualHost {
   readonly exchangeRequests: ExchangeRequests;
   /** What it has done so far. */
   readonly totals: Totals;
+  readonly audit: HostAudit;
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
@@ -123,6 +128,7 @@ export class VirtualHost {
     this.engine = engine;
     this.settings = settings;
     this.name = name;
+    this.audit = new HostAudit(context.audit, engine.clock, name);
     this.retained = new RetainedMessages(engine, name);
     this.totals = new Totals(this);
     const { totals } = this;
@@ -259,17 +265,29 @@ export class VirtualHost {
 
   /** Lets a session in. Throws BrokerError when it may not. */
   connect(options: ConnectOptions): Client {
+    this.checkRealm(options);
     if (!this.context.access.allows(options.login, "connect", "virtual-host", this.name)) {
-      throw new BrokerError(
-        "not-authorized",
-        `User ${options.login.user ?? "(none)"} may not connect to virtual host ${this.name}`,
-      );
+      const why = `User ${options.login.user ?? "(none)"} may not connect to virtual host ${this.name}`;
+      this.audit.refused(options, "connect", "virtual-host", this.name, why);
+      throw new BrokerError("not-authorized", why);
     }
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
     const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
     this.clients.add(client);
     this.totals.came();
     return client;
+  }
+
+  /** A login counts only where those are known who vouched for it. */
+  private checkRealm(options: ConnectOptions): void {
+    const { realm } = options.login;
+    if (realm === this.settings.realm) return;
+    const ofWhom = (name: string | undefined): string => (name === undefined ? "the broker" : `virtual host ${name}`);
+    const why =
+      `The login is one of ${ofWhom(realm)}, and virtual host ${this.name} takes those of ${ofWhom(this.settings.realm)} ` +
+      "(hosts.NAME.security); name the virtual host when you log in";
+    this.audit.refused(options, "connect", "virtual-host", this.name, why);
+    throw new BrokerError("not-authorized", why);
   }
 
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
@@ -299,6 +317,7 @@ export class VirtualHost {
     if (durable.kind === "share") throw ofSessions(durable);
     if (durable.kind === "session") this.sessions.remove(id);
     else this.durableSubscriptions.delete(durable);
+    this.audit.done(client, "delete", "dsub", id);
   }
 
   /** A consumer has left a durable subscription that may be volatile: it goes with the last one. */
@@ -494,9 +513,12 @@ export class VirtualHost {
     }
   }
 
-  private check({ login }: Actor, action: Action, kind: AddressKind | "dsub", name: string): void {
+  private check(actor: Actor, action: Action, kind: AddressKind | "dsub", name: string): void {
+    const { login } = actor;
     if (this.context.access.allows(login, action, kind, name)) return;
-    throw new BrokerError("not-authorized", `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`);
+    const why = `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`;
+    this.audit.refused(actor, action, kind, name, why);
+    throw new BrokerError("not-authorized", why);
   }
 
   private checkRoom(): void {

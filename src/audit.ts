@@ -1,7 +1,7 @@
 /*
  * Who did what.
  *
- *     event -> repeats (the same refusal at most N times a minute, the rest counted) -> the last ones, in memory
+ *     event -> repeats (the same refusal or login at most N times a minute, the rest counted) -> the last ones, in memory
  *                                                                                    -> the log, or a file
  *
  * Logins have room of their own in memory: a fleet of devices that comes back must not put out what was deleted and by whom.
@@ -21,7 +21,7 @@ export interface AuditEntry extends AuditEvent {
 }
 
 const MINUTE_MS = 60_000;
-/** Different refusals counted at a time; names that peers make up must not grow this without end. */
+/** Different refusals and logins counted at a time; names that peers make up must not grow this without end. */
 const MOST_COUNTED = 1000;
 /** What peers send goes into texts; no line gets longer for it than this. */
 const MOST_CHARACTERS = 1000;
@@ -54,11 +54,11 @@ export class Audit implements AuditTrail {
   }
 
   record(event: AuditEvent): void {
-    if (event.result !== "refused") {
-      if (event.action !== "login" || this.#settings.logins === "all") this.#write(event, undefined);
-    } else if (this.#admits(event)) {
-      this.#write(event, undefined);
-    }
+    const isLogin = event.action === "login";
+    if (isLogin && event.result === "ok" && this.#settings.logins === "refused") return;
+    // Changes are never left out.
+    if ((isLogin || event.result === "refused") && !this.#admits(event)) return;
+    this.#write(event, undefined);
   }
 
   /** The last ones, the newest first. */
@@ -123,8 +123,8 @@ export class Audit implements AuditTrail {
   }
 
   #admits(event: AuditEvent): boolean {
-    const { user = "", address, action, resource } = event;
-    const key = JSON.stringify([action, shortened(user), address.replace(/:\d+$/, ""), shortened(resource)]);
+    const { user = "", address, action, resource, result } = event;
+    const key = JSON.stringify([action, result, shortened(user), address.replace(/:\d+$/, ""), shortened(resource)]);
     const now = this.#clock.now();
     let repeats = this.#repeats.get(key);
     if (repeats !== undefined && repeats.until <= now) {
@@ -139,7 +139,7 @@ export class Audit implements AuditTrail {
       this.#timer ??= this.#clock.after(MINUTE_MS, () => this.#sweep());
     }
     repeats.last = event;
-    if (repeats.written >= this.#settings.refusals_per_minute) {
+    if (repeats.written >= this.#settings.repeats_per_minute) {
       repeats.withheld++;
       return false;
     }

@@ -45,6 +45,8 @@ export interface RunningServer {
   /** Where the data is; undefined when it lives in memory only. */
   readonly directory: string | undefined;
   readonly broker: Broker;
+  /** Who did what. */
+  readonly audit: Audit;
   /** Where management listens; undefined when it is off. */
   readonly management: { readonly host: string; readonly port: number } | undefined;
   /** Takes over what can be changed while it runs; says by key what was and what needs a restart. */
@@ -87,6 +89,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     random: parts.random ?? systemRandom,
     store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
     authenticator: login,
+    audit,
     cron: parseCron,
     name: config.broker.name,
     version: packageVersion(),
@@ -121,6 +124,7 @@ function keptSecret(store: Store, fresh: Buffer): Buffer {
 
 class Server implements RunningServer {
   readonly broker: Broker;
+  readonly audit: Audit;
   readonly failed: Promise<Error>;
   readonly directory: string | undefined;
   listeners: { name: string; host: string; port: number }[] = [];
@@ -130,7 +134,6 @@ class Server implements RunningServer {
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
-  private readonly audit: Audit;
   private sysTopics: SysTopics | undefined = undefined;
 
   constructor(
@@ -182,6 +185,7 @@ class Server implements RunningServer {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
     this.management = await this.manager?.listen();
+    this.note("start", this.listeners.map(({ name, host, port }) => `${name} on ${host} port ${port}`).join(", "));
     const intervalMs = this.config.mqtt.sys_interval;
     if (intervalMs === 0) return;
     const sockets = (): number => this.all.reduce((sum, { accepted }) => sum + accepted, 0);
@@ -209,11 +213,28 @@ class Server implements RunningServer {
     }
     this.config = withReloadable(this.config, config);
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
+    this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
     return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
+  }
+
+  /** Of the broker as a whole. */
+  private note(act: string, detail: string): void {
+    const { audit, broker } = this;
+    const at = broker.clock.now();
+    audit.record({
+      at,
+      user: undefined,
+      address: "",
+      action: `broker.${act}`,
+      resource: broker.name,
+      result: "ok",
+      detail,
+    });
   }
 
   async stop(reason: string): Promise<void> {
     this.sysTopics?.stop();
+    this.note("stop", reason);
     const timeoutMs = this.config.shutdown.timeout;
     await this.manager?.close();
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));

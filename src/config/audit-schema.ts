@@ -19,9 +19,9 @@ export const audit = Type.Object(
     max_files: count(10, "Files in all; the oldest one goes when there are more."),
     logins: choice(["all", "refused"], "all", "Which logins are written down."),
     kept: count(1000, "Events kept in memory: so many logins, and so many others.", 0),
-    refusals_per_minute: count(
+    repeats_per_minute: count(
       10,
-      "How often the same refusal is written down in a minute, for the same user and address, before it is only counted.",
+      "How often the same refusal or login is written down in a minute, of one user and address, before it is only counted.",
     ),
   },
   { ...CLOSED, description: "Who did what: logins, what was refused, what was declared, deleted, purged and changed." },
