@@ -32,7 +32,7 @@ import type { Log } from "./log.ts";
 import type { ManagementContext, Reloaded } from "./management/context.ts";
 import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
-import { ConfiguredLogin } from "./login.ts";
+import { ConfiguredLogin } from "./security/login.ts";
 import { Listener } from "./net/listener.ts";
 import { Network } from "./net/network.ts";
 import type { TlsOptions } from "./net/tls.ts";

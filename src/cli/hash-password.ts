@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
-import { hashPassword } from "../password.ts";
-import { deriveScramKeys, formatScramKeys } from "../scram.ts";
+import { hashPassword } from "../security/password.ts";
+import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
 import { complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { isNode, parseDocument } from "yaml";
-import { hashPassword } from "../password.ts";
+import { hashPassword } from "../security/password.ts";
 import { complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { packageRoot } from "./package.ts";

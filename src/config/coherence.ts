@@ -1,5 +1,5 @@
-import { parsePasswordHash } from "../password.ts";
-import { parseScramKeys } from "../scram.ts";
+import { parsePasswordHash } from "../security/password.ts";
+import { parseScramKeys } from "../security/scram.ts";
 import { listens, managesByTls, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
-import { parsePasswordHash, verifyPassword } from "../../src/password.ts";
-import { deriveScramKeys, parseScramKeys } from "../../src/scram.ts";
+import { parsePasswordHash, verifyPassword } from "../../src/security/password.ts";
+import { deriveScramKeys, parseScramKeys } from "../../src/security/scram.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const OWN_NODE = join(ROOT, "node_modules/.bin/node");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { deriveScramKeys, formatScramKeys } from "../../src/scram.ts";
+import { deriveScramKeys, formatScramKeys } from "../../src/security/scram.ts";
 import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { LeapingClock } from "../support/leaping-clock.ts";
 import { type ConnectOptions, MqttWire, type ReceivedAs } from "../support/mqtt-wire.ts";

@@ -12,9 +12,9 @@
  */
 import { isUtf8 } from "node:buffer";
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Login } from "../core/access.ts";
-import type { Exchange, Step } from "../core/broker.ts";
-import { BrokerError } from "../core/errors.ts";
+import type { Login } from "../../core/access.ts";
+import type { Exchange, Step } from "../../core/broker.ts";
+import { BrokerError } from "../../core/errors.ts";
 
 /** The mechanism's registered name. */
 export const SCRAM_SHA_256 = "SCRAM-SHA-256";

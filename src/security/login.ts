@@ -10,12 +10,12 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP } from "node:net";
-import type { Login } from "../core/access.ts";
-import type { Authenticator, Credentials, Exchange } from "../core/broker.ts";
-import type { Clock } from "../core/time/clock.ts";
-import { BrokerError } from "../core/errors.ts";
-import type { Peer } from "../core/protocol.ts";
-import type { Config } from "./config/schema.ts";
+import type { Login } from "../../core/access.ts";
+import type { Authenticator, Credentials, Exchange } from "../../core/broker.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Peer } from "../../core/protocol.ts";
+import type { Config } from "../config/schema.ts";
 import { type PasswordHash, parsePasswordHash, unknowablePassword, verifyPassword } from "./password.ts";
 import { SCRAM_SHA_256, type ScramAccount, ScramExchange, scramRefusal } from "./scram.ts";
 import { ScramUsers } from "./scram-users.ts";

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { BrokerError } from "../core/errors.ts";
-import { Output } from "../core/output.ts";
-import type { Peer } from "../core/protocol.ts";
-import { defaultConfig } from "../src/config/load.ts";
-import type { Config } from "../src/config/schema.ts";
-import { ConfiguredLogin } from "../src/login.ts";
-import { hashPassword } from "../src/password.ts";
-import { deriveScramKeys, formatScramKeys } from "../src/scram.ts";
-import { ScramClient } from "./support/scram-client.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
+import { BrokerError } from "../../core/errors.ts";
+import { Output } from "../../core/output.ts";
+import type { Peer } from "../../core/protocol.ts";
+import { defaultConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { ConfiguredLogin } from "../../src/security/login.ts";
+import { hashPassword } from "../../src/security/password.ts";
+import { deriveScramKeys, formatScramKeys } from "../../src/security/scram.ts";
+import { ScramClient } from "../support/scram-client.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 
 const annKeys = formatScramKeys(await deriveScramKeys("ann's", undefined, 4096));
 const cyHash = await hashPassword("cy's");

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BrokerError } from "../core/errors.ts";
-import { deriveScramKeys, formatScramKeys, parseScramKeys, ScramExchange, type ScramKeys } from "../src/scram.ts";
-import { ScramClient } from "./support/scram-client.ts";
+import { BrokerError } from "../../core/errors.ts";
+import { deriveScramKeys, formatScramKeys, parseScramKeys, ScramExchange, type ScramKeys } from "../../src/security/scram.ts";
+import { ScramClient } from "../support/scram-client.ts";
 
 /** RFC 7677 3. */
 const SALT = "W22ZaJ0SNY7soEsUEjb6gQ==";

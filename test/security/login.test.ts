@@ -1,13 +1,13 @@
 import { describe, expect, it, vi } from "vitest";
-import { BrokerError } from "../core/errors.ts";
-import { Output } from "../core/output.ts";
-import type { Peer } from "../core/protocol.ts";
-import { defaultConfig } from "../src/config/load.ts";
-import type { Config } from "../src/config/schema.ts";
-import { ConfiguredLogin, isLoopback } from "../src/login.ts";
-import * as passwords from "../src/password.ts";
-import { eventually } from "./support/eventually.ts";
-import { VirtualClock } from "./support/virtual-clock.ts";
+import { BrokerError } from "../../core/errors.ts";
+import { Output } from "../../core/output.ts";
+import type { Peer } from "../../core/protocol.ts";
+import { defaultConfig } from "../../src/config/load.ts";
+import type { Config } from "../../src/config/schema.ts";
+import { ConfiguredLogin, isLoopback } from "../../src/security/login.ts";
+import * as passwords from "../../src/security/password.ts";
+import { eventually } from "../support/eventually.ts";
+import { VirtualClock } from "../support/virtual-clock.ts";
 
 const HERE = "127.0.0.1:50312";
 const AWAY = "10.1.2.3:50312";

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Config } from "./config/schema.ts";
+import type { Config } from "../config/schema.ts";
 import { deriveScramKeys, NEW_ITERATIONS, parseScramKeys, SALT_BYTES, type ScramKeys } from "./scram.ts";
 
 /** What keys show of themselves. */
