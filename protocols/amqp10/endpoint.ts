@@ -73,7 +73,6 @@ export interface Link {
 }
 
 const WINDOW = 0x7fff_ffff;
-const SCOPE_NAMES = { connection: "connection", session: "session", link: "link" } as const;
 
 /** One AMQP session. */
 export class Endpoint {
@@ -125,11 +124,6 @@ export class Endpoint {
     return this.#remoteWindow > 0 && !output.full && this.sent.count < options.maxUnsettled;
   }
 
-  /** The links there are. */
-  get links(): Iterable<Link> {
-    return this.#links.values();
-  }
-
   /** A free handle of the broker's own: a peer may use one of its own again before the answer to its DETACH is written. */
   get freeHandle(): number {
     const free = this.#handles.indexOf(undefined);
@@ -156,7 +150,7 @@ export class Endpoint {
     attach(this, performative);
   }
 
-  /** Makes a link known; what is sent to the peer about it before was its ATTACH. */
+  /** Makes a link known. */
   add(link: Link): void {
     this.#links.set(link.peerHandle, link);
     this.#handles[link.handle] = link;
@@ -387,8 +381,7 @@ export class Endpoint {
     try {
       link.onTransfer(frame);
     } catch (error) {
-      const refused =
-        error instanceof BrokerError || (error instanceof AmqpError && error.scope !== SCOPE_NAMES.session);
+      const refused = error instanceof BrokerError || (error instanceof AmqpError && error.scope !== "session");
       if (!refused) throw error;
       this.failLink(link, error);
     }
