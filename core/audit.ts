@@ -1,4 +1,4 @@
-import type { Action, Login } from "./access.ts";
+import type { Action, Login } from "./access/access.ts";
 import type { Peer } from "./protocol.ts";
 import type { Clock } from "./time/clock.ts";
 

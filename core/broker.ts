@@ -1,4 +1,4 @@
-import { type Access, EVERYTHING_ALLOWED, type Login } from "./access.ts";
+import { type Access, EVERYTHING_ALLOWED, type Login } from "./access/access.ts";
 import { type AuditTrail, NO_AUDIT } from "./audit.ts";
 import type { Client } from "./client.ts";
 import type { Clock, Random, Timer } from "./time/clock.ts";

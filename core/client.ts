@@ -1,4 +1,4 @@
-import type { Login } from "./access.ts";
+import type { Login } from "./access/access.ts";
 import { Address, type AddressKind } from "./addresses/address.ts";
 import type { Engine } from "./engine.ts";
 import { Entry } from "./queue/entry.ts";

@@ -6,7 +6,7 @@
  *
  * Who may do what is decided here; what there is, in routing/destinations.ts, exchanges/ and topic/durable-subscriptions.ts.
  */
-import type { Access, Action, Login } from "./access.ts";
+import type { Access, Action, Login } from "./access/access.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address, AddressKind } from "./addresses/address.ts";
 import { Attachments, ofSessions } from "./routing/attachments.ts";

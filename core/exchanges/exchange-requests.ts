@@ -1,4 +1,4 @@
-import type { Action } from "../access.ts";
+import type { Action } from "../access/access.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Admission } from "../routing/admission.ts";
 import type { BindingDeclaration, Exchange, ExchangeDeclaration } from "./exchange.ts";

@@ -7,7 +7,7 @@
  *
  * and how they leave: `end` gives back what they hold, `stop` leaves it to them.
  */
-import type { Action } from "../access.ts";
+import type { Action } from "../access/access.ts";
 import type { Address, AddressKind } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import type { DeclaredQueues } from "./declared-queues.ts";

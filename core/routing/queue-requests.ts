@@ -1,4 +1,4 @@
-import type { Action } from "../access.ts";
+import type { Action } from "../access/access.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Client, DeleteConditions, PullOptions } from "../client.ts";
 import type { DeclaredQueues } from "./declared-queues.ts";

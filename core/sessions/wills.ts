@@ -9,7 +9,7 @@
  *     record               kind "will", key: the host's name, NUL, the client's id
  *     value                u32 length, JSON with all but the message; the message as the store encodes it
  */
-import type { Login } from "../access.ts";
+import type { Login } from "../access/access.ts";
 import { type Address, isAddressKind } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import { Deadlines } from "../time/deadlines.ts";

@@ -1,7 +1,7 @@
 /*
  * What CONNECT asks for and what the broker makes of it, before there is a session and for CONNACK.
  */
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Will } from "../../core/sessions/wills.ts";
 import { MqttError, REASON, type Version } from "./errors.ts";
 import type { Intake } from "./intake.ts";

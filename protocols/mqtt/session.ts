@@ -1,4 +1,4 @@
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import type { Timer } from "../../core/time/clock.ts";

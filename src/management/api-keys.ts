@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Config } from "../config/schema.ts";
 
 type KeySettings = Config["management"]["api_keys"];

@@ -9,7 +9,7 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServerDefault } from "fastify";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Static, TSchema } from "typebox";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";

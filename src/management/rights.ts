@@ -1,4 +1,4 @@
-import type { Access, Action, Login } from "../../core/access.ts";
+import type { Access, Action, Login } from "../../core/access/access.ts";
 import { BrokerError } from "../../core/errors.ts";
 
 /**

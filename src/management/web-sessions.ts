@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Clock } from "../../core/time/clock.ts";
 
 const TOKEN_BYTES = 32;

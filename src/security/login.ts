@@ -10,7 +10,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BlockList, isIP } from "node:net";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Authenticator, Credentials, Exchange } from "../../core/broker.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { BrokerError } from "../../core/errors.ts";

@@ -12,7 +12,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from "node:crypto";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Exchange, Step } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 

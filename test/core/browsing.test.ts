@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Access } from "../../core/access.ts";
+import type { Access } from "../../core/access/access.ts";
 import { Collector, coreBroker, parse, parsePattern } from "../support/core-broker.ts";
 
 const toEnd = { end: true, fromSequence: 0 };

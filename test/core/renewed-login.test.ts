@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Access } from "../../core/access.ts";
+import type { Access } from "../../core/access/access.ts";
 import { coreBroker, parse } from "../support/core-broker.ts";
 import { connect } from "../support/core-sessions.ts";
 

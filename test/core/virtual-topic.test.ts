@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Access } from "../../core/access.ts";
+import type { Access } from "../../core/access/access.ts";
 import { coreBroker, parse, parsePattern, testStore } from "../support/core-broker.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 

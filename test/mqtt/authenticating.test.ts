@@ -1,6 +1,6 @@
 import type { Packet } from "mqtt-packet";
 import { describe, expect, it } from "vitest";
-import type { Access } from "../../core/access.ts";
+import type { Access } from "../../core/access/access.ts";
 import type { Authenticator, Step } from "../../core/broker.ts";
 import { FlowWorld, Wire } from "./flow-world.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Access } from "../../core/access.ts";
+import type { Access } from "../../core/access/access.ts";
 import { FlowWorld, type Wire } from "./flow-world.ts";
 
 /** Nobody may do anything with the topic `forbidden`. */

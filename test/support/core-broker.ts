@@ -1,5 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import { type Address, type AddressKind, isAddressKind } from "../../core/addresses/address.ts";
 import { Broker, type BrokerOptions } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";

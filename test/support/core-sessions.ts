@@ -1,4 +1,4 @@
-import type { Login } from "../../core/access.ts";
+import type { Login } from "../../core/access/access.ts";
 import type { Interest, Quality } from "../../core/sessions/interests.ts";
 import type { EvictionCause } from "../../core/protocol.ts";
 import { type HostSession, type RetainedHandling, Share } from "../../core/sessions/session.ts";
