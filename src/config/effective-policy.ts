@@ -12,22 +12,31 @@ export interface EffectivePolicySetting {
   readonly key: string;
   /** As it may be written. */
   readonly value: SettingValue;
-  /** "default", or the entry that says so: `queues[2] (orders.**)`. */
+  /** "default", the entry that says so, as `queues[2] (orders.**)`, or "declaration". */
   readonly origin: string;
 }
 
 /**
- * All that holds for a queue, a topic or a durable subscription, in the order of the schema. Throws
- * BrokerError("bad-address") for what is not the canonical name of a queue or a topic.
+ * All that holds for a queue, a topic or a durable subscription, in the order of the schema; where that differs from what
+ * one that is there really has (`actual`), who declared it said so. Throws BrokerError("bad-address") for what is not the
+ * canonical name of a queue or a topic.
  */
-export function effectivePolicy(config: Config, section: PolicySection, name: string): EffectivePolicySetting[] {
+export function effectivePolicy(
+  config: Config,
+  section: PolicySection,
+  name: string,
+  actual?: Policy,
+): EffectivePolicySetting[] {
   const policies = new Policies(policyRules(config), durableRules(config));
   const explained =
     section === "durable_subscriptions"
       ? policies.explainDurable(name)
       : policies.explain(canonical.parse(SECTION_KINDS[section], name));
   const byKey = new Map<string, ExplainedValue>();
-  for (const [field, value] of explained) byKey.set(POLICY_KEYS[field], value);
+  for (const [field, configured] of explained) {
+    const declared = actual !== undefined && actual[field] !== configured.value;
+    byKey.set(POLICY_KEYS[field], declared ? { value: actual[field], origin: "declaration" } : configured);
+  }
   const settings: EffectivePolicySetting[] = [];
   for (const [key, node] of leaves(configSchema.properties?.[section]?.items, "")) {
     const found = byKey.get(key);

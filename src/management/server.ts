@@ -19,13 +19,17 @@ import { ManagementPort } from "./port.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
 import { brokerRoutes } from "./routes/broker.ts";
+import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
+import { jobRoutes } from "./routes/jobs.ts";
+import { queueRoutes } from "./routes/queues.ts";
 import { sessionRoutes } from "./routes/session.ts";
+import { topicRoutes } from "./routes/topics.ts";
 import { compileValidator } from "./validation.ts";
 
 type Routes = (app: ManagementApp, context: ManagementContext) => void;
 
 /** What is under /api/v1. */
-const API_ROUTES: readonly Routes[] = [brokerRoutes];
+const API_ROUTES: readonly Routes[] = [brokerRoutes, queueRoutes, topicRoutes, durableSubscriptionRoutes, jobRoutes];
 /** What has a place of its own, such as /metrics. */
 const ROOT_ROUTES: readonly Routes[] = [];
 

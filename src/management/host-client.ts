@@ -1,0 +1,52 @@
+import type { Client } from "../../core/client.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { ClientListener } from "../../core/protocol.ts";
+import type { VirtualHost } from "../../core/virtual-host.ts";
+import type { Caller } from "./context.ts";
+
+/** Whoever makes a request, as a client of a virtual host: with its own rights and nobody else's. */
+export class HostClient implements ClientListener {
+  readonly client: Client;
+  private readonly waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+
+  /** Throws BrokerError when it may not connect. */
+  constructor(host: VirtualHost, { login, peer }: Caller) {
+    this.client = host.connect({ peer, login, protocol: "HTTP", listener: this });
+  }
+
+  /** Fulfilled once everything it has done so far is safe. */
+  settled(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject });
+      this.client.confirm(this.waiting.length);
+    });
+  }
+
+  close(): void {
+    this.client.close();
+    for (const { reject } of this.waiting.splice(0)) reject(new BrokerError("shutting-down", "The request has ended"));
+  }
+
+  confirmed(): void {
+    this.waiting.shift()?.resolve();
+  }
+
+  unblocked(): void {}
+
+  evicted(reason: string): void {
+    this.client.close();
+    for (const { reject } of this.waiting.splice(0)) reject(new BrokerError("conflict", reason));
+  }
+}
+
+/** Does something as a client, which is gone afterwards; what it did is safe when this is fulfilled. */
+export async function asClient<T>(host: VirtualHost, caller: Caller, act: (client: Client) => T): Promise<T> {
+  const own = new HostClient(host, caller);
+  try {
+    const result = act(own.client);
+    await own.settled();
+    return result;
+  } finally {
+    own.close();
+  }
+}
