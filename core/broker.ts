@@ -9,6 +9,7 @@ import type { Peer } from "./protocol.ts";
 import { ORDINARY, type QueueDescription, readQueueDescription } from "./queue/queue-description.ts";
 import type { RecoveredQueue, Store } from "./store.ts";
 import { canonical } from "./addresses/spelling.ts";
+import type { Tracer } from "./traffic.ts";
 import { type HostSettings, VirtualHost } from "./virtual-host.ts";
 
 /** What a peer says to log in, and where it says it. */
@@ -54,6 +55,8 @@ export interface BrokerOptions {
   readonly store: Store;
   readonly authenticator: Authenticator;
   readonly access?: Access;
+  /** Who hears of every message that passes; nobody if absent. */
+  readonly tracer?: Tracer | undefined;
   /** Who takes note of logins, refusals and what clients change; nobody if absent. */
   readonly audit?: AuditTrail;
   /** Without it, messages that are to be delivered at cron times are refused. */
@@ -107,6 +110,7 @@ export class Broker {
       random: options.random,
       store: options.store,
       memoryLimit: options.memoryBytes,
+      tracer: options.tracer,
     });
   }
 
@@ -131,7 +135,10 @@ export class Broker {
           startNumber,
           cron: this.options.cron,
           report: this.options.report,
-          awaitDurable: (client) => this.awaiting.add(client),
+          awaitDurable: (client, batch) => {
+            this.awaiting.add(client);
+            this.engine.traffic.awaits(batch);
+          },
         },
         settings,
       );
@@ -231,15 +238,19 @@ export class Broker {
   }
 
   private durable(batch: number): void {
+    const { traffic } = this.engine;
+    traffic.durable(batch);
     for (const client of this.awaiting) {
       if (!client.durable(batch)) this.awaiting.delete(client);
     }
+    if (this.awaiting.size > 0) traffic.awaits(batch + 1);
     this.engine.trim();
   }
 
   private look(): void {
     if (this.closed) return;
     this.engine.detachFresh();
+    this.engine.traffic.adapt();
     let done = this.engine.sweep();
     this.engine.press();
     this.engine.trim();

@@ -12,6 +12,7 @@ import type { Queue } from "./queue/queue.ts";
 import type { HostSession } from "./sessions/session.ts";
 import { Route } from "./routing/route.ts";
 import type { Timer } from "./time/clock.ts";
+import type { Tracer, Traffic } from "./traffic.ts";
 import type { SubscribeOptions, Subscription } from "./subscription.ts";
 import { type HeldDeliveries, Transaction, type TransactionOwner, type Work } from "./transaction.ts";
 import type { VirtualHost } from "./virtual-host.ts";
@@ -54,6 +55,10 @@ export class Client implements GateWaiter, TransactionOwner {
   readonly host: VirtualHost;
   readonly peer: Peer;
   readonly protocol: string;
+  /** What it calls itself, where its protocol has a word for that. */
+  readonly clientId: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly connectedAt: number;
   readonly subscriptions = new Set<Subscription>();
   closed = false;
   /** Messages sent by it. */
@@ -82,6 +87,8 @@ export class Client implements GateWaiter, TransactionOwner {
     this.currentLogin = options.login;
     this.peer = options.peer;
     this.protocol = options.protocol;
+    this.clientId = options.clientId;
+    this.connectedAt = engine.clock.now();
     this.listener = options.listener;
     this.transactionBytes = transactionBytes;
     this.watchExpiry();
@@ -116,6 +123,11 @@ export class Client implements GateWaiter, TransactionOwner {
   /** True after a send that filled something up: handle no more input until `ClientListener.unblocked`. */
   get blocked(): boolean {
     return this.gate !== undefined;
+  }
+
+  /** What watches the messages it is given. */
+  get traffic(): Traffic {
+    return this.engine.traffic;
   }
 
   /** Why the broker is not reading from this client. */
@@ -320,7 +332,7 @@ export class Client implements GateWaiter, TransactionOwner {
       this.listener.confirmed(token);
       return;
     }
-    if (this.confirms.length === this.confirmsFrom) this.host.awaitDurable(this);
+    if (this.confirms.length === this.confirmsFrom) this.host.awaitDurable(this, this.touched);
     this.confirms.push({ batch: this.touched, token });
   }
 
@@ -407,8 +419,10 @@ export class Client implements GateWaiter, TransactionOwner {
   gateOpened(): void {
     this.gate = undefined;
     if (this.closed) return;
-    if (this.engine.memoryGate.closed) this.waitAt(this.engine.memoryGate);
-    else this.listener.unblocked();
+    const { memoryGate, alarms } = this.engine;
+    const gate = memoryGate.closed ? memoryGate : alarms.gate;
+    if (gate === undefined) this.listener.unblocked();
+    else this.waitAt(gate);
   }
 
   carryOut(work: readonly Work[]): void {
@@ -455,13 +469,27 @@ export class Client implements GateWaiter, TransactionOwner {
     this.published++;
     const engine = this.engine;
     const writes = engine.writes;
-    let gate = route.publish(message, this, checked);
+    let gate: Gate | undefined;
+    if (engine.traffic.tracer === undefined) gate = route.publish(message, this, checked);
+    else gate = this.sendTraced(route, message, checked, engine.traffic.tracer);
     if (engine.writes !== writes) {
       this.touched = engine.store.gathering;
       if (engine.storeGate.closed) gate = engine.storeGate;
     }
     if (engine.memoryGate.closed) gate = engine.memoryGate;
+    else if (engine.alarms.gate !== undefined) gate = engine.alarms.gate;
     if (gate !== undefined) this.waitAt(gate);
+  }
+
+  private sendTraced(route: Route, message: Message, checked: boolean, tracer: Tracer): Gate | undefined {
+    try {
+      const gate = route.publish(message, this, checked);
+      tracer.published(message, this);
+      return gate;
+    } catch (refusal) {
+      tracer.published(message, this, refusal);
+      throw refusal;
+    }
   }
 
   private include(transaction: Transaction, work: Work): void {

@@ -1,3 +1,4 @@
+import { Alarms } from "./alarms.ts";
 import type { Band } from "./queue/band.ts";
 import type { Clock, Random } from "./time/clock.ts";
 import { ExpiryWheel } from "./queue/expiry.ts";
@@ -5,6 +6,7 @@ import { Gate } from "./memory/gate.ts";
 import type { Queue } from "./queue/queue.ts";
 import { Slab } from "./memory/slab.ts";
 import type { QueueKey, Store, StoredEntry } from "./store.ts";
+import { type Tracer, Traffic } from "./traffic.ts";
 
 /** Of the memory limit: below this part of it, a closed gate opens again. */
 const REOPEN = 0.8;
@@ -17,6 +19,15 @@ const SCARCE = 0.95;
 const SWEEP_ENTRIES = 2000;
 const SWEEP_INTERVALS = 50;
 
+/** What an engine is made of. */
+interface EngineOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: Store;
+  readonly memoryLimit: number;
+  readonly tracer?: Tracer | undefined;
+}
+
 /** What all virtual hosts of one broker share: time, the store, the accounts of memory. Nothing here knows an address. */
 export class Engine {
   readonly clock: Clock;
@@ -28,6 +39,9 @@ export class Engine {
   readonly memoryGate: Gate;
   /** Closed while the store has more to write than it should. */
   readonly storeGate: Gate;
+  /** What runs short for the broker as a whole. */
+  readonly alarms: Alarms;
+  readonly traffic: Traffic;
   /** Queues with more in memory than they should keep; trimmed as their entries reach the disk. */
   readonly overfull = new Set<Queue>();
   /** What the store knows of queues: a key for each of their bands. */
@@ -40,7 +54,7 @@ export class Engine {
   private used = 0;
   private lastKey: QueueKey = 0;
 
-  constructor(options: { clock: Clock; random: Random; store: Store; memoryLimit: number }) {
+  constructor(options: EngineOptions) {
     this.clock = options.clock;
     this.random = options.random;
     this.store = options.store;
@@ -49,6 +63,14 @@ export class Engine {
     const later = (task: () => void): void => this.clock.endOfTurn(task);
     this.memoryGate = new Gate("the broker's memory (memory.messages)", later);
     this.storeGate = new Gate("the store", later);
+    this.alarms = new Alarms(later);
+    this.traffic = new Traffic(options.clock, options.tracer);
+  }
+
+  /** What keeps everybody from sending now. */
+  get closedGate(): Gate | undefined {
+    if (this.memoryGate.closed) return this.memoryGate;
+    return this.storeGate.closed ? this.storeGate : this.alarms.gate;
   }
 
   /** Bytes of messages in memory, of all destinations. */

@@ -1,33 +1,37 @@
-/** Why a message that came in was never consumed. */
-export type LossReason =
-  | "expired"
-  | "no-subscriber"
+/** Why a message that came in was never consumed: all the reasons there are. */
+export const LOSS_REASONS = [
+  "expired",
+  "no-subscriber",
   /** Sent to an exchange that leads nowhere with its key. */
-  | "unroutable"
-  | "dropped-oldest"
-  | "dropped-newest"
-  | "subscriber-gone"
-  | "purged"
-  | "deleted"
-  | "refused"
-  | "damaged"
+  "unroutable",
+  "dropped-oldest",
+  "dropped-newest",
+  "subscriber-gone",
+  "purged",
+  "deleted",
+  "refused",
+  "damaged",
   /** Moved to the dead letters of its queue. */
-  | "dead-lettered"
+  "dead-lettered",
   /** At the limit of deliveries, or rejected by a consumer, with no dead-letter queue to go to. */
-  | "delivery-limit"
-  | "rejected"
+  "delivery-limit",
+  "rejected",
   /** Sent again with an id that was seen before. */
-  | "duplicate"
+  "duplicate",
   /** A newer message with the same last-value key came. */
-  | "replaced"
+  "replaced",
   /** An operator moved it to another queue. */
-  | "moved"
+  "moved",
   /** A divert took it elsewhere. */
-  | "diverted"
+  "diverted",
   /** Kept in the schedule until its time. */
-  | "scheduled"
+  "scheduled",
   /** Diverted in a circle. */
-  | "loop";
+  "loop",
+] as const;
+
+/** Why a message that came in was never consumed. */
+export type LossReason = (typeof LOSS_REASONS)[number];
 
 const NOTHING_LOST: ReadonlyMap<LossReason, number> = new Map();
 

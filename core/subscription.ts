@@ -7,6 +7,7 @@ import type { Pattern } from "./addresses/pattern.ts";
 import type { Queue } from "./queue/queue.ts";
 import type { Consumer, Delivery, Outcome } from "./protocol.ts";
 import type { Selector } from "./selector/selector.ts";
+import type { Traffic } from "./traffic.ts";
 import type { TopicFeed } from "./topic/topic-feed.ts";
 
 /** What a client asks for when it subscribes. */
@@ -75,6 +76,7 @@ export class Subscription {
   /** The way from topics; undefined for a consumer of queues only. */
   feed: TopicFeed | undefined = undefined;
   private readonly consumer: Consumer;
+  private readonly traffic: Traffic;
   private counted: boolean;
   /** True once it receives nothing more, though it may hold something. */
   private stopped = false;
@@ -91,6 +93,7 @@ export class Subscription {
     this.id = id;
     this.client = client;
     this.consumer = options.consumer;
+    this.traffic = client.traffic;
     this.settling = options.settling;
     this.patterns = options.patterns;
     this.selector = options.selector;
@@ -142,6 +145,9 @@ export class Subscription {
   /** Hands a message to the consumer. Only while receptive. */
   take(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): void {
     this.delivered++;
+    const { traffic } = this;
+    if (--traffic.left <= 0) traffic.look(message, deliveries === 0 && this.browse === undefined);
+    if (traffic.tracer !== undefined) traffic.tracer.delivered(message, this.client);
     if ((this.counted && (delivery !== undefined || !this.selective)) || !this.autoRefill) {
       this.creditMessages--;
       this.creditBytes -= message.end - message.start;

@@ -6,9 +6,10 @@ import type { Client } from "./client.ts";
 import type { Exchange } from "./exchanges/exchange.ts";
 import type { Exchanges } from "./exchanges/exchanges.ts";
 import type { DurableSubscription } from "./topic/durable-subscription.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Ledger, LossReason } from "./ledger.ts";
 import type { Queue } from "./queue/queue.ts";
 import type { RetainedMessages } from "./topic/retained.ts";
+import type { Schedule } from "./schedule/schedule.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Topic } from "./topic/topic.ts";
@@ -29,6 +30,17 @@ interface Flow {
   /** Bytes that connections carried, of whatever kind. */
   readonly bytesReceived: number;
   readonly bytesWritten: number;
+  /** Deliveries from queues that came back. */
+  readonly returned: number;
+}
+
+/** What the clients of one protocol have done since the broker started. */
+export interface ProtocolTotals {
+  /** Clients that were let in, and those that are connected. */
+  readonly connections: number;
+  readonly clients: number;
+  readonly received: number;
+  readonly sent: number;
 }
 
 /** What a virtual host has done since the broker started, and what there is of it now. */
@@ -49,6 +61,10 @@ export interface HostTotals extends Flow {
   readonly stored: number;
   readonly storedBytes: number;
   readonly retained: number;
+  /** Messages that destinations and subscribers had and that were not consumed there, by the reason. */
+  readonly lost: ReadonlyMap<LossReason, number>;
+  /** By what clients call their protocol: `STOMP 1.2`. */
+  readonly protocols: ReadonlyMap<string, ProtocolTotals>;
 }
 
 /** The parts of a virtual host that have accounts. */
@@ -60,9 +76,19 @@ interface Accounts {
   readonly durables: ReadonlyMap<string, DurableSubscription>;
   readonly sessions: Sessions;
   readonly retained: RetainedMessages;
+  readonly schedule: Schedule;
+  readonly unroutable: Ledger;
 }
 
 type Sum = { -readonly [Name in keyof Flow]: Flow[Name] };
+type ProtocolSum = { -readonly [Name in keyof ProtocolTotals]: ProtocolTotals[Name] };
+
+/** What is added up. */
+interface Sums {
+  readonly flow: Sum;
+  readonly lost: Map<LossReason, number>;
+  readonly protocols: Map<string, ProtocolSum>;
+}
 
 /** The totals of one virtual host. */
 export class Totals {
@@ -77,13 +103,14 @@ export class Totals {
 
   /** What was there when the broker started has not been sent since. */
   open(): void {
-    const { receivedBytes, sentBytes } = this.flow();
-    this.gone.receivedBytes -= receivedBytes;
-    this.gone.sentBytes -= sentBytes;
+    const { receivedBytes, sentBytes } = this.sums().flow;
+    this.gone.flow.receivedBytes -= receivedBytes;
+    this.gone.flow.sentBytes -= sentBytes;
   }
 
-  came(): void {
+  came({ protocol }: Client): void {
     this.connections++;
+    ofProtocol(this.gone, protocol).connections++;
     this.mostClients = Math.max(this.mostClients, this.host.clients.size);
   }
 
@@ -128,8 +155,11 @@ export class Totals {
       storedBytes += queue.bytes;
       inflight += queue.held;
     }
+    const { flow, lost, protocols } = this.sums();
     return {
-      ...this.flow(),
+      ...flow,
+      lost,
+      protocols,
       connections: this.connections,
       clients: clients.size,
       mostClients: this.mostClients,
@@ -144,23 +174,53 @@ export class Totals {
     };
   }
 
-  private flow(): Flow {
-    const sum = { ...this.gone };
-    const { clients, topics, exchanges, queues, durables } = this.host;
+  private sums(): Sums {
+    const sum = copyOf(this.gone);
+    const { clients, topics, exchanges, queues, durables, schedule, unroutable } = this.host;
     for (const client of clients) {
       addClient(sum, client);
+      ofProtocol(sum, client.protocol).clients++;
       for (const subscription of client.subscriptions) addSubscription(sum, subscription);
     }
     for (const topic of topics.values()) addTopic(sum, topic);
     for (const exchange of exchanges.all()) addTopic(sum, exchange);
     for (const queue of queues.values()) addQueue(sum, queue);
     for (const durable of durables.values()) addDurable(sum, durable);
+    addLost(sum, schedule.ledger);
+    addLost(sum, unroutable);
     return sum;
   }
 }
 
-function nothing(): Sum {
-  return { received: 0, sent: 0, receivedBytes: 0, sentBytes: 0, dropped: 0, bytesReceived: 0, bytesWritten: 0 };
+function nothing(): Sums {
+  return {
+    flow: {
+      received: 0,
+      sent: 0,
+      receivedBytes: 0,
+      sentBytes: 0,
+      dropped: 0,
+      bytesReceived: 0,
+      bytesWritten: 0,
+      returned: 0,
+    },
+    lost: new Map(),
+    protocols: new Map(),
+  };
+}
+
+function copyOf({ flow, lost, protocols }: Sums): Sums {
+  const copies = [...protocols].map(([name, totals]): [string, ProtocolSum] => [name, { ...totals }]);
+  return { flow: { ...flow }, lost: new Map(lost), protocols: new Map(copies) };
+}
+
+function ofProtocol({ protocols }: Sums, name: string): ProtocolSum {
+  let totals = protocols.get(name);
+  if (totals === undefined) {
+    totals = { connections: 0, clients: 0, received: 0, sent: 0 };
+    protocols.set(name, totals);
+  }
+  return totals;
 }
 
 function* queuesOf(
@@ -171,35 +231,51 @@ function* queuesOf(
   for (const { queue } of durables.values()) yield queue;
 }
 
-function addClient(sum: Sum, { published, peer }: Client): void {
-  sum.received += published;
-  sum.bytesReceived += peer.bytesReceived;
-  sum.bytesWritten += peer.bytesWritten;
+function addClient(sum: Sums, { published, peer, protocol }: Client): void {
+  const { flow } = sum;
+  flow.received += published;
+  flow.bytesReceived += peer.bytesReceived;
+  flow.bytesWritten += peer.bytesWritten;
+  ofProtocol(sum, protocol).received += published;
 }
 
-function addSubscription(sum: Sum, { delivered, feed }: Subscription): void {
-  sum.sent += delivered;
-  if (feed !== undefined) sum.dropped += droppedIn(feed.ledger);
+function addSubscription(sum: Sums, { delivered, feed, client }: Subscription): void {
+  sum.flow.sent += delivered;
+  ofProtocol(sum, client.protocol).sent += delivered;
+  if (feed === undefined) return;
+  addDropped(sum, feed.ledger);
+  // Nobody else knows of that queue.
+  if (feed.spillQueue !== undefined) addLost(sum, feed.spillQueue.ledger);
 }
 
-function addTopic(sum: Sum, { ledger }: Topic | Exchange): void {
-  sum.receivedBytes += ledger.receivedBytes;
-  sum.sentBytes += ledger.deliveredBytes;
+function addTopic(sum: Sums, { ledger }: Topic | Exchange): void {
+  sum.flow.receivedBytes += ledger.receivedBytes;
+  sum.flow.sentBytes += ledger.deliveredBytes;
+  addLost(sum, ledger);
 }
 
-function addQueue(sum: Sum, { ledger }: Queue): void {
-  sum.receivedBytes += ledger.receivedBytes;
-  sum.sentBytes += ledger.deliveredBytes;
-  sum.dropped += droppedIn(ledger);
+function addQueue(sum: Sums, { ledger }: Queue): void {
+  sum.flow.receivedBytes += ledger.receivedBytes;
+  sum.flow.sentBytes += ledger.deliveredBytes;
+  sum.flow.returned += ledger.returned;
+  addDropped(sum, ledger);
 }
 
 /** What its topics handed over is only on its way. */
-function addDurable(sum: Sum, { queue: { ledger } }: DurableSubscription): void {
-  sum.sentBytes += ledger.deliveredBytes - ledger.receivedBytes;
-  sum.dropped += droppedIn(ledger);
+function addDurable(sum: Sums, { queue: { ledger } }: DurableSubscription): void {
+  sum.flow.sentBytes += ledger.deliveredBytes - ledger.receivedBytes;
+  sum.flow.returned += ledger.returned;
+  addDropped(sum, ledger);
 }
 
-function droppedIn({ lost }: Ledger): number {
-  if (lost.size === 0) return 0;
-  return (lost.get("dropped-oldest") ?? 0) + (lost.get("dropped-newest") ?? 0) + (lost.get("refused") ?? 0);
+function addDropped(sum: Sums, ledger: Ledger): void {
+  const { lost } = ledger;
+  if (lost.size === 0) return;
+  sum.flow.dropped +=
+    (lost.get("dropped-oldest") ?? 0) + (lost.get("dropped-newest") ?? 0) + (lost.get("refused") ?? 0);
+  addLost(sum, ledger);
+}
+
+function addLost(sum: Sums, { lost }: Ledger): void {
+  for (const [reason, count] of lost) sum.lost.set(reason, (sum.lost.get(reason) ?? 0) + count);
 }

@@ -85,8 +85,8 @@ export interface HostContext {
   readonly cron: CronParser | undefined;
   /** Something worth telling an operator, in one sentence. */
   readonly report: (sentence: string) => void;
-  /** Calls `client.durable` for every batch until it returns false. */
-  awaitDurable(client: Client): void;
+  /** Calls `client.durable` for every batch until it returns false; it waits for this one. */
+  awaitDurable(client: Client, batch: number): void;
 }
 
 /** A name space of destinations with its clients. */
@@ -274,7 +274,7 @@ export class VirtualHost {
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
     const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
     this.clients.add(client);
-    this.totals.came();
+    this.totals.came(client);
     return client;
   }
 
@@ -364,9 +364,9 @@ export class VirtualHost {
     this.paused.resume("dsub", id, this.durableOf(id).queue);
   }
 
-  /** Calls `client.durable` for every batch until it returns false. */
-  awaitDurable(client: Client): void {
-    this.context.awaitDurable(client);
+  /** Calls `client.durable` for every batch until it returns false; it waits for this one. */
+  awaitDurable(client: Client, batch: number): void {
+    this.context.awaitDurable(client, batch);
   }
 
   /** Throws BrokerError when there is no room. */

@@ -105,10 +105,7 @@ export class Operations {
   }
 
   private closedGate(target: Destination): Gate | undefined {
-    const { memoryGate, storeGate } = this.engine;
-    if (memoryGate.closed) return memoryGate;
-    if (storeGate.closed) return storeGate;
-    return target instanceof Queue && target.gate.closed ? target.gate : undefined;
+    return this.engine.closedGate ?? (target instanceof Queue && target.gate.closed ? target.gate : undefined);
   }
 }
 

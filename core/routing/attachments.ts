@@ -87,7 +87,6 @@ export class Attachments {
   /** Detaches a consumer from everything; deliveries it holds come back with the outcome. */
   end(subscription: Subscription, outcome: "released" | "failed"): void {
     subscription.client.subscriptions.delete(subscription);
-    this.options.totals.subscriptionGone(subscription);
     for (const link of subscription.links) {
       link.queue.detach(link, outcome);
       this.left(link.queue);
@@ -100,12 +99,15 @@ export class Attachments {
     for (const pattern of subscription.patterns) {
       if (pattern.kind === "queue" && pattern.address === undefined) this.destinations.unwatch(pattern, subscription);
     }
-    const feed = subscription.feed;
-    if (feed === undefined) return;
-    this.destinations.unbind(feed, subscription.patterns);
-    this.options.exchanges.unsubscribe(feed);
-    feed.close();
-    feed.spillQueue?.delete();
+    const { feed } = subscription;
+    if (feed !== undefined) {
+      this.destinations.unbind(feed, subscription.patterns);
+      this.options.exchanges.unsubscribe(feed);
+      feed.close();
+      feed.spillQueue?.delete();
+    }
+    // Last, as what waited for it is lost with it.
+    this.options.totals.subscriptionGone(subscription);
   }
 
   /** Detaches a consumer from everything, but leaves it what it holds. */

@@ -287,7 +287,6 @@ export class Destinations {
     if (queue === undefined) return;
     this.queues.delete(address.name);
     this.queueTree.delete(address);
-    this.options.totals.queueGone(queue);
     this.options.exchanges().queueGone(queue);
     this.unbindQueue(queue);
     this.queueTargets.delete(queue);
@@ -295,6 +294,8 @@ export class Destinations {
     this.options.paused.forget("queue", address.name, queue);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
     queue.delete();
+    // Last, as it is on account of being deleted that some of its messages are lost.
+    this.options.totals.queueGone(queue);
     this.options.declared.forget(address);
     // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
     this.idle.delete(queue);

@@ -211,10 +211,10 @@ export class Schedule {
   private wake(): void {
     this.timer = undefined;
     this.timerAt = Number.POSITIVE_INFINITY;
-    const { clock, storeGate, memoryGate } = this.engine;
+    const { clock } = this.engine;
     const now = clock.now();
     // What is due stays where it is until the broker has room for it, like everything else that is sent.
-    if (storeGate.closed || memoryGate.closed) return this.armAt(now + PAUSE_MS);
+    if (this.engine.closedGate !== undefined) return this.armAt(now + PAUSE_MS);
     // What was refused in this turn, so that nothing for the same address overtakes it.
     const refusing = new Set<string>();
     let room = SLICE - this.goOn(now, refusing);

@@ -480,7 +480,7 @@ function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, so
   const { durable, interests } = state;
   if (durable === undefined || durable.queue.deleted || interests.get(pattern) === undefined) return;
   const again = (): void => offerInSlices(engine, state, pattern, source);
-  if (engine.storeGate.closed || engine.memoryGate.closed || durable.queue.gate.closed) {
+  if (engine.closedGate !== undefined || durable.queue.gate.closed) {
     engine.clock.after(RETAINED_WAIT_MS, again);
     return;
   }

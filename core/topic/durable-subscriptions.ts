@@ -87,10 +87,11 @@ export class DurableSubscriptions {
   delete(durable: DurableSubscription): void {
     this.options.destinations.unbind(durable, durable.patterns);
     this.byId.delete(durable.id);
-    this.options.totals.durableGone(durable);
     this.options.paused.forget("dsub", durable.id, durable.queue);
     cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);
     durable.queue.delete();
+    // Last, as it is on account of being deleted that some of its messages are lost.
+    this.options.totals.durableGone(durable);
   }
 
   /** Gives it the retained messages of its topics, but for those that it had before. */

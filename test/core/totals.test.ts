@@ -58,3 +58,33 @@ it("what is there when the broker starts was not received since", async () => {
   const { receivedBytes, stored, storedBytes } = totals(second);
   expect([receivedBytes, stored, storedBytes]).toEqual([0, 1, 2]);
 });
+
+it("what is lost with a destination or a subscriber that goes stays in the totals, by the reason", async () => {
+  const policies = [{ pattern: parsePattern("queue:few"), maxMessages: 1, full: "drop-tail" as const }];
+  const core = await coreBroker({ host: { policies } });
+  const consumer = core.client();
+  const stuck = consumer.subscribe("topic:t", { credit: { messages: 0, bytes: 0 } });
+  const holder = consumer.subscribe("queue:q", { settling: true });
+  consumer.subscribe("topic:t", { durable: "d", credit: { messages: 0, bytes: 0 } });
+  core.settle();
+  const sender = core.client();
+  for (const to of ["topic:t", "queue:q", "queue:q", "queue:few", "queue:few", "topic:nobody"]) sender.send(to, "1");
+  core.settle();
+  consumer.core.settle(holder.subscription, holder.got.next(), "failed");
+  core.settle();
+  stuck.subscription.close();
+  consumer.core.close();
+  sender.core.deleteDurable("d");
+  for (const name of ["q", "few"]) core.broker.host(undefined)?.deleteQueue(parse(`queue:${name}`));
+  core.clock.advance(120_000);
+  const { lost, returned, protocols } = totals(core);
+  expect(Object.fromEntries(lost)).toEqual({
+    "subscriber-gone": 1,
+    deleted: 4,
+    "dropped-newest": 1,
+    "no-subscriber": 1,
+  });
+  // The one that failed, and what was held when its consumer went.
+  expect(returned).toBe(3);
+  expect(Object.fromEntries(protocols)).toEqual({ test: { connections: 2, clients: 1, received: 6, sent: 3 } });
+});
