@@ -1,3 +1,4 @@
+import { parseNetwork } from "../net/address-set.ts";
 import { parsePasswordHash } from "../security/password.ts";
 import { parseScramKeys } from "../security/scram.ts";
 import { listens, managesByTls, speaksTls } from "./certificates.ts";
@@ -22,6 +23,7 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   };
   checkLimits(config, tell(problems));
   checkListeners(config, tell(problems), tell(warnings));
+  checkProxies(config, tell(problems), tell(warnings));
   checkTls(config, tell(problems));
   checkHosts(config, tell(problems));
   checkDestinations(config, tell(problems), tell(warnings));
@@ -70,6 +72,36 @@ function checkListeners(config: Config, refuse: Tell, warn: Tell): void {
     );
   }
   if (taken.length === 0) warn(["listeners"], "listeners: none is enabled, so nobody can connect");
+}
+
+function checkProxies({ listeners, management }: Config, refuse: Tell, warn: Tell): void {
+  for (const [name, { websocket, proxy_protocol: proxy }] of Object.entries(listeners)) {
+    const path = ["listeners", name];
+    checkNetworks(proxy.trusted, [...path, "proxy_protocol", "trusted"], refuse, warn);
+    checkNetworks(websocket.trusted_proxies, [...path, "websocket", "trusted_proxies"], refuse, warn);
+    if (!proxy.required || proxy.trusted.length > 0) continue;
+    const key = `${joinKey("listeners", name)}.proxy_protocol`;
+    refuse(
+      [...path, "proxy_protocol", "required"],
+      `${key}.required: ${key}.trusted is empty, so nobody could connect`,
+    );
+  }
+  checkNetworks(management.trusted_proxies, ["management", "trusted_proxies"], refuse, warn);
+}
+
+function checkNetworks(networks: readonly string[], path: readonly string[], refuse: Tell, warn: Tell): void {
+  const key = path.reduce(joinKey, "");
+  for (const [index, text] of networks.entries()) {
+    const network = parseNetwork(text);
+    if (network === undefined) {
+      refuse(
+        [...path, index],
+        `${key}: "${text}" is neither an address nor a network; expected one such as 10.0.0.5 or 10.0.0.0/8`,
+      );
+    } else if (network.bits === 0) {
+      warn([...path, index], `${key}: ${text} is everybody, so whoever connects may say to come from anywhere`);
+    }
+  }
 }
 
 function checkTls(config: Config, refuse: Tell): void {

@@ -1,5 +1,6 @@
 import { Type } from "typebox";
 import { CLOSED, count, duration, flag, names, size, text } from "./field.ts";
+import { trustedProxies } from "./proxy-schema.ts";
 import { listenerTls } from "./tls-schema.ts";
 
 const apiKey = Type.Object(
@@ -31,6 +32,7 @@ export const management = Type.Object(
       'Origins whose pages may use the API from a browser, such as "https://ops.example"; "*" is any, without its ' +
         "cookies. None: only the pages that the broker itself serves.",
     ),
+    trusted_proxies: trustedProxies,
     max_connections: count(1000, "Connections at a time."),
     max_body: size("16m", "Bytes in the body of one request.", 1024),
     request_timeout: duration("30s", "How long a client may take to send one request.", 1),

@@ -10,6 +10,7 @@ import { audit } from "./audit-schema.ts";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
 import { management } from "./management-schema.ts";
+import { proxyProtocol, trustedProxies } from "./proxy-schema.ts";
 import { listenerTls, tls } from "./tls-schema.ts";
 import type { Unit } from "./units.ts";
 
@@ -42,10 +43,12 @@ const listener = Type.Object(
           'Origins that web pages may connect from, such as "https://shop.example"; "*" is any. ' +
             "None: pages of the same host, and clients that send no Origin header.",
         ),
+        trusted_proxies: trustedProxies,
       },
       { ...CLOSED, description: "WebSocket on this port." },
     ),
     tls: listenerTls,
+    proxy_protocol: proxyProtocol,
   },
   { ...CLOSED, description: "A port to listen on." },
 );

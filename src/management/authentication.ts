@@ -12,6 +12,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Config } from "../config/schema.ts";
+import { Forwarded } from "../net/forwarded.ts";
 import { ApiKeys } from "./api-keys.ts";
 import type { Caller } from "./context.ts";
 import { HttpPeer } from "./http-peer.ts";
@@ -29,6 +30,7 @@ export class Authentication {
   private readonly broker: Broker;
   private readonly settings: () => Config["management"];
   private readonly keys = new ApiKeys();
+  private readonly forwarded = new Forwarded();
   private requests = 0;
 
   constructor(broker: Broker, settings: () => Config["management"]) {
@@ -50,7 +52,8 @@ export class Authentication {
 
   /** As login modules know whoever sends this request. */
   peerOf({ raw }: FastifyRequest): HttpPeer {
-    return new HttpPeer(`http-${++this.requests}`, raw.socket, this.broker.clock.now());
+    const address = this.forwarded.addressOf(raw, this.settings().trusted_proxies);
+    return new HttpPeer(`http-${++this.requests}`, raw.socket, this.broker.clock.now(), address);
   }
 
   /** The session of a request that has one. */

@@ -19,9 +19,10 @@ export class HttpPeer implements Peer {
   readonly bytesReceived = 0;
   readonly bytesWritten = 0;
 
-  constructor(id: string, socket: Socket, now: number) {
+  /** `address`: where the request comes from, as far as proxies can be trusted. */
+  constructor(id: string, socket: Socket, now: number, address: string) {
     this.id = id;
-    this.remoteAddress = endpoint(socket.remoteAddress, socket.remotePort);
+    this.remoteAddress = address;
     this.localAddress = endpoint(socket.localAddress, socket.localPort);
     const secured = socket instanceof TLSSocket;
     this.transport = secured ? "tls" : "tcp";

@@ -35,6 +35,9 @@ export interface ConnectionOptions {
   readonly protocol: string;
   readonly listener: string;
   readonly transport: Peer["transport"];
+  /** What a trusted proxy said; otherwise the socket knows. */
+  readonly remoteAddress?: string | undefined;
+  readonly localAddress?: string | undefined;
   readonly certificate?: PeerCertificate | undefined;
   readonly virtualHost?: string | undefined;
   readonly subprotocol?: string | undefined;
@@ -79,8 +82,8 @@ export abstract class Connection implements Peer, Flushable {
     this.network = network;
     this.id = `${protocol}-${network.nextNumber()}`;
     this.output = new Output(network.settings.outputHighWaterBytes, () => network.flushLater(this));
-    this.remoteAddress = remoteAddress(socket);
-    this.localAddress = endpoint(socket.localAddress, socket.localPort);
+    this.remoteAddress = options.remoteAddress ?? remoteAddress(socket);
+    this.localAddress = options.localAddress ?? endpoint(socket.localAddress, socket.localPort);
     this.listener = options.listener;
     this.transport = options.transport;
     this.certificate = options.certificate;

@@ -4,11 +4,13 @@ import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
 import type { Peer, Protocol, Session } from "../../core/protocol.ts";
+import { type AddressSet, forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
 import { peerCertificate } from "./peer-certificate.ts";
+import { readProxyHeader } from "./proxy-header.ts";
 import { Rate } from "./rate.ts";
 import { alpnProtocols, TlsGate, type TlsOptions } from "./tls.ts";
 import { WebSocketConnection, WebSocketGate } from "./websocket.ts";
@@ -19,6 +21,14 @@ const KEEP_ALIVE_DELAY_MS = 60_000;
 /** RFC 6455 7.4.1: the message breaks a rule that no other code names. */
 const POLICY_VIOLATION = 1008;
 const NOTHING: Buffer = Buffer.alloc(0);
+
+/** WebSocket on the port of a listener. */
+interface WebSocketSettings {
+  readonly origins: readonly string[];
+  readonly maxMessageBytes: number;
+  /** Whose X-Forwarded-For is believed; nobody's if absent. */
+  readonly proxies?: AddressSet | undefined;
+}
 
 /** One entry of `listeners` in the configuration. */
 export interface ListenerOptions {
@@ -32,7 +42,9 @@ export interface ListenerOptions {
   /** Connections a second that may log in; 0 for any number. */
   readonly connectRate: number;
   /** Undefined: no WebSocket on this port. */
-  readonly webSocket: { readonly origins: readonly string[]; readonly maxMessageBytes: number } | undefined;
+  readonly webSocket: WebSocketSettings | undefined;
+  /** Undefined: nobody's header of the PROXY protocol is believed. */
+  readonly proxies?: { readonly trusted: AddressSet; readonly required: boolean } | undefined;
   /** Undefined: no TLS on this port. */
   readonly tls?: TlsOptions | undefined;
   /** Makes the session of a connection whose protocol was recognised. */
@@ -154,6 +166,12 @@ export class Listener {
     socket.on("close", () => this.#onClose(socket));
     const opening = new Opening(socket, (fed, chunk) => this.#feed(fed, chunk));
     this.#openings.add(opening);
+    const { proxies } = this.#options;
+    opening.awaitsProxyHeader = proxies?.trusted.has(opening.address) === true;
+    if (proxies?.required === true && !opening.awaitsProxyHeader) {
+      this.#refuse(opening, `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
+      return;
+    }
     socket.on("data", opening.onData);
     socket.resume();
   }
@@ -182,10 +200,39 @@ export class Listener {
 
   /** Bytes of a connection whose protocol is not known yet. */
   #feed(opening: Opening, chunk: Buffer): void {
-    const { protocols } = this.#options;
     const head = opening.head.length === 0 ? chunk : Buffer.concat([opening.head, chunk]);
     opening.head = head;
-    if (head.length === 0) return;
+    if (opening.awaitsProxyHeader) this.#feedProxyHeader(opening);
+    else if (head.length > 0) this.#detect(opening);
+  }
+
+  #feedProxyHeader(opening: Opening): void {
+    const header = readProxyHeader(opening.head);
+    if (header === undefined) return;
+    if (header.is === "broken") {
+      this.#refuse(opening, header.reason);
+      return;
+    }
+    if (header.is === "absent" && this.#options.proxies?.required === true) {
+      const setting = `listeners.${this.name}.proxy_protocol.required`;
+      this.#refuse(opening, `the proxy sent no header of the PROXY protocol, which ${setting} asks for`);
+      return;
+    }
+    opening.awaitsProxyHeader = false;
+    if (header.is === "header") {
+      opening.head = opening.head.subarray(header.length);
+      opening.address = header.ends?.remote ?? opening.address;
+      opening.localAddress = header.ends?.local;
+      opening.isProbe = header.ends === undefined && opening.head.length === 0;
+    }
+    if (opening.head.length > 0) this.#detect(opening);
+  }
+
+  /** Finds out what a connection is by its first bytes. */
+  #detect(opening: Opening): void {
+    const { protocols } = this.#options;
+    const { head } = opening;
+    opening.isProbe = false;
     // Who came by WebSocket was let in already, before a reload that requires TLS.
     if (this.#tlsGate?.options.required === true && opening.secured === undefined && !opening.http) {
       this.#feedTls(opening);
@@ -202,8 +249,14 @@ export class Listener {
     } else if (carrier === "http") {
       this.#upgrade(opening);
     } else if (protocol === false && carrier !== undefined) {
-      this.#refuse(opening, unrecognised(head, protocols));
+      this.#refuse(opening, this.#notTrusted(opening) ?? unrecognised(head, protocols));
     }
+  }
+
+  #notTrusted({ head, address }: Opening): string | undefined {
+    if (readProxyHeader(head)?.is === "absent") return undefined;
+    const setting = `listeners.${this.name}.proxy_protocol.trusted`;
+    return `the peer speaks the PROXY protocol, and ${address} is not among ${setting}`;
   }
 
   /** First bytes on a port that takes nothing but TLS. */
@@ -275,12 +328,23 @@ export class Listener {
     this.#gate.take(socket, head);
   }
 
-  #createGate(options: { origins: readonly string[]; maxMessageBytes: number }): WebSocketGate {
+  #createGate(options: WebSocketSettings): WebSocketGate {
     return new WebSocketGate({
       ...options,
       listener: this.name,
       protocols: this.#options.protocols,
-      opened: (socket, webSocket, protocol) => this.#onWebSocket(socket, webSocket, protocol),
+      opened: (socket, webSocket, protocol, forwarded) => {
+        const opening = this.#openings.get(socket);
+        if (opening === undefined) {
+          webSocket.terminate();
+          return;
+        }
+        if (options.proxies !== undefined) {
+          const client = forwardedFor(forwarded, opening.address, options.proxies);
+          if (client !== undefined) opening.address = client.includes(":") ? `[${client}]` : client;
+        }
+        this.#onWebSocket(opening, webSocket, protocol);
+      },
       refused: (socket, reason) => {
         const opening = this.#openings.get(socket);
         if (opening !== undefined) opening.reason ??= reason;
@@ -288,12 +352,7 @@ export class Listener {
     });
   }
 
-  #onWebSocket(socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined): void {
-    const opening = this.#openings.get(socket);
-    if (opening === undefined) {
-      webSocket.terminate();
-      return;
-    }
+  #onWebSocket(opening: Opening, webSocket: WebSocket, protocol: Protocol | undefined): void {
     opening.webSocket = webSocket;
     if (protocol !== undefined) {
       this.#start(opening, protocol, webSocket.protocol);
@@ -318,6 +377,8 @@ export class Listener {
       protocol: protocol.name,
       listener: this.name,
       transport: transportOf(opening),
+      remoteAddress: opening.address,
+      localAddress: opening.localAddress,
       certificate: opening.certificate,
       virtualHost: opening.virtualHost,
       subprotocol,
@@ -362,6 +423,9 @@ export class Listener {
   #overdue(opening: Opening): string {
     const within = `within ${this.#network.settings.detectionTimeoutMs} ms (detection.timeout)`;
     if (opening.handshaking) return `the TLS handshake was not done ${within}`;
+    if (opening.awaitsProxyHeader && opening.head.length > 0) {
+      return `no whole header of the PROXY protocol came ${within}`;
+    }
     if (opening.http && opening.webSocket === undefined) return `no whole WebSocket request came ${within}`;
     return `${unrecognised(opening.head, this.#options.protocols)}; ${within}`;
   }
@@ -370,7 +434,7 @@ export class Listener {
     if (opening.handshaking) this.failedHandshakes++;
     const fields = { listener: this.name, address: opening.address, reason };
     // Probes of load balancers connect and say nothing.
-    const silent = opening.reason === undefined && opening.socket.bytesRead === 0;
+    const silent = opening.reason === undefined && (opening.isProbe || opening.socket.bytesRead === 0);
     if (silent) this.#network.log.debug(fields, "connection closed");
     else this.#network.log.info(fields, "connection closed");
   }

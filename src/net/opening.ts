@@ -8,8 +8,14 @@ import { remoteAddress } from "./connection.ts";
 /** A connection whose protocol is not known yet. */
 export class Opening {
   readonly socket: Socket;
-  /** Kept, because a closed socket no longer knows it. */
-  readonly address: string;
+  /** Kept, because a closed socket no longer knows it; what a trusted proxy says instead, if one does. */
+  address: string;
+  /** Where the peer connected to, if a trusted proxy said so. */
+  localAddress: string | undefined = undefined;
+  /** Set while a header of the PROXY protocol may still come. */
+  awaitsProxyHeader = false;
+  /** Set after a header by which a proxy says that it connects for itself, to see whether somebody listens. */
+  isProbe = false;
   head: Buffer = Buffer.alloc(0);
   /** Set while the TLS handshake has the socket. */
   handshaking = false;

@@ -61,6 +61,9 @@ export class WebSocketConnection extends Connection {
   }
 }
 
+/** What proxies say of a request in its header X-Forwarded-For. */
+type Forwarding = string | undefined;
+
 /** What a gate needs to know, and whom it tells. */
 export interface WebSocketGateOptions {
   /** The listener's name, for texts. */
@@ -70,7 +73,7 @@ export interface WebSocketGateOptions {
   readonly origins: readonly string[];
   readonly maxMessageBytes: number;
   /** A WebSocket is open; the protocol is undefined when no subprotocol was offered, or one that several protocols speak. */
-  readonly opened: (socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined) => void;
+  readonly opened: (socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined, forwarded: Forwarding) => void;
   /** The request was answered with a refusal, and the socket is about to close. */
   readonly refused: (socket: Socket, reason: string) => void;
 }
@@ -146,9 +149,11 @@ export class WebSocketGate {
       );
       return;
     }
+    const forwarded = request.headersDistinct["x-forwarded-for"]?.join(",");
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       if (!(socket instanceof Socket)) return;
-      this.#options.opened(socket, webSocket, chosen === undefined ? undefined : this.#subprotocols.get(chosen));
+      const protocol = chosen === undefined ? undefined : this.#subprotocols.get(chosen);
+      this.#options.opened(socket, webSocket, protocol, forwarded);
     });
   }
 

@@ -1,0 +1,63 @@
+import { BlockList, isIP } from "node:net";
+
+/** Addresses and networks of the configuration: `10.0.0.0/8`, `::1`. */
+export class AddressSet {
+  readonly #list = new BlockList();
+  readonly #isEmpty: boolean;
+
+  /** What is no network is left out: `parseNetwork` tells. */
+  constructor(networks: readonly string[]) {
+    this.#isEmpty = networks.length === 0;
+    for (const text of networks) {
+      const network = parseNetwork(text);
+      if (network !== undefined) this.#list.addSubnet(network.address, network.bits, network.family);
+    }
+  }
+
+  /** Whether an address is in it; with or without a port, IPv4 also as mapped into IPv6. */
+  has(endpoint: string): boolean {
+    if (this.#isEmpty) return false;
+    const address = bareAddress(endpoint);
+    const family = isIP(address);
+    // A zone, as in fe80::1%eth0, is not known to a block list.
+    if (family === 0 || address.includes("%")) return false;
+    return this.#list.check(address, family === 4 ? "ipv4" : "ipv6");
+  }
+}
+
+/** An address or a network, taken apart; undefined when it is none. */
+export function parseNetwork(
+  text: string,
+): { readonly address: string; readonly bits: number; readonly family: "ipv4" | "ipv6" } | undefined {
+  const [address = "", bits, more] = text.split("/");
+  const version = isIP(address);
+  if (version === 0 || address.includes("%") || more !== undefined) return undefined;
+  const most = version === 4 ? 32 : 128;
+  if (bits !== undefined && (!/^\d{1,3}$/.test(bits) || Number(bits) > most)) return undefined;
+  return { address, bits: bits === undefined ? most : Number(bits), family: version === 4 ? "ipv4" : "ipv6" };
+}
+
+/** The address of an endpoint without its port and brackets; IPv4 that is mapped into IPv6 as what it is. */
+export function bareAddress(endpoint: string): string {
+  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(endpoint)?.[1];
+  const isWithPort = bracketed === undefined && endpoint.indexOf(":") === endpoint.lastIndexOf(":");
+  const address = bracketed ?? (isWithPort ? endpoint.replace(/:\d+$/, "") : endpoint);
+  return address.toLowerCase().startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+/**
+ * Where a request comes from, by the header X-Forwarded-For: each proxy adds whom it heard, so the last one that is not
+ * itself a trusted proxy is the client. Undefined when the header is not to be believed or says nothing.
+ */
+export function forwardedFor(header: string | undefined, endpoint: string, trusted: AddressSet): string | undefined {
+  if (header === undefined || !trusted.has(endpoint)) return undefined;
+  let client: string | undefined;
+  for (const entry of header.split(",").toReversed()) {
+    const address = bareAddress(entry.trim());
+    // What lies beyond something that is no address nobody vouches for.
+    if (isIP(address) === 0) break;
+    client = address;
+    if (!trusted.has(address)) break;
+  }
+  return client;
+}
