@@ -10,6 +10,7 @@ export interface HolderKind {
   /** The segment of the path. */
   readonly segment: "queues" | "durable-subscriptions";
   readonly tag: string;
+  readonly noun: string;
   /** In the audit log: `queue.move`. */
   readonly word: "queue" | "dsub";
   /** Throws BrokerError when it is not there. */
@@ -23,6 +24,7 @@ export const HOLDER_KINDS: readonly HolderKind[] = [
   {
     segment: "queues",
     tag: "queues",
+    noun: "queue",
     word: "queue",
     find: queueOf,
     subscribe: (name) => ({ patterns: [canonical.parsePattern("queue", canonical.parse("queue", name).name)] }),
@@ -30,6 +32,7 @@ export const HOLDER_KINDS: readonly HolderKind[] = [
   {
     segment: "durable-subscriptions",
     tag: "durable subscriptions",
+    noun: "durable subscription",
     word: "dsub",
     find: (host, id) => durableOf(host, id).queue,
     subscribe: (id) => ({ patterns: [], attachDurable: id }),

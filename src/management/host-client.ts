@@ -8,6 +8,7 @@ import type { Caller } from "./context.ts";
 export class HostClient implements ClientListener {
   readonly client: Client;
   private readonly waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
+  private readonly blocked: (() => void)[] = [];
 
   /** Throws BrokerError when it may not connect. */
   constructor(host: VirtualHost, { login, peer }: Caller) {
@@ -22,6 +23,12 @@ export class HostClient implements ClientListener {
     });
   }
 
+  /** Fulfilled once it may send again. */
+  ready(): Promise<void> {
+    if (!this.client.blocked) return Promise.resolve();
+    return new Promise((resolve) => this.blocked.push(resolve));
+  }
+
   close(): void {
     this.client.close();
     for (const { reject } of this.waiting.splice(0)) reject(new BrokerError("shutting-down", "The request has ended"));
@@ -31,7 +38,9 @@ export class HostClient implements ClientListener {
     this.waiting.shift()?.resolve();
   }
 
-  unblocked(): void {}
+  unblocked(): void {
+    for (const resolve of this.blocked.splice(0)) resolve();
+  }
 
   evicted(reason: string): void {
     this.client.close();

@@ -4,6 +4,7 @@
 import { type TSchema, Type } from "typebox";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
 import { POLICY_KEYS } from "../config/policy-keys.ts";
+import { words } from "./schemas.ts";
 
 /** What holds for a destination. */
 export const PolicySettings = Type.Array(
@@ -51,8 +52,8 @@ export function declaredPolicy(said: Readonly<Record<string, unknown>>): Partial
 }
 
 function schemaOf(field: string): TSchema {
-  const words = WORDS[field];
-  if (words !== undefined) return Type.Union(words.map((word) => Type.Literal(word)));
+  const allowed = WORDS[field];
+  if (allowed !== undefined) return words(allowed);
   const value: unknown = Object.entries(DEFAULT_POLICY).find(([name]) => name === field)?.[1];
   if (typeof value === "boolean") return Type.Boolean();
   if (typeof value !== "number") return Type.String({ maxLength: 1024 });

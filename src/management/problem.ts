@@ -98,7 +98,7 @@ const TITLES: Readonly<Record<number, string>> = {
 export function problemOf(error: unknown, resource: string): Problem {
   if (error instanceof BrokerError) return problem(STATUS[error.code], error.code, error.message, resource);
   const status = statusOf(error);
-  if (status === undefined || status >= 500) {
+  if (status === undefined || (status >= 500 && !(error instanceof HttpError))) {
     return problem(500, "internal", "The broker made a mistake; its log says which", resource);
   }
   const text = error instanceof Error ? error.message : String(error);

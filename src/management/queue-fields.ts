@@ -3,6 +3,7 @@ import type { Ledger, LossReason } from "../../core/ledger.ts";
 import type { Link } from "../../core/queue/lane.ts";
 import type { Queue } from "../../core/queue/queue.ts";
 import { type Field, Table } from "./table.ts";
+import { nullable, words } from "./schemas.ts";
 
 /** The account of a destination: received = consumed + stored + lost. */
 export function ledgerFields<T>(ledgerOf: (item: T) => Ledger): Readonly<Record<string, Field<T>>> {
@@ -37,7 +38,7 @@ export function queueFields<T>(queueOf: (item: T) => Queue): Readonly<Record<str
   });
   return {
     state: {
-      schema: Type.Union([Type.Literal("running"), Type.Literal("paused")]),
+      schema: words(["running", "paused"]),
       read: (item) => (queueOf(item).paused ? "paused" : "running"),
     },
     messages: count("Messages here now, those that wait for settlement included.", (queue) => queue.count),
@@ -81,7 +82,7 @@ export const CONSUMERS: Table<Link> = new Table<Link>("Consumer", "connection", 
   connection: { schema: texts("The connection's id."), read: ({ subscription }) => subscription.client.id },
   subscription: { schema: Type.Integer(), read: ({ subscription }) => subscription.id },
   user: {
-    schema: Type.Union([Type.String(), Type.Null()]),
+    schema: nullable(Type.String()),
     read: ({ subscription }) => subscription.client.user ?? null,
   },
   protocol: { schema: Type.String(), read: ({ subscription }) => subscription.client.protocol },
@@ -89,7 +90,7 @@ export const CONSUMERS: Table<Link> = new Table<Link>("Consumer", "connection", 
     schema: texts("Where it is connected from."),
     read: ({ subscription }) => subscription.client.peer.remoteAddress,
   },
-  selector: { schema: Type.Union([Type.String(), Type.Null()]), read: ({ selector }) => selector?.text ?? null },
+  selector: { schema: nullable(Type.String()), read: ({ selector }) => selector?.text ?? null },
   priority: { schema: Type.Integer(), read: ({ subscription }) => subscription.priority },
   exclusive: { schema: Type.Boolean(), read: ({ subscription }) => subscription.exclusive },
   settling: {
@@ -102,10 +103,9 @@ export const CONSUMERS: Table<Link> = new Table<Link>("Consumer", "connection", 
   delivered: { schema: Type.Integer(), read: ({ subscription }) => subscription.delivered },
   accepted: { schema: Type.Integer(), read: ({ subscription }) => subscription.accepted },
   waiting_on: {
-    schema: Type.Union(
-      ["consumer", "producer", "load", "dispatch", "standby"].map((each) => Type.Literal(each)),
-      { description: "Why it is given nothing right now: it has no room, or there is nothing for it, and so on." },
-    ),
+    schema: words(["consumer", "producer", "load", "dispatch", "standby"], {
+      description: "Why it is given nothing right now: it has no room, or there is nothing for it, and so on.",
+    }),
     read: ({ waitingOn }) => waitingOn,
   },
 });

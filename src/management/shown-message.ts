@@ -2,15 +2,14 @@ import { isUtf8 } from "node:buffer";
 import { type Static, Type } from "typebox";
 import type { Address } from "../../core/addresses/address.ts";
 import type { Message, PropertyValue } from "../../core/message.ts";
+import { nullable, words } from "./schemas.ts";
 
 const AddressSchema = Type.Object({
-  kind: Type.Union([Type.Literal("queue"), Type.Literal("topic"), Type.Literal("exchange")]),
+  kind: words(["queue", "topic", "exchange"]),
   name: Type.String({ description: "The canonical name; of an exchange with its routing key." }),
 });
 
 const Scalar = Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]);
-const Nullable = (schema: ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>) =>
-  Type.Union([schema, Type.Null()]);
 
 /** A message as it is shown. */
 export const ShownMessage = Type.Object(
@@ -23,20 +22,20 @@ export const ShownMessage = Type.Object(
     durable: Type.Boolean(),
     priority: Type.Integer(),
     received_at: Type.Integer({ description: "Milliseconds since 1970." }),
-    expires_at: Nullable(Type.Integer()),
-    message_id: Nullable(Type.String()),
-    correlation_id: Nullable(Type.String()),
-    reply_to: Type.Union([AddressSchema, Type.Null()]),
-    subject: Nullable(Type.String()),
-    content_type: Nullable(Type.String()),
-    content_encoding: Nullable(Type.String()),
-    user_id: Nullable(Type.String()),
-    group_id: Nullable(Type.String()),
-    group_sequence: Nullable(Type.Integer()),
+    expires_at: nullable(Type.Integer()),
+    message_id: nullable(Type.String()),
+    correlation_id: nullable(Type.String()),
+    reply_to: nullable(AddressSchema),
+    subject: nullable(Type.String()),
+    content_type: nullable(Type.String()),
+    content_encoding: nullable(Type.String()),
+    user_id: nullable(Type.String()),
+    group_id: nullable(Type.String()),
+    group_sequence: nullable(Type.Integer()),
     properties: Type.Record(Type.String(), Scalar, { description: "Whole numbers too large for JSON are texts." }),
     annotations: Type.Record(Type.String(), Scalar, { description: "What the broker says of it." }),
-    body_kind: Type.Union(["bytes", "text", "map", "list", "value"].map((kind) => Type.Literal(kind))),
-    body_encoding: Type.Union([Type.Literal("text"), Type.Literal("json"), Type.Literal("base64")]),
+    body_kind: words(["bytes", "text", "map", "list", "value"]),
+    body_encoding: words(["text", "json", "base64"]),
     body: Type.Unknown({ description: "A text, base64, or with the encoding json a value." }),
     body_bytes: Type.Integer({ description: "Of the whole body." }),
     body_truncated: Type.Boolean(),

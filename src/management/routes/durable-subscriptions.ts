@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import type { Consumer } from "../../../core/protocol.ts";
@@ -11,14 +11,12 @@ import { asClient } from "../host-client.ts";
 import { PolicySettings } from "../policy.ts";
 import { CONSUMERS, consumersOf, LostByReason, lostByReason, queueFields } from "../queue-fields.ts";
 import { PageQuery, Table } from "../table.ts";
+import { nullable, words } from "../schemas.ts";
 
 const DURABLES: Table<DurableSubscription> = new Table<DurableSubscription>("DurableSubscription", "id", {
   id: { schema: Type.String(), read: ({ id }) => id },
   kind: {
-    schema: Type.Union(
-      ["durable", "session", "share"].map((kind) => Type.Literal(kind)),
-      { description: "Whose it is." },
-    ),
+    schema: words(["durable", "session", "share"], { description: "Whose it is." }),
     read: ({ kind }) => kind,
   },
   topics: {
@@ -26,7 +24,7 @@ const DURABLES: Table<DurableSubscription> = new Table<DurableSubscription>("Dur
     read: ({ patterns }) => patterns.map(({ text }) => text),
   },
   selector: {
-    schema: Type.Union([Type.String(), Type.Null()]),
+    schema: nullable(Type.String()),
     read: ({ selector }) => selector?.text ?? null,
   },
   ...queueFields<DurableSubscription>(({ queue }) => queue),
@@ -183,9 +181,9 @@ export function durableOf(host: VirtualHost, id: string): DurableSubscription {
   throw new BrokerError("not-found", `There is no durable subscription ${id} in virtual host ${host.name}`);
 }
 
-function detailOf({ config }: ManagementContext, durable: DurableSubscription): Record<string, unknown> {
+function detailOf({ config }: ManagementContext, durable: DurableSubscription): Static<typeof DurableDetail> {
   const { queue, id } = durable;
-  const links: unknown[] = [];
+  const links: Record<string, unknown>[] = [];
   for (const link of queue.links()) {
     if (links.push(CONSUMERS.show(link)) === LINKS_SHOWN) break;
   }

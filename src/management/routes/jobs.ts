@@ -8,17 +8,18 @@ import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "..
 import { HOLDER_KINDS } from "../holders.ts";
 import { type Job, Jobs } from "../jobs.ts";
 import { PageQuery, Table } from "../table.ts";
+import { nullable, words } from "../schemas.ts";
 
 const JOBS: Table<Job> = new Table<Job>("Job", "id", {
   id: { schema: Type.String(), read: ({ id }) => id },
   host: { schema: Type.String(), read: ({ host }) => host },
   kind: {
-    schema: Type.Union(["move", "copy", "redrive", "purge"].map((kind) => Type.Literal(kind))),
+    schema: words(["move", "copy", "redrive", "purge"]),
     read: ({ kind }) => kind,
   },
   source: { schema: Type.String(), read: ({ source }) => source },
-  target: { schema: Type.Union([Type.String(), Type.Null()]), read: ({ target }) => target ?? null },
-  user: { schema: Type.Union([Type.String(), Type.Null()]), read: ({ user }) => user ?? null },
+  target: { schema: nullable(Type.String()), read: ({ target }) => target ?? null },
+  user: { schema: nullable(Type.String()), read: ({ user }) => user ?? null },
   state: {
     schema: Type.Union(
       ["running", "finished", "cancelled", "source-deleted", "target-deleted", "failed"].map((each) =>
@@ -36,16 +37,16 @@ const JOBS: Table<Job> = new Table<Job>("Job", "id", {
     read: ({ operation }) => operation.skipped,
   },
   waiting_on: {
-    schema: Type.Union([Type.String(), Type.Null()], { description: "What is full, while it waits for room." }),
+    schema: nullable(Type.String(), "What is full, while it waits for room."),
     read: ({ operation }) => operation.waitingOn ?? null,
   },
   started_at: { schema: Type.Integer(), read: ({ startedAt }) => startedAt },
-  ended_at: { schema: Type.Union([Type.Integer(), Type.Null()]), read: ({ endedAt }) => endedAt ?? null },
+  ended_at: { schema: nullable(Type.Integer()), read: ({ endedAt }) => endedAt ?? null },
   skipped_by_reason: {
     schema: Type.Record(Type.String(), Type.Integer(), { description: "Known once it has ended." }),
     read: ({ result }) => Object.fromEntries(result?.skipped ?? []),
   },
-  failure: { schema: Type.Union([Type.String(), Type.Null()]), read: ({ failure }) => failure ?? null },
+  failure: { schema: nullable(Type.String()), read: ({ failure }) => failure ?? null },
 });
 
 const WhichMessages = {
@@ -58,7 +59,7 @@ const WhichMessages = {
 const PerSecond = Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "How many in a second at most." }));
 const Target = Type.Object(
   {
-    kind: Type.Union([Type.Literal("queue"), Type.Literal("topic")], { default: "queue" }),
+    kind: words(["queue", "topic"], { default: "queue" }),
     name: Type.String({ minLength: 1, maxLength: 4096, description: "The canonical name; made if it is not there." }),
   },
   { additionalProperties: false },

@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import type { Address } from "../../../core/addresses/address.ts";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
@@ -183,8 +183,8 @@ export function queueOf(host: VirtualHost, name: string): Queue {
   throw new BrokerError("not-found", `There is no queue ${name} in virtual host ${host.name}`);
 }
 
-function detailOf({ config }: ManagementContext, queue: Queue): Record<string, unknown> {
-  const links: unknown[] = [];
+function detailOf({ config }: ManagementContext, queue: Queue): Static<typeof QueueDetail> {
+  const links: Record<string, unknown>[] = [];
   for (const link of queue.links()) {
     if (links.push(CONSUMERS.show(link)) === LINKS_SHOWN) break;
   }

@@ -2,12 +2,13 @@ import { type Static, Type } from "typebox";
 import { Authentication, SESSION_COOKIE } from "../authentication.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import type { WebSession } from "../web-sessions.ts";
+import { nullable, words } from "../schemas.ts";
 
 const Whoami = Type.Object(
   {
-    user: Type.Union([Type.String(), Type.Null()]),
+    user: nullable(Type.String()),
     groups: Type.Array(Type.String()),
-    by: Type.Union([Type.Literal("password"), Type.Literal("token"), Type.Literal("key"), Type.Literal("session")]),
+    by: words(["password", "token", "key", "session"]),
     csrf: Type.Optional(
       Type.String({
         description: "To be sent as X-CSRF-Token with every request of this session that changes something.",

@@ -1,4 +1,4 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import { QueueTarget } from "../../../core/routing/virtual-topic.ts";
@@ -11,6 +11,7 @@ import { hostOf, type ManagementApp, type ManagementContext } from "../context.t
 import { PolicySettings } from "../policy.ts";
 import { LostByReason, ledgerFields, lostByReason } from "../queue-fields.ts";
 import { PageQuery, Table } from "../table.ts";
+import { nullable, words } from "../schemas.ts";
 
 const TOPICS: Table<Topic> = new Table<Topic>("Topic", "name", {
   name: { schema: Type.String({ description: "Canonical." }), read: (topic) => topic.address.name },
@@ -31,7 +32,7 @@ const TOPICS: Table<Topic> = new Table<Topic>("Topic", "name", {
 
 const SUBSCRIBERS: Table<TopicTarget> = new Table<TopicTarget>("Subscriber", "id", {
   kind: {
-    schema: Type.Union(["subscription", "durable", "queue", "exchange"].map((kind) => Type.Literal(kind))),
+    schema: words(["subscription", "durable", "queue", "exchange"]),
     read: kindOf,
   },
   id: {
@@ -39,11 +40,11 @@ const SUBSCRIBERS: Table<TopicTarget> = new Table<TopicTarget>("Subscriber", "id
     read: idOf,
   },
   subscription: {
-    schema: Type.Union([Type.Integer(), Type.Null()], { description: "Which of its connection's." }),
+    schema: nullable(Type.Integer(), "Which of its connection's."),
     read: (target) => (target instanceof TopicFeed ? target.subscription.id : null),
   },
   user: {
-    schema: Type.Union([Type.String(), Type.Null()]),
+    schema: nullable(Type.String()),
     read: (target) => (target instanceof TopicFeed ? (target.subscription.client.user ?? null) : null),
   },
   pending_bytes: {
@@ -59,7 +60,7 @@ const SUBSCRIBERS: Table<TopicTarget> = new Table<TopicTarget>("Subscriber", "id
     read: (target) => (target instanceof TopicFeed ? target.subscription.delivered : 0),
   },
   waiting_on: {
-    schema: Type.Union([Type.String(), Type.Null()]),
+    schema: nullable(Type.String()),
     read: (target) => (target instanceof TopicFeed ? target.subscription.waitingOn : null),
   },
 });
@@ -164,7 +165,7 @@ function topicOf(host: VirtualHost, name: string): Topic {
   throw new BrokerError("not-found", `There is no topic ${name} in virtual host ${host.name}`);
 }
 
-function detailOf({ config }: ManagementContext, host: VirtualHost, topic: Topic): Record<string, unknown> {
+function detailOf({ config }: ManagementContext, host: VirtualHost, topic: Topic): Static<typeof TopicDetail> {
   return {
     ...TOPICS.show(topic),
     retained: host.retained.get(topic.address) !== undefined,

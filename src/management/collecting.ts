@@ -1,0 +1,86 @@
+import type { Client } from "../../core/client.ts";
+import { BrokerError } from "../../core/errors.ts";
+import type { Message } from "../../core/message.ts";
+import type { Delivery } from "../../core/protocol.ts";
+import type { SubscribeOptions, Subscription } from "../../core/subscription.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { showMessage } from "./shown-message.ts";
+
+/** Bytes of messages in one reply, beyond which no further one is taken. */
+const MOST_BYTES = 16 * 1024 * 1024;
+/** How long to wait for what is on its way: it may be read from the store, or its queue paused. */
+const PATIENCE_MS = 1000;
+
+/** What to collect. */
+export interface Collecting extends Pick<SubscribeOptions, "patterns" | "attachDurable" | "selector"> {
+  readonly max: number;
+  /** How long to wait for the first message. */
+  readonly waitMs: number;
+  /** Whether what is taken has to be settled; otherwise it is consumed as it is taken. */
+  readonly settling: boolean;
+  /** Called when whoever asked has gone: nobody will read the reply. */
+  readonly gone: AbortSignal;
+}
+
+type Shown = ReturnType<typeof showMessage>;
+
+/** Messages that were taken and are still to be settled. */
+export interface Collected {
+  readonly messages: readonly Shown[];
+  readonly subscription: Subscription;
+  /** By the place of each in its queue. */
+  readonly deliveries: ReadonlyMap<number, Delivery>;
+}
+
+/**
+ * Takes messages as a consumer: those that are there, or the first that come within the time. Rejects with BrokerError when
+ * what it consumes is deleted, or whoever asked has gone; what was taken then goes back with the client.
+ */
+export function collect(clock: Clock, client: Client, wanted: Collecting): Promise<Collected> {
+  const { patterns, attachDurable, selector, max, waitMs, settling, gone } = wanted;
+  const messages: Shown[] = [];
+  const deliveries = new Map<number, Delivery>();
+  const { promise, resolve, reject } = Promise.withResolvers<Collected>();
+  let bytes = 0;
+  let draining = false;
+  const end = (): void => resolve({ messages, subscription, deliveries });
+  // Whatever can be had right now comes before the end of that.
+  const drain = (): void => {
+    if (draining) return;
+    draining = true;
+    timer.cancel();
+    timer = clock.after(PATIENCE_MS, end);
+    clock.endOfTurn(() => subscription.drain());
+  };
+  const deliver = (message: Message, delivery: Delivery | undefined, count: number): boolean => {
+    const place = { sequence: delivery?.sequence ?? 0, deliveries: count };
+    messages.push(showMessage(message, place, Number.POSITIVE_INFINITY, "auto"));
+    if (delivery !== undefined) deliveries.set(delivery.sequence, delivery);
+    bytes += message.size;
+    if (messages.length < max && bytes < MOST_BYTES) {
+      drain();
+      return true;
+    }
+    draining = true;
+    end();
+    return false;
+  };
+  const subscription = client.subscribe({
+    patterns,
+    attachDurable,
+    selector,
+    settling,
+    details: true,
+    retained: false,
+    credit: { messages: max, bytes: 0 },
+    consumer: {
+      deliver,
+      drained: end,
+      cancelled: (reason) => reject(new BrokerError("not-found", reason)),
+    },
+  });
+  let timer = clock.after(waitMs, drain);
+  gone.addEventListener("abort", () => reject(new BrokerError("shutting-down", "Whoever asked has gone")));
+  void promise.finally(() => timer.cancel()).catch(() => {});
+  return promise;
+}

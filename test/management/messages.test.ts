@@ -1,0 +1,224 @@
+import { expect, it } from "vitest";
+import { eventually } from "../support/eventually.ts";
+import { startManagement, type TestManagement } from "../support/management.ts";
+
+const HOST = "/api/v1/hosts/default";
+
+async function send(api: TestManagement, name: string, body: unknown, more: object = {}): Promise<void> {
+  expect(await api.post(`${HOST}/queues/${name}/messages`, { body, ...more })).toMatchObject({ status: 200 });
+}
+
+it("sends, browses and consumes a message with all it says", async () => {
+  const api = await startManagement();
+  await send(api, "a", "grüße", {
+    priority: 7,
+    ttl_ms: 60_000,
+    message_id: "m1",
+    correlation_id: "c1",
+    reply_to: { name: "replies" },
+    subject: "greeting",
+    content_type: "text/plain",
+    group_id: "g",
+    properties: { n: 1.5, yes: true, text: "x", none: null },
+  });
+  const expected = {
+    sequence: 1,
+    deliveries: 0,
+    address: { kind: "queue", name: "a" },
+    protocol: "http",
+    durable: true,
+    priority: 7,
+    message_id: "m1",
+    correlation_id: "c1",
+    reply_to: { kind: "queue", name: "replies" },
+    subject: "greeting",
+    content_type: "text/plain",
+    user_id: "admin",
+    group_id: "g",
+    properties: { n: 1.5, yes: true, text: "x", none: null },
+    body: "grüße",
+    body_encoding: "text",
+    body_kind: "text",
+    body_bytes: 7,
+    body_truncated: false,
+  };
+  const browsed = await api.get(`${HOST}/queues/a/messages`);
+  expect(browsed.body).toMatchObject({ total_messages: 1, last_sequence: 1, more: false, messages: [expected] });
+  const cut = await api.get(`${HOST}/queues/a/messages?max_body=3`);
+  expect(cut.body).toMatchObject({ messages: [{ body: "gr", body_bytes: 7, body_truncated: true }] });
+  const consumed = await api.post(`${HOST}/queues/a/consume`);
+  expect(consumed.body).toMatchObject({ messages: [expected] });
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 0, consumed: 1, received: 1 });
+});
+
+it("takes every kind of body and gives it back as it was", async () => {
+  const api = await startManagement();
+  const bodies = [
+    { body: "text", body_encoding: "text" },
+    { body: "AP8=", body_encoding: "base64" },
+    { body: { a: [1, null, "x"] }, body_encoding: "json" },
+    { body: { a: [1, true, "x"] }, body_encoding: "structured" },
+    { body: [1, { b: "c" }], body_encoding: "structured" },
+    { body: "word", body_encoding: "structured" },
+  ];
+  for (const each of bodies) await send(api, "a", each.body, { body_encoding: each.body_encoding });
+  const { body } = await api.post(`${HOST}/queues/a/consume`, { max: 10 });
+  expect(body).toMatchObject({
+    messages: [
+      { body_kind: "text", body_encoding: "text", body: "text" },
+      { body_kind: "bytes", body_encoding: "base64", body: "AP8=" },
+      { body_kind: "text", content_type: "application/json", body: '{"a":[1,null,"x"]}' },
+      { body_kind: "map", body_encoding: "json", body: { a: [1, true, "x"] } },
+      { body_kind: "list", body_encoding: "json", body: [1, { b: "c" }] },
+      { body_kind: "value", body_encoding: "json", body: "word" },
+    ],
+  });
+});
+
+it("browses from a place on, by selector, and says whether there is more", async () => {
+  const api = await startManagement();
+  for (let n = 1; n <= 5; n++) await send(api, "a", `${n}`, { properties: { n } });
+  const first = await api.get(`${HOST}/queues/a/messages?max=2`);
+  expect(first.body).toMatchObject({ more: true, messages: [{ sequence: 1 }, { sequence: 2 }] });
+  const rest = await api.get(`${HOST}/queues/a/messages?from=3&to=4`);
+  expect(rest.body).toMatchObject({ more: false, messages: [{ sequence: 3 }, { sequence: 4 }] });
+  const some = await api.get(`${HOST}/queues/a/messages?selector=${encodeURIComponent("n > 4")}`);
+  expect(some.body).toMatchObject({ messages: [{ sequence: 5, body: "5" }] });
+});
+
+it("waits for the first message, and answers with none when none comes", async () => {
+  const api = await startManagement();
+  await api.put(`${HOST}/queues/a`);
+  expect((await api.post(`${HOST}/queues/a/consume`, { wait_ms: 1 })).body).toEqual({ messages: [] });
+  const waiting = api.post(`${HOST}/queues/a/consume`, { wait_ms: 20_000 });
+  await eventually(async () => expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ consumers: 1 }));
+  await send(api, "a", "late");
+  expect((await waiting).body).toMatchObject({ messages: [{ body: "late" }] });
+});
+
+it("gives messages back that are only looked at by consuming", async () => {
+  const api = await startManagement();
+  await send(api, "a", "x");
+  expect((await api.post(`${HOST}/queues/a/consume`, { ack: "requeue" })).body).toMatchObject({
+    messages: [{ body: "x" }],
+  });
+  expect((await api.post(`${HOST}/queues/a/consume`)).body).toMatchObject({ messages: [{ body: "x", deliveries: 0 }] });
+});
+
+it("leases messages until they are settled, each with its outcome", async () => {
+  const api = await startManagement();
+  for (const body of ["1", "2", "3"]) await send(api, "a", body);
+  const { body } = await api.post(`${HOST}/queues/a/consume`, { ack: "lease", max: 3 });
+  expect(body).toMatchObject({ messages: [{ sequence: 1 }, { sequence: 2 }, { sequence: 3 }] });
+  const lease = `${HOST}/leases/${leaseOf(body)}`;
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 3, held: 3, ready: 0 });
+  expect((await api.post(lease, { sequences: [1] })).body).toEqual({ settled: 1, left: 2 });
+  expect((await api.post(lease, { outcome: "failed", sequences: [2] })).body).toEqual({ settled: 1, left: 1 });
+  expect((await api.post(lease, { outcome: "rejected" })).body).toEqual({ settled: 1, left: 0 });
+  expect((await api.post(lease)).status).toBe(404);
+  expect((await api.get(`${HOST}/queues/a/messages`)).body).toMatchObject({ messages: [{ body: "2", deliveries: 1 }] });
+});
+
+it("takes a lease back when its time is over", async () => {
+  const api = await startManagement();
+  await send(api, "a", "x");
+  const { body } = await api.post(`${HOST}/queues/a/consume`, { ack: "lease", lease_ms: 100 });
+  await eventually(async () =>
+    expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1, held: 0 }),
+  );
+  expect((await api.post(`${HOST}/leases/${leaseOf(body)}`)).status).toBe(404);
+});
+
+it("gives back what was taken for somebody who has gone", async () => {
+  const api = await startManagement();
+  await api.put(`${HOST}/queues/a`);
+  const controller = new AbortController();
+  const gone = fetch(`${api.url}${HOST}/queues/a/consume`, {
+    method: "POST",
+    signal: controller.signal,
+    headers: { authorization: `Basic ${btoa("admin:secret")}`, "content-type": "application/json" },
+    body: JSON.stringify({ wait_ms: 20_000 }),
+  }).catch(() => "gone");
+  await eventually(async () => expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ consumers: 1 }));
+  controller.abort();
+  expect(await gone).toBe("gone");
+  await eventually(async () => expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ consumers: 0 }));
+  await send(api, "a", "stays");
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1 });
+});
+
+it("receives from a topic what is published while it waits", async () => {
+  const api = await startManagement();
+  const waiting = api.post(`${HOST}/topics/news.*/consume`, { wait_ms: 20_000 });
+  await api.put(`${HOST}/topics/news.eu`);
+  await eventually(async () =>
+    expect((await api.get(`${HOST}/topics/news.eu`)).body).toMatchObject({ subscribers: 1 }),
+  );
+  await api.post(`${HOST}/topics/news.eu/messages`, { body: "hello" });
+  expect((await waiting).body).toMatchObject({
+    messages: [{ body: "hello", address: { kind: "topic", name: "news.eu" } }],
+  });
+});
+
+it("has a topic retain a message", async () => {
+  const api = await startManagement();
+  await api.post(`${HOST}/topics/state/messages`, { body: "on", retain: true });
+  expect((await api.get(`${HOST}/topics/state`)).body).toMatchObject({ retained: true });
+  await api.post(`${HOST}/topics/state/messages`, { retain: true });
+  expect((await api.get(`${HOST}/topics/state`)).body).toMatchObject({ retained: false });
+});
+
+it("asks and gets the reply, or says that none came", async () => {
+  const api = await startManagement();
+  await api.put(`${HOST}/queues/service`);
+  const asked = api.post(`${HOST}/queues/service/request`, { body: "2+2", timeout_ms: 20_000 });
+  const { body } = await api.post(`${HOST}/queues/service/consume`, { wait_ms: 20_000 });
+  const [request] = messagesOf(body);
+  await api.post(`${HOST}/queues/${request?.reply_to?.name}/messages`, { body: "4" });
+  expect(await asked).toMatchObject({ status: 200, body: { body: "4" } });
+  expect(await api.post(`${HOST}/queues/service/request`, { body: "?", timeout_ms: 1 })).toMatchObject({
+    status: 504,
+    body: { code: "timeout" },
+  });
+});
+
+it("sends by way of an exchange", async () => {
+  const api = await startManagement();
+  await api.put(`${HOST}/queues/a`);
+  expect((await api.post(`${HOST}/exchanges/amq.nothing/messages?key=a`, { body: "x" })).status).toBe(404);
+  await api.post(`${HOST}/exchanges/amq.topic/messages?key=b.c`, { body: "x" });
+  expect((await api.get(`${HOST}/topics?f=name`)).body).toMatchObject({ items: [{ name: "b.c" }] });
+});
+
+it("takes nothing for a full queue and says when to come again", async () => {
+  const api = await startManagement(["queues=[{match: a, max_messages: 1, full: block}]", "management.max_wait=1"]);
+  await send(api, "a", "1");
+  const refused = await api.post(`${HOST}/queues/a/messages`, { body: "2" });
+  expect(refused).toMatchObject({ status: 503, body: { code: "full", detail: expect.stringContaining("queue a") } });
+  expect(refused.headers.get("retry-after")).toBe("1");
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1, full: true });
+});
+
+it("refuses bodies that are not what their encoding says", async () => {
+  const api = await startManagement();
+  for (const wrong of [{ body: 1 }, { body: "***", body_encoding: "base64" }, { body: {}, body_encoding: "text" }]) {
+    expect(await api.post(`${HOST}/queues/a/messages`, wrong)).toMatchObject({
+      status: 400,
+      body: { code: "bad-request" },
+    });
+  }
+});
+
+interface Shown {
+  readonly reply_to?: { readonly name: string };
+}
+
+function messagesOf(body: unknown): Shown[] {
+  return typeof body === "object" && body !== null && "messages" in body && Array.isArray(body.messages)
+    ? body.messages
+    : [];
+}
+
+function leaseOf(body: unknown): string {
+  return typeof body === "object" && body !== null && "lease" in body ? String(body.lease) : "";
+}
