@@ -21,6 +21,8 @@ import { checkRight } from "./rights.ts";
 import { brokerRoutes } from "./routes/broker.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { messageRoutes } from "./routes/messages.ts";
+import { messagingRoutes } from "./routes/messaging.ts";
 import { queueRoutes } from "./routes/queues.ts";
 import { sessionRoutes } from "./routes/session.ts";
 import { topicRoutes } from "./routes/topics.ts";
@@ -29,7 +31,15 @@ import { compileValidator } from "./validation.ts";
 type Routes = (app: ManagementApp, context: ManagementContext) => void;
 
 /** What is under /api/v1. */
-const API_ROUTES: readonly Routes[] = [brokerRoutes, queueRoutes, topicRoutes, durableSubscriptionRoutes, jobRoutes];
+const API_ROUTES: readonly Routes[] = [
+  brokerRoutes,
+  queueRoutes,
+  topicRoutes,
+  durableSubscriptionRoutes,
+  jobRoutes,
+  messageRoutes,
+  messagingRoutes,
+];
 /** What has a place of its own, such as /metrics. */
 const ROOT_ROUTES: readonly Routes[] = [];
 
@@ -161,8 +171,9 @@ function sendProblem(
 ): FastifyReply {
   const problem = problemOf(error, request.url);
   request.failure = problem;
-  if (problem.status >= 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
+  if (problem.status === 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
   if (problem.status === 401) challenge(request, reply);
+  if (problem.status === 503) reply.header("retry-after", "1");
   return reply.code(problem.status).type("application/problem+json").send(problem);
 }
 
