@@ -30,6 +30,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
 import type { ManagementContext, Reloaded } from "./management/context.ts";
+import { httpFormat } from "./management/http-message.ts";
 import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
 import { ConfiguredLogin } from "./security/login.ts";
@@ -68,7 +69,7 @@ export interface ServerParts {
 
 /** The formats of every protocol there is, by the names that stores keep. */
 const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
-  [plainFormat, stompFormat, mqttFormat, mqtt5Format, amqp091Format, amqp10Format].map((format) => [
+  [plainFormat, httpFormat, stompFormat, mqttFormat, mqtt5Format, amqp091Format, amqp10Format].map((format) => [
     format.name,
     format,
   ]),
