@@ -4,6 +4,7 @@ import process from "node:process";
 
 const STEPS: readonly (readonly [name: string, command: string, ...args: string[]])[] = [
   ["types", "tsc", "--noEmit"],
+  ["types of the console", "tsc", "--noEmit", "-p", "console"],
   ["format", "biome", "format", "."],
   ["lint", "oxlint", "--type-aware", "--deny-warnings"],
   ["dead code", "knip"],

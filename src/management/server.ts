@@ -19,6 +19,7 @@ import { ManagementPort } from "./port.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
 import { brokerRoutes } from "./routes/broker.ts";
+import { consoleRoutes } from "./routes/console.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { messageRoutes } from "./routes/messages.ts";
@@ -41,7 +42,7 @@ const API_ROUTES: readonly Routes[] = [
   messagingRoutes,
 ];
 /** What has a place of its own, such as /metrics. */
-const ROOT_ROUTES: readonly Routes[] = [];
+const ROOT_ROUTES: readonly Routes[] = [consoleRoutes];
 
 const API_PREFIX = "/api/v1";
 /** Names of destinations may be long, and each of their bytes take three. */

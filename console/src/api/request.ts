@@ -1,0 +1,95 @@
+import { signal } from "@preact/signals";
+import { isRecord, type Json, type Row, text } from "./json.ts";
+
+const API = "/api/v1";
+
+/** A request that came to nothing, in the broker's words. */
+export class Problem extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, detail: string) {
+    super(detail);
+    this.name = "Problem";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The token that shows that a change comes from this page. */
+export const csrf = signal("");
+
+/** Whether the broker let the last request in, and could be reached at all. */
+export const reach = signal<"ok" | "signed-out" | "away">("ok");
+
+/** What a request says besides its path. */
+export interface Asking {
+  readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly body?: Json;
+  readonly query?: Readonly<Record<string, Json>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Asks the REST API. Throws `Problem`. */
+export async function ask(path: string, asking: Asking = {}): Promise<Row> {
+  const { method = "GET", body, query, signal: abort } = asking;
+  const headers: Record<string, string> = { accept: "application/json", authprompt: "false" };
+  if (method !== "GET") headers["x-csrf-token"] = csrf.value;
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const init: RequestInit = { method, headers, credentials: "same-origin" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  if (abort !== undefined) init.signal = abort;
+  const response = await send(`${API}${path}${queryText(query)}`, init);
+  const reply = await read(response);
+  if (response.ok) {
+    reach.value = "ok";
+    return isRecord(reply) ? reply : { value: reply };
+  }
+  if (response.status === 401) reach.value = "signed-out";
+  const problem = isRecord(reply) ? reply : {};
+  throw new Problem(response.status, text(problem, "code"), text(problem, "detail") || `HTTP ${response.status}`);
+}
+
+/** The path of something, its names as REST wants them. */
+export function at(...names: readonly string[]): string {
+  return names.map((name) => `/${encodeURIComponent(name)}`).join("");
+}
+
+/** What a failure says to whoever caused it. */
+export function reasonOf(failure: unknown): string {
+  return failure instanceof Error ? failure.message : String(failure);
+}
+
+/** Whether a request failed because nobody waits for it any more. */
+export function wasGivenUp(failure: unknown): boolean {
+  return failure instanceof DOMException && failure.name === "AbortError";
+}
+
+async function send(url: string, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    if (wasGivenUp(error)) throw error;
+    reach.value = "away";
+    throw new Problem(0, "unreachable", "The broker does not answer");
+  }
+}
+
+async function read(response: Response): Promise<Json> {
+  const content = await response.text();
+  if (content === "") return {};
+  if (response.headers.get("content-type")?.includes("json") !== true) return { text: content };
+  const value: Json = JSON.parse(content);
+  return value;
+}
+
+function queryText(query: Readonly<Record<string, Json>> | undefined): string {
+  if (query === undefined) return "";
+  const given = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    if (Array.isArray(value)) for (const one of value) given.append(name, String(one));
+    else given.append(name, String(value));
+  }
+  return given.size === 0 ? "" : `?${given}`;
+}

@@ -1,0 +1,91 @@
+import { computed, effect, signal } from "@preact/signals";
+import { type Row, text, texts } from "./json.ts";
+import { ask, csrf, reach } from "./request.ts";
+
+/** Who is signed in: undefined until that is known, null for nobody. */
+export const me = signal<Row | null | undefined>(undefined);
+
+/** The broker as a whole. */
+export const broker = signal<Row>({});
+
+/** Its virtual hosts. */
+export const hosts = computed(() => texts(broker.value, "hosts"));
+
+const chosen = signal(stored("delos.host"));
+
+/** The virtual host whose things are shown. */
+export const host = computed(() => {
+  if (hosts.value.includes(chosen.value)) return chosen.value;
+  return hosts.value.includes("default") ? "default" : (hosts.value[0] ?? "default");
+});
+
+/** Shows another virtual host from now on. */
+export function chooseHost(name: string): void {
+  chosen.value = name;
+  store("delos.host", name);
+}
+
+/** Finds out whether somebody is signed in already. */
+export async function resume(): Promise<void> {
+  try {
+    await entered(await ask("/session"));
+  } catch {
+    me.value = null;
+  }
+}
+
+/** Signs in. Throws `Problem`. */
+export async function signIn(user: string, password: string): Promise<void> {
+  await entered(await ask("/session", { method: "POST", body: { user, password } }));
+}
+
+/** Signs out; whatever the broker says to it, nobody is signed in here any more. */
+export async function signOut(): Promise<void> {
+  await ask("/session", { method: "DELETE" }).catch(() => undefined);
+  me.value = null;
+}
+
+/** How the console looks: as the system wants it, or as somebody chose. */
+export const theme = signal<"system" | "light" | "dark">(themeOf(stored("delos.theme")));
+
+/** Keeps what somebody chose for the next time. */
+export function chooseTheme(to: "system" | "light" | "dark"): void {
+  theme.value = to;
+  store("delos.theme", to);
+}
+
+effect(() => {
+  if (theme.value === "system") delete document.documentElement.dataset["theme"];
+  else document.documentElement.dataset["theme"] = theme.value;
+});
+
+effect(() => {
+  if (reach.value === "signed-out" && me.peek() !== undefined) me.value = null;
+});
+
+async function entered(session: Row): Promise<void> {
+  csrf.value = text(session, "csrf");
+  // Not everybody who may sign in may look at the broker as a whole.
+  broker.value = await ask("/broker").catch(() => ({ hosts: ["default"] }));
+  me.value = session;
+}
+
+function themeOf(name: string): "system" | "light" | "dark" {
+  return name === "light" || name === "dark" ? name : "system";
+}
+
+function stored(name: string): string {
+  try {
+    return localStorage.getItem(name) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function store(name: string, value: string): void {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // A browser that keeps nothing shows the same things again the next time.
+  }
+}

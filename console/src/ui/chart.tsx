@@ -1,0 +1,113 @@
+import { useEffect, useRef } from "preact/hooks";
+import type { JSX } from "preact";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { theme } from "../api/session.ts";
+import { short } from "../format.ts";
+import type { Series } from "../api/series.ts";
+
+const HEIGHT = 190;
+const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4"];
+
+/** A chart that moves on with its series. */
+export interface ChartProps {
+  readonly title: string;
+  readonly series: Series;
+  /** One name for each line of the series. */
+  readonly lines: readonly string[];
+  readonly format?: (value: number) => string;
+}
+
+/** Lines over the last minutes. The newest values are told as text beside their names. */
+export function Chart({ title, series, lines, format = short }: ChartProps): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot | undefined>(undefined);
+  const look = theme.value;
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return undefined;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const draw = (): void => {
+      plot.current?.destroy();
+      plot.current = new uPlot(optionsOf(element, lines, format), series.data, element);
+    };
+    draw();
+    dark.addEventListener("change", draw);
+    const observer = new ResizeObserver(() => {
+      if (element.clientWidth > 0) plot.current?.setSize({ width: element.clientWidth, height: HEIGHT });
+    });
+    observer.observe(element);
+    return () => {
+      dark.removeEventListener("change", draw);
+      observer.disconnect();
+      plot.current?.destroy();
+      plot.current = undefined;
+    };
+  }, [series, look, lines.join()]);
+  const version = series.version.value;
+  useEffect(() => plot.current?.setData(series.data), [version]);
+  return (
+    <figure class="card" aria-label={title} data-points={version}>
+      <header>
+        <h2>{title}</h2>
+        <div class="legend">
+          {lines.map((name, index) => (
+            <span key={name} class={`series-${index + 1}`}>
+              <i />
+              {name} <b>{format(series.newest(index))}</b>
+            </span>
+          ))}
+        </div>
+      </header>
+      <div class="chart">
+        <div ref={box} />
+      </div>
+    </figure>
+  );
+}
+
+function optionsOf(element: HTMLElement, lines: readonly string[], format: (value: number) => string): uPlot.Options {
+  const ink = colourOf(element, "--ink-3");
+  const line = colourOf(element, "--line");
+  const grid = { stroke: line, width: 1 };
+  return {
+    width: Math.max(200, element.clientWidth),
+    height: HEIGHT,
+    legend: { show: false },
+    cursor: { y: false, points: { size: 7 } },
+    padding: [8, 8, 0, 0],
+    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
+    axes: [
+      { stroke: ink, grid: { show: false }, ticks: { show: false }, font: "11px system-ui", space: 80 },
+      {
+        stroke: ink,
+        grid,
+        ticks: { show: false },
+        font: "11px system-ui",
+        size: 58,
+        values: (_plot, values) => values.map(format),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map((label, index) => {
+        const colour = colourOf(element, COLOURS[index] ?? "--series-1");
+        return { label, stroke: colour, width: 1.8, points: { show: false }, ...(index === 0 ? filled(colour) : {}) };
+      }),
+    ],
+  };
+}
+
+function filled(colour: string): { readonly fill: string } {
+  return { fill: `color-mix(in srgb, ${colour} 12%, transparent)` };
+}
+
+/** A token as a colour that a canvas understands; the tokens themselves depend on the theme. */
+function colourOf(element: HTMLElement, token: string): string {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${token})`;
+  element.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}

@@ -1,0 +1,148 @@
+import { signal } from "@preact/signals";
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { broker, chooseHost, chooseTheme, host, hosts, me, signOut, theme } from "../api/session.ts";
+import { reach } from "../api/request.ts";
+import { text } from "../api/json.ts";
+import { PAGES, type Page } from "../pages.tsx";
+import { link, place } from "../route.ts";
+import { Icon } from "./icon.tsx";
+import { openJump } from "./jump.tsx";
+
+const menuOpen = signal(false);
+
+/** The way to every page. */
+export function Side(): JSX.Element {
+  const { path } = place.value;
+  const current = path[0] ?? "overview";
+  useEffect(() => {
+    menuOpen.value = false;
+  }, [path.join("/")]);
+  const groups = Map.groupBy(
+    PAGES.filter(({ hidden }) => hidden !== true),
+    ({ group }) => group,
+  );
+  return (
+    <>
+      {menuOpen.value && <div class="scrim" onClick={closeMenu} />}
+      <nav class={menuOpen.value ? "side open" : "side"} aria-label="Pages">
+        <a class="brand" href={link(["overview"])}>
+          <img src="/mark.svg" alt="" />
+          Delos
+          <small>{text(broker.value, "version")}</small>
+        </a>
+        {Array.from(groups, ([group, pages]) => (
+          <Group key={group} name={group} pages={pages} current={current} />
+        ))}
+        <div class="side-foot">
+          {text(broker.value, "name")}
+          <br />
+          <kbd>/</kbd> filters, <kbd>Ctrl K</kbd> goes anywhere
+        </div>
+      </nav>
+    </>
+  );
+}
+
+function closeMenu(): void {
+  menuOpen.value = false;
+}
+
+interface GroupProps {
+  readonly name: string;
+  readonly pages: readonly Page[];
+  readonly current: string;
+}
+
+function Group({ name, pages, current }: GroupProps): JSX.Element {
+  return (
+    <>
+      {name !== "" && <h2>{name}</h2>}
+      <ul>
+        {pages.map(({ id, title, icon }) => (
+          <li key={id}>
+            <a href={link([id])} aria-current={id === current ? "page" : undefined}>
+              <Icon name={icon} />
+              {title}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** What is above every page. */
+export function Bar(): JSX.Element {
+  const away = reach.value === "away";
+  return (
+    <header class="bar">
+      <button
+        type="button"
+        class="button plain icon menu-button"
+        aria-label="Pages"
+        aria-expanded={menuOpen.value}
+        onClick={() => {
+          menuOpen.value = !menuOpen.value;
+        }}
+      >
+        <Icon name="menu" />
+      </button>
+      <button type="button" class="jump" onClick={() => openJump(PAGES)}>
+        <Icon name="search" /> <span>Go to a page, a queue, a topic</span>
+        <kbd>Ctrl K</kbd>
+      </button>
+      <span class="spring" />
+      <span class="live" role="status">
+        <span class={away ? "dot bad" : "dot good"} />
+        <span>{away ? "No answer from the broker" : "Connected"}</span>
+      </span>
+      {hosts.value.length > 1 && <HostChoice />}
+      <ThemeButton />
+      <button
+        type="button"
+        class="button plain"
+        title={`Signed in as ${text(me.value ?? undefined, "user")}`}
+        onClick={() => void signOut()}
+      >
+        <Icon name="leave" /> Sign out
+      </button>
+    </header>
+  );
+}
+
+function HostChoice(): JSX.Element {
+  return (
+    <select
+      class="host-choice"
+      aria-label="Virtual host"
+      value={host.value}
+      onChange={(event) => chooseHost(event.currentTarget.value)}
+    >
+      {hosts.value.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+const NEXT = { system: "light", light: "dark", dark: "system" } as const;
+const THEME_ICONS = { system: "system", light: "sun", dark: "moon" } as const;
+
+function ThemeButton(): JSX.Element {
+  const now = theme.value;
+  const name = `Colours: ${now}; change to ${NEXT[now]}`;
+  return (
+    <button
+      type="button"
+      class="button plain icon"
+      aria-label={name}
+      title={name}
+      onClick={() => chooseTheme(NEXT[now])}
+    >
+      <Icon name={THEME_ICONS[now]} />
+    </button>
+  );
+}

@@ -1,0 +1,380 @@
+/*
+ * The one table of the console. It draws the rows that are on the screen and a few around them, whatever the length of the
+ * list, and asks the list for them:
+ *
+ *     scroll -> first and last place -> List.want -> rows at `place * ROW`
+ *
+ * One tab stop for all rows: arrows go through them, Enter opens one, Space picks it.
+ */
+import { type Signal, signal } from "@preact/signals";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { brief, type Json, type Row, text } from "../api/json.ts";
+import { filterOf, isSelector, List } from "../api/list.ts";
+import { ago, bytes, count, moment } from "../format.ts";
+import { alter, place } from "../route.ts";
+import { Icon } from "./icon.tsx";
+
+/** Height of a row in pixels; `--row` in the tokens. */
+const ROW = 36;
+const AROUND = 12;
+const REFRESH_MS = 3000;
+const TYPING_MS = 250;
+
+/** How the values of a column look. */
+export type Kind = "text" | "number" | "bytes" | "moment" | "ago" | "yes";
+
+/** One column: a field of the rows, and how it looks. */
+export interface Column {
+  readonly field: string;
+  readonly title: string;
+  readonly kind?: Kind;
+  /** As in grid-template-columns. */
+  readonly width?: string;
+  /** False when the broker cannot order by it. */
+  readonly ordered?: boolean;
+  readonly show?: (row: Row) => ComponentChildren;
+}
+
+/** What a table shows, and what can be done with it. */
+export interface TableProps {
+  /** What the rows are, for who hears the page: "Queues". */
+  readonly label: string;
+  readonly path: string;
+  readonly columns: readonly Column[];
+  /** The field that tells rows apart, and that a text typed into the filter is looked for in. */
+  readonly name: string;
+  /** Fields that are needed besides those of the columns. */
+  readonly besides?: readonly string[];
+  readonly order?: string;
+  readonly href?: (row: Row) => string;
+  readonly onOpen?: (row: Row) => void;
+  readonly empty?: string;
+  readonly actions?: ComponentChildren;
+  /** What can be done with rows that are picked; without it none can be. */
+  readonly picked?: (names: readonly string[], done: () => void) => ComponentChildren;
+  /** Changes when the list is to be read again at once. */
+  readonly again?: Signal<number>;
+  readonly filtered?: boolean;
+}
+
+/** A table of any length. Its filter and its order are in the address of the page. */
+export function Table(props: TableProps): JSX.Element {
+  const { path, columns, name, besides = [], filtered = true } = props;
+  const { query } = place.value;
+  const typed = query.get("q") ?? "";
+  const order = query.get("o") ?? props.order ?? "";
+  const fields = [...new Set([name, ...columns.map(({ field }) => field), ...besides])];
+  const list = useMemo(
+    () => new List({ path, fields, filter: filterOf(typed, name), order }),
+    [path, fields.join(","), typed, order],
+  );
+  const picks = useMemo(() => signal<ReadonlySet<string>>(new Set()), [path]);
+  useEffect(() => {
+    const timer = window.setInterval(() => {
+      if (!document.hidden) void list.refresh();
+    }, REFRESH_MS);
+    return () => {
+      window.clearInterval(timer);
+      list.close();
+    };
+  }, [list]);
+  const again = props.again?.value;
+  useEffect(() => {
+    if (again !== undefined && again > 0) void list.refresh();
+  }, [again]);
+  const chosen = [...picks.value];
+  const done = (): void => {
+    picks.value = new Set();
+    void list.refresh();
+  };
+  return (
+    <section class="card list" aria-label={props.label}>
+      <div class="list-bar">
+        {filtered && <Filter key={path} typed={typed} name={name} />}
+        {chosen.length > 0 ? props.picked?.(chosen, done) : props.actions}
+        <span class="count" role="status">
+          {chosen.length > 0 && `${count(chosen.length)} picked of `}
+          {list.total.value === undefined ? "" : `${count(list.total.value)} in all`}
+        </span>
+      </div>
+      {list.failure.value !== "" && (
+        <p class="failure" role="alert">
+          {list.failure.value}
+        </p>
+      )}
+      <Rows list={list} picks={props.picked === undefined ? undefined : picks} order={order} table={props} />
+    </section>
+  );
+}
+
+function Filter({ typed, name }: { readonly typed: string; readonly name: string }): JSX.Element {
+  const timer = useRef(0);
+  const change = (value: string): void => {
+    window.clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => alter({ q: value }), TYPING_MS);
+  };
+  return (
+    <div class="search">
+      <Icon name="search" />
+      <input
+        class="input"
+        type="search"
+        data-filter=""
+        aria-label="Filter"
+        placeholder={`Part of the ${name}, or a selector: ${name} LIKE 'a%'`}
+        defaultValue={typed}
+        spellcheck={false}
+        onInput={(event) => change(event.currentTarget.value)}
+      />
+      {isSelector(typed) && <span class="visually-hidden">This is a selector</span>}
+    </div>
+  );
+}
+
+interface RowsProps {
+  readonly list: List;
+  readonly picks: Signal<ReadonlySet<string>> | undefined;
+  readonly order: string;
+  readonly table: TableProps;
+}
+
+function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const [seen, setSeen] = useState<readonly [number, number]>([0, 30]);
+  const [active, setActive] = useState(0);
+  const total = list.total.value ?? 0;
+  const known = list.version.value > 0;
+  const look = (): void => {
+    const element = box.current;
+    if (element === null) return;
+    const first = Math.max(0, Math.floor(element.scrollTop / ROW) - AROUND);
+    const last = Math.ceil((element.scrollTop + element.clientHeight) / ROW) + AROUND;
+    setSeen((before) => (before[0] === first && before[1] === last ? before : [first, last]));
+    list.want(first, Math.min(last, Math.max(0, (list.total.peek() ?? 1) - 1)));
+  };
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return undefined;
+    element.scrollTop = 0;
+    setActive(0);
+    look();
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [list]);
+  const [first, last] = seen;
+  const places = Array.from({ length: Math.max(0, Math.min(last + 1, total) - first) }, (_, index) => first + index);
+  const moveTo = (to: number): void => {
+    const next = Math.max(0, Math.min(total - 1, to));
+    setActive(next);
+    reveal(box.current, next);
+  };
+  const tracks = [...(picks === undefined ? [] : ["28px"]), ...table.columns.map(trackOf)].join(" ");
+  return (
+    // biome-ignore lint: the grid is the one tab stop of its rows
+    <div
+      ref={box}
+      class="rows"
+      role="grid"
+      aria-label={table.label}
+      aria-rowcount={total + 1}
+      aria-activedescendant={total === 0 ? undefined : `row-${active}`}
+      tabIndex={0}
+      style={{ "--tracks": tracks, "--least": leastOf(table.columns) }}
+      onScroll={look}
+      onKeyDown={(event) => {
+        const row = list.row(active);
+        if (event.target !== event.currentTarget) return;
+        if (event.key === "Enter" && row !== undefined) open(table, row);
+        else if (event.key === " " && row !== undefined && picks !== undefined) toggle(picks, text(row, table.name));
+        else {
+          const to = placeAfter(event.key, active, total, box.current?.clientHeight ?? 0);
+          if (to === undefined) return;
+          moveTo(to);
+        }
+        event.preventDefault();
+      }}
+    >
+      <div class="rows-inner">
+        <Head table={table} order={order} picking={picks !== undefined} />
+        {known && total === 0 && <p class="empty">{table.empty ?? "Nothing here"}</p>}
+        <div class="rows-space" role="rowgroup" style={{ height: `${total * ROW}px` }}>
+          {places.map((at) => (
+            <RowView
+              key={at}
+              at={at}
+              row={list.row(at)}
+              table={table}
+              picks={picks}
+              active={at === active}
+              onActive={() => setActive(at)}
+            />
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+interface HeadProps {
+  readonly table: TableProps;
+  readonly order: string;
+  readonly picking: boolean;
+}
+
+function Head({ table, order, picking }: HeadProps): JSX.Element {
+  return (
+    <div class="row head" role="row">
+      {picking && <span role="columnheader" aria-label="Picked" />}
+      {table.columns.map(({ field, title, kind, ordered = true }) => {
+        const down = order === `-${field}`;
+        const sorted = down ? "descending" : order === field ? "ascending" : "none";
+        const next = order === field ? `-${field}` : down || !isNumeric(kind) ? field : `-${field}`;
+        return (
+          <span key={field} role="columnheader" aria-sort={sorted} class={isNumeric(kind) ? "number" : undefined}>
+            {ordered ? (
+              <button type="button" onClick={() => alter({ o: next })}>
+                {title}
+              </button>
+            ) : (
+              title
+            )}
+          </span>
+        );
+      })}
+    </div>
+  );
+}
+
+interface RowViewProps {
+  readonly at: number;
+  readonly row: Row | undefined;
+  readonly table: TableProps;
+  readonly picks: Signal<ReadonlySet<string>> | undefined;
+  readonly active: boolean;
+  readonly onActive: () => void;
+}
+
+function RowView({ at, row, table, picks, active, onActive }: RowViewProps): JSX.Element {
+  const name = text(row, table.name);
+  const chosen = picks?.value.has(name) === true;
+  const classes = ["row", active ? "active" : "", chosen ? "chosen" : ""].join(" ");
+  return (
+    // biome-ignore lint: keys go to the grid
+    <div
+      id={`row-${at}`}
+      class={classes}
+      role="row"
+      aria-rowindex={at + 2}
+      aria-selected={picks === undefined ? undefined : chosen}
+      style={{ transform: `translateY(${at * ROW}px)` }}
+      onClick={onActive}
+    >
+      {picks !== undefined && (
+        <span role="gridcell" class="pick">
+          <input
+            type="checkbox"
+            tabIndex={-1}
+            aria-label={`Pick ${name}`}
+            checked={chosen}
+            disabled={row === undefined}
+            onChange={() => toggle(picks, name)}
+          />
+        </span>
+      )}
+      {table.columns.map((column, index) => (
+        <span key={column.field} role="gridcell" class={isNumeric(column.kind) ? "number" : undefined}>
+          {row === undefined ? (
+            <span class="skeleton" />
+          ) : (
+            <Cell row={row} column={column} table={table} first={index === 0} />
+          )}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+interface CellProps {
+  readonly row: Row;
+  readonly column: Column;
+  readonly table: TableProps;
+  readonly first: boolean;
+}
+
+function Cell({ row, column, table, first }: CellProps): JSX.Element {
+  const value = column.show === undefined ? shown(row[column.field], column.kind) : column.show(row);
+  if (!first) return <>{value}</>;
+  if (table.href !== undefined) {
+    return (
+      <a href={table.href(row)} tabIndex={-1} title={text(row, column.field)}>
+        {value}
+      </a>
+    );
+  }
+  if (table.onOpen === undefined) return <>{value}</>;
+  return (
+    <a
+      href={location.hash}
+      tabIndex={-1}
+      onClick={(event) => {
+        event.preventDefault();
+        table.onOpen?.(row);
+      }}
+    >
+      {value}
+    </a>
+  );
+}
+
+/** A value as a column of a kind shows it. */
+export function shown(value: Json, kind: Kind = "text"): string {
+  if (kind === "yes") return value === true ? "yes" : "";
+  if (typeof value !== "number") return brief(value);
+  if (kind === "bytes") return bytes(value);
+  if (kind === "moment") return moment(value);
+  if (kind === "ago") return ago(value);
+  return kind === "number" ? count(value) : String(value);
+}
+
+function open({ href, onOpen }: TableProps, row: Row): void {
+  if (href !== undefined) location.hash = href(row);
+  else onOpen?.(row);
+}
+
+function toggle(picks: Signal<ReadonlySet<string>>, name: string): void {
+  const next = new Set(picks.value);
+  if (!next.delete(name)) next.add(name);
+  picks.value = next;
+}
+
+function placeAfter(key: string, from: number, total: number, height: number): number | undefined {
+  const screen = Math.max(1, Math.floor(height / ROW) - 2);
+  if (key === "ArrowDown") return from + 1;
+  if (key === "ArrowUp") return from - 1;
+  if (key === "PageDown") return from + screen;
+  if (key === "PageUp") return from - screen;
+  if (key === "Home") return 0;
+  return key === "End" ? total - 1 : undefined;
+}
+
+function reveal(box: HTMLDivElement | null, at: number): void {
+  if (box === null) return;
+  const top = at * ROW;
+  const room = box.clientHeight - 2 * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top > box.scrollTop + room) box.scrollTop = top - room;
+}
+
+function isNumeric(kind: Kind | undefined): boolean {
+  return kind === "number" || kind === "bytes";
+}
+
+function trackOf({ width, kind }: Column): string {
+  return width ?? (isNumeric(kind) ? "minmax(96px, 0.6fr)" : "minmax(110px, 1fr)");
+}
+
+function leastOf(columns: readonly Column[]): string {
+  return `${columns.length * 104 + 120}px`;
+}
