@@ -1,8 +1,10 @@
 import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
+import { DEFAULT_EXCHANGE, exchangeAddress } from "../../core/exchanges/routing-key.ts";
 import { sameBytes } from "../../core/memory/bytes.ts";
 import type { Message } from "../../core/message.ts";
 import type { Route } from "../../core/routing/route.ts";
+import { namesOf, parseReplyTo } from "./address.ts";
 import type { Confirms } from "./confirms.ts";
 import type { Connection } from "./connection.ts";
 import { envelopeOf, messageOf, removeBcc, replaceReplyTo } from "./convert.ts";
@@ -123,7 +125,7 @@ export class Publisher {
       recent !== undefined && sameBytes(recent.bytes, data, start, end) ? recent : this.#find(publish, start, end);
     this.#near[near] = found;
     if (found.logins !== this.#connection.logins) {
-      found.route = this.#client.exchangeRoute(publish.exchange, publish.routingKey);
+      found.route = this.#routeOf(publish.exchange, publish.routingKey);
       found.logins = this.#connection.logins;
     }
     return found;
@@ -134,7 +136,7 @@ export class Publisher {
     const known = this.#targets.get(spelled);
     if (known !== undefined) return known;
     const { exchange } = publish;
-    const route = this.#client.exchangeRoute(exchange, publish.routingKey);
+    const route = this.#routeOf(exchange, publish.routingKey);
     const { logins } = this.#connection;
     const target: Target = { bytes: Buffer.from(spelled, "latin1"), exchange, route, logins };
     if (this.#targets.size >= MOST_TARGETS) {
@@ -143,5 +145,18 @@ export class Publisher {
     }
     this.#targets.set(spelled, target);
     return target;
+  }
+
+  /**
+   * RabbitMQ's clients answer to the default exchange, whatever the reply-to is: a key that `formatReplyTo` wrote leads where
+   * it says, unless a queue has it for its name.
+   */
+  #routeOf(exchange: string, key: string): Route {
+    const client = this.#client;
+    const address = exchange === DEFAULT_EXCHANGE && key.startsWith("/") ? parseReplyTo(key) : undefined;
+    if (address === undefined || client.host.queues.has(exchangeAddress(exchange, key).name)) {
+      return client.exchangeRoute(exchange, key);
+    }
+    return client.exchangeRoute(...namesOf(address));
   }
 }

@@ -180,7 +180,10 @@ function listOf(value: Value): readonly Value[] {
 function entriesOf(value: Value): [string, Value][] {
   if (!(value instanceof Map)) return [];
   const entries: ReadonlyMap<Value, Value> = value;
-  return Array.from(entries, ([key, item]) => [key instanceof Scalar ? String(key.value) : String(key), item]);
+  return Array.from(entries, ([key, item]) => [
+    key instanceof Scalar ? String(key.value) : typeof key === "string" ? key : showValue(key),
+    item,
+  ]);
 }
 
 function isProperty(name: string): name is PropertyName {

@@ -414,15 +414,15 @@ function tongue<S extends object>(
 function plainMqtt({ mqtt }: Row): Phrase<MqttSaid> | undefined {
   if (mqtt === undefined) return undefined;
   const { says, hears = says } = mqtt;
-  const plain = ({ qos, body = "x" }: MqttSaid): MqttSaid => ({
-    ...(qos === undefined ? {} : { qos }),
-    body: Buffer.from(body),
-  });
   const sayable = says !== undefined && Object.keys(says).every((key) => key === "qos" || key === "body");
   return {
-    ...(sayable && typeof says.body === "object" ? { says: plain(says) } : {}),
-    ...(hears === undefined ? {} : { hears: plain(hears) }),
+    ...(sayable && typeof says.body === "object" ? { says: inPlainMqtt(says) } : {}),
+    ...(hears === undefined ? {} : { hears: inPlainMqtt(hears) }),
   };
+}
+
+function inPlainMqtt({ qos, body = "x" }: MqttSaid): MqttSaid {
+  return { ...(qos === undefined ? {} : { qos }), body: Buffer.from(body) };
 }
 
 export const STOMP: Tongue = tongue(stomp, (row) => row.stomp, {});
