@@ -17,6 +17,12 @@ const QUEUES: Table<Queue> = new Table<Queue>("Queue", "name", {
     schema: Type.Boolean({ description: "Whether it goes with a connection." }),
     read: (queue) => queue.address?.levels[0] === "temp",
   },
+  dead_letter_queue: {
+    schema: Type.Union([Type.String(), Type.Null()], {
+      description: "Where its dead letters go, unless to an exchange.",
+    }),
+    read: ({ address, policy }) => policy.deadLetterQueue?.replaceAll("*", address?.name ?? "") ?? null,
+  },
   ...queueFields<Queue>((queue) => queue),
 });
 
