@@ -165,6 +165,12 @@ export class Schedule {
     return listed;
   }
 
+  /** What there is to know of an id, but for its message; undefined if there is none. */
+  about(id: string): ScheduledMessage | undefined {
+    const found = this.find(id);
+    return found && describe(found);
+  }
+
   /** The message of an id; undefined if there is none. */
   get(id: string): Message | undefined {
     const found = this.find(id);

@@ -120,7 +120,12 @@ export class Sessions {
     return sums;
   }
 
-  /** All of them, connected or not. */
+  /** All of them, connected or not, by id. */
+  get all(): ReadonlyMap<string, SessionState> {
+    return this.byId;
+  }
+
+  /** The same, with what there is to know of each. */
   *list(): Iterable<SessionInfo> {
     for (const state of this.byId.values()) {
       const queue = state.durable?.queue;

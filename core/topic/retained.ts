@@ -6,10 +6,15 @@ import { AddressTree } from "../addresses/routing-tree.ts";
 import { namesSystemTopics } from "../system-topics.ts";
 import type { RetainedSource } from "./topic-feed.ts";
 
-/** Of one topic: how large its retained message is and, while there is room, the message itself. */
-interface Retained {
+/** A topic that retains a message. */
+export interface RetainedTopic {
   readonly address: Address;
+  /** Of the message's record. */
   readonly bytes: number;
+}
+
+/** Of one topic: how large its retained message is and, while there is room, the message itself. */
+interface Retained extends RetainedTopic {
   message: Message | undefined;
 }
 
@@ -65,6 +70,11 @@ export class RetainedMessages {
     const keep = this.cached + record.length <= CACHE_BYTES;
     this.note({ address, bytes: record.length, message: keep ? this.engine.store.decode(record) : undefined });
     if (keep) this.cached += record.length;
+  }
+
+  /** The topics of a pattern that retain a message, with its bytes, unread; undefined for what was looked at in vain. */
+  *walk(pattern: Pattern): Generator<RetainedTopic | undefined> {
+    yield* this.tree.walk(pattern);
   }
 
   /** Replaces the retained message of a system topic. */

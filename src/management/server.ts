@@ -16,16 +16,22 @@ import type { ManagementApp, ManagementContext } from "./context.ts";
 import { allowOrigin, entityTag, guard } from "./headers.ts";
 import { openApi } from "./openapi.ts";
 import { ManagementPort } from "./port.ts";
+import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
 import { brokerRoutes } from "./routes/broker.ts";
+import { connectionRoutes } from "./routes/connections.ts";
 import { consoleRoutes } from "./routes/console.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
+import { exchangeRoutes } from "./routes/exchanges.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { messagingRoutes } from "./routes/messaging.ts";
 import { queueRoutes } from "./routes/queues.ts";
+import { retainedRoutes } from "./routes/retained.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { sessionRoutes } from "./routes/session.ts";
+import { sessionStateRoutes } from "./routes/sessions.ts";
 import { topicRoutes } from "./routes/topics.ts";
 import { compileValidator } from "./validation.ts";
 
@@ -40,6 +46,11 @@ const API_ROUTES: readonly Routes[] = [
   jobRoutes,
   messageRoutes,
   messagingRoutes,
+  connectionRoutes,
+  sessionStateRoutes,
+  retainedRoutes,
+  scheduleRoutes,
+  exchangeRoutes,
 ];
 /** What has a place of its own, such as /metrics. */
 const ROOT_ROUTES: readonly Routes[] = [consoleRoutes];
@@ -131,7 +142,7 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
     return undefined;
   });
   app.addHook("onSend", async (request, reply, payload) => entityTag(request, reply, payload));
-  app.addHook("onResponse", async (request, reply) => audit(request, reply, context));
+  app.addHook("onResponse", async (request, reply) => audit(request, reply, context, authentication.peerOf(request)));
   for (const routes of ROOT_ROUTES) routes(app, context);
   await app.register(
     async (api: ManagementApp) => {
@@ -179,7 +190,12 @@ function sendProblem(
 }
 
 /** Changes, and tries at them that came to nothing. */
-function audit(request: FastifyRequest, { statusCode }: FastifyReply, { audit, clock }: ManagementContext): void {
+function audit(
+  request: FastifyRequest,
+  { statusCode }: FastifyReply,
+  { audit, clock }: ManagementContext,
+  { remoteAddress: address }: HttpPeer,
+): void {
   const { audit: action } = request.routeOptions.config;
   if (action === undefined) return;
   const { caller, failure } = request;
@@ -187,7 +203,7 @@ function audit(request: FastifyRequest, { statusCode }: FastifyReply, { audit, c
   audit.record({
     at: clock.now(),
     user: caller?.login.user,
-    address: request.socket.remoteAddress ?? "",
+    address,
     action,
     resource: request.url,
     result: failure === undefined ? "ok" : refused ? "refused" : "failed",
