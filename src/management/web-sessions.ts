@@ -42,7 +42,12 @@ export class WebSessions {
     const { lifetime, max } = this.limits();
     const token = randomBytes(TOKEN_BYTES).toString("base64url");
     const csrf = randomBytes(TOKEN_BYTES).toString("base64url");
-    const session = { login, csrf, expiresAt: now + lifetime, usedAt: now };
+    const session = {
+      login,
+      csrf,
+      expiresAt: Math.min(now + lifetime, login.expiresAt ?? Number.POSITIVE_INFINITY),
+      usedAt: now,
+    };
     this.byHash.set(hashOf(token), session);
     for (const oldest of this.byHash.keys()) {
       if (this.byHash.size <= max) break;

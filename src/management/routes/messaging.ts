@@ -164,7 +164,7 @@ function publish(
   if (address === undefined) throw new BrokerError("bad-address", "There is no address");
   // Whoever sends by HTTP cannot be kept from sending the next request: it is told to come later.
   const queue = address.kind === "queue" ? client.host.queues.get(address.name) : undefined;
-  const closed = [broker.engine.memoryGate, broker.engine.storeGate, queue?.gate].find((gate) => gate?.closed === true);
+  const closed = broker.engine.closedGate ?? (queue?.gate.closed === true ? queue.gate : undefined);
   if (closed !== undefined) throw new BrokerError("full", `There is no room: ${closed.subject}; try again in a moment`);
   const message = messageOf(said, address, client.user, clock.now(), replyTo);
   client.publish(route, message);
