@@ -24,6 +24,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: "turn a password into what a configuration keeps of it",
     load: async () => (await import("./hash-password.ts")).hashPasswordCommand,
   },
+  "api-key": {
+    summary: "make a key for management, and what a configuration keeps of it",
+    load: async () => (await import("./api-key.ts")).apiKeyCommand,
+  },
   version: { summary: "print the version", load: () => Promise.resolve(version) },
 };
 
