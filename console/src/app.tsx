@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
+import { live } from "./api/live.ts";
 import { me } from "./api/session.ts";
 import { PAGES, pageOf } from "./pages.tsx";
 import { place } from "./route.ts";
@@ -15,6 +16,12 @@ export function App(): JSX.Element | null {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, []);
+  const signedIn = me.value !== undefined && me.value !== null;
+  useEffect(() => {
+    if (!signedIn) return undefined;
+    live.start();
+    return () => live.stop();
+  }, [signedIn]);
   if (me.value === undefined) return null;
   if (me.value === null) return <SignIn />;
   return (

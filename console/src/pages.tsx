@@ -1,7 +1,13 @@
 import type { JSX } from "preact";
+import { ConnectionsPage } from "./pages/connections.tsx";
+import { DeadLettersPage } from "./pages/dead-letters.tsx";
 import { DurableSubscriptionsPage } from "./pages/durable-subscriptions.tsx";
+import { ExchangesPage } from "./pages/exchanges.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { QueuesPage } from "./pages/queues.tsx";
+import { RetainedPage } from "./pages/retained.tsx";
+import { SchedulesPage } from "./pages/schedules.tsx";
+import { SessionsPage } from "./pages/sessions.tsx";
 import { TopicsPage } from "./pages/topics.tsx";
 import type { IconName } from "./ui/icon.tsx";
 
@@ -38,6 +44,24 @@ export const PAGES: readonly Page[] = [
     group: "Messages",
     show: ([id]) => <DurableSubscriptionsPage id={id} />,
   },
+  {
+    id: "exchanges",
+    title: "Exchanges",
+    icon: "exchange",
+    group: "Messages",
+    show: ([name]) => <ExchangesPage name={name} />,
+  },
+  { id: "dead-letters", title: "Dead letters", icon: "dead", group: "Messages", show: () => <DeadLettersPage /> },
+  { id: "schedules", title: "Schedules", icon: "schedule", group: "Messages", show: () => <SchedulesPage /> },
+  { id: "retained", title: "Retained messages", icon: "retained", group: "Messages", show: () => <RetainedPage /> },
+  {
+    id: "connections",
+    title: "Connections",
+    icon: "connection",
+    group: "Clients",
+    show: ([id]) => <ConnectionsPage id={id} />,
+  },
+  { id: "sessions", title: "Sessions", icon: "session", group: "Clients", show: ([id]) => <SessionsPage id={id} /> },
 ];
 
 /** The page of an address. */

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { isRecord, type Json, type Row, text } from "./json.ts";
+import { brief, isRecord, type Json, type Row, text } from "./json.ts";
 
 const API = "/api/v1";
 
@@ -88,8 +88,8 @@ function queryText(query: Readonly<Record<string, Json>> | undefined): string {
   const given = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;
-    if (Array.isArray(value)) for (const one of value) given.append(name, String(one));
-    else given.append(name, String(value));
+    if (Array.isArray(value)) for (const one of value) given.append(name, brief(one));
+    else given.append(name, brief(value));
   }
   return given.size === 0 ? "" : `?${given}`;
 }

@@ -1,12 +1,12 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { number, record, type Row, rows, text } from "../api/json.ts";
+import { number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { bytes, count, moment } from "../format.ts";
 import { Icon } from "../ui/icon.tsx";
 import { confirm } from "../ui/dialog.tsx";
-import { Facts, Failure } from "../ui/parts.tsx";
-import { Body } from "./body.tsx";
+import { Failure } from "../ui/parts.tsx";
+import { MessageView } from "./message.tsx";
 import { askMove, askRedrive, runJob } from "./move.tsx";
 
 const SHOWN = 50;
@@ -175,8 +175,8 @@ function previewOf(message: Row): JSX.Element {
 function Decoded({ base64, size }: { readonly base64: string; readonly size: number }): JSX.Element {
   const raw = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const decoded = new TextDecoder().decode(raw, { stream: true });
-  // biome-ignore lint: control characters are what tells bytes from text
-  const isText = !/[\u0000-\u0008\u000e-\u001f\ufffd]/.test(decoded);
+  // Control characters tell bytes from text.
+  const isText = !/[^\P{Cc}\s]|\uFFFD/u.test(decoded);
   return isText ? <code>{decoded}</code> : <span class="quiet">{bytes(size)} of binary data</span>;
 }
 
@@ -233,47 +233,8 @@ function OneMessage({ path, name, sequence, done }: OneMessageProps): JSX.Elemen
       <div class="body stack">
         <Failure text={polled.failure.value} />
         {message === undefined && polled.value.value !== undefined && <p class="empty">It is not there any more</p>}
-        {message !== undefined && (
-          <>
-            <Body message={message} />
-            <Facts facts={factsOf(message)} />
-            <Scalars title="Properties" values={record(message, "properties")} />
-            <Scalars title="What the broker says of it" values={record(message, "annotations")} />
-          </>
-        )}
+        {message !== undefined && <MessageView message={message} />}
       </div>
     </section>
-  );
-}
-
-function factsOf(message: Row): (readonly [string, string])[] {
-  const expires = number(message, "expires_at");
-  const reply = record(message, "reply_to");
-  return [
-    ["Message id", text(message, "message_id")],
-    ["Correlation id", text(message, "correlation_id")],
-    ["Reply to", "name" in reply ? `${text(reply, "kind")} ${text(reply, "name")}` : ""],
-    ["Subject", text(message, "subject")],
-    ["Content type", text(message, "content_type")],
-    ["Encoding", text(message, "content_encoding")],
-    ["User", text(message, "user_id")],
-    ["Message group", text(message, "group_id")],
-    ["Came by", text(message, "protocol")],
-    ["Received", moment(number(message, "received_at"))],
-    ["Expires", expires === 0 ? "never" : moment(expires)],
-    ["Priority", text(message, "priority")],
-    ["Durable", message["durable"] === true ? "yes" : "no"],
-    ["Delivered before", text(message, "deliveries")],
-  ];
-}
-
-function Scalars({ title, values }: { readonly title: string; readonly values: Row }): JSX.Element | null {
-  const entries = Object.entries(values);
-  if (entries.length === 0) return null;
-  return (
-    <div>
-      <h3 class="label">{title}</h3>
-      <Facts facts={entries.map(([name, value]) => [name, String(value)] as const)} />
-    </div>
   );
 }

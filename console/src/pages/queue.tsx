@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { flag, number, record, type Row, rows, text } from "../api/json.ts";
+import { brief, flag, number, record, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
@@ -186,7 +186,7 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
               ["Returned", count(number(row, "returned"))],
               ["Stored", count(number(row, "messages"))],
               ["Lost", count(number(row, "lost"))],
-              ...lost.map(([reason, value]) => [`  ${reason}`, String(value)] as const),
+              ...lost.map(([reason, value]) => [`  ${reason}`, brief(value)] as const),
             ]}
           />
         </Card>

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
-import { number, record, type Row, rows, text } from "../api/json.ts";
+import { brief, number, record, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
@@ -139,7 +139,7 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
               ["Retained message", row["retained"] === true ? "yes" : "no"],
               ["Last used", ago(number(row, "last_used"))],
               ...Object.entries(record(row, "lost_by_reason")).map(
-                ([reason, value]) => [`Lost: ${reason}`, String(value)] as const,
+                ([reason, value]) => [`Lost: ${reason}`, brief(value)] as const,
               ),
             ]}
           />

@@ -1,7 +1,6 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import { theme } from "../api/session.ts";
 import { short } from "../format.ts";
 import type { Series } from "../api/series.ts";

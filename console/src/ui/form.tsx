@@ -40,7 +40,9 @@ export function Form({ id, fields, action, danger = false, onSubmit, bare = fals
     setBusy(true);
     setFailure("");
     try {
-      await onSubmit(Object.fromEntries(Array.from(data, ([name, value]) => [name, String(value)])));
+      await onSubmit(
+        Object.fromEntries(Array.from(data, ([name, value]) => [name, typeof value === "string" ? value : ""])),
+      );
     } catch (error) {
       setFailure(reasonOf(error));
     }

@@ -47,7 +47,7 @@ function Jump({ pages, close }: { readonly pages: readonly Page[]; readonly clos
       .map(({ id, title }) => ({ href: link([id]), title, what: "page" })),
     ...named,
   ].slice(0, 12);
-  const at = Math.min(chosen, Math.max(0, goals.length - 1));
+  const current = Math.min(chosen, Math.max(0, goals.length - 1));
   return (
     <div class="dialog-body">
       <input
@@ -60,10 +60,10 @@ function Jump({ pages, close }: { readonly pages: readonly Page[]; readonly clos
           setChosen(0);
         }}
         onKeyDown={(event) => {
-          if (event.key === "ArrowDown") setChosen(Math.min(at + 1, goals.length - 1));
-          else if (event.key === "ArrowUp") setChosen(Math.max(0, at - 1));
+          if (event.key === "ArrowDown") setChosen(Math.min(current + 1, goals.length - 1));
+          else if (event.key === "ArrowUp") setChosen(Math.max(0, current - 1));
           else if (event.key === "Enter") {
-            const goal = goals[at];
+            const goal = goals[current];
             if (goal !== undefined) location.hash = goal.href;
             close();
           } else return;
@@ -73,7 +73,7 @@ function Jump({ pages, close }: { readonly pages: readonly Page[]; readonly clos
       <ul class="jump-list">
         {goals.map(({ href, title, what }, index) => (
           <li key={href}>
-            <a href={href} class={index === at ? "chosen" : undefined} onClick={close}>
+            <a href={href} class={index === current ? "chosen" : undefined} onClick={close}>
               {title} <small>{what}</small>
             </a>
           </li>

@@ -172,7 +172,6 @@ function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
   };
   const tracks = [...(picks === undefined ? [] : ["28px"]), ...table.columns.map(trackOf)].join(" ");
   return (
-    // biome-ignore lint: the grid is the one tab stop of its rows
     <div
       ref={box}
       class="rows"
@@ -261,7 +260,6 @@ function RowView({ at, row, table, picks, active, onActive }: RowViewProps): JSX
   const chosen = picks?.value.has(name) === true;
   const classes = ["row", active ? "active" : "", chosen ? "chosen" : ""].join(" ");
   return (
-    // biome-ignore lint: keys go to the grid
     <div
       id={`row-${at}`}
       class={classes}
