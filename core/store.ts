@@ -129,6 +129,12 @@ export interface Store {
   encode(message: Message): Buffer;
   decode(record: Buffer): Message;
 
+  /**
+   * Writes all that is durable by now into one file that is not there yet, from which the store can be opened again, while
+   * it goes on. If absent, it keeps nothing that could be copied.
+   */
+  backup?(path: string): Promise<void>;
+
   /** Bytes on disk, and counters of what was written and what was cancelled before it was. */
   statistics(): StoreStatistics;
   /** Writes and syncs what gathers, then gives the lock back. */

@@ -19,6 +19,7 @@ import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
+import { backupRoutes } from "./routes/backup.ts";
 import { brokerRoutes } from "./routes/broker.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { consoleRoutes } from "./routes/console.ts";
@@ -51,6 +52,7 @@ const API_ROUTES: readonly Routes[] = [
   retainedRoutes,
   scheduleRoutes,
   exchangeRoutes,
+  backupRoutes,
 ];
 /** What has a place of its own, such as /metrics. */
 const ROOT_ROUTES: readonly Routes[] = [consoleRoutes];

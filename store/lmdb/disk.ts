@@ -50,6 +50,8 @@ export interface Disk {
   range(table: Table, range: KeyRange): Iterable<Entry>;
   /** Writes all or none; resolves when it is synced. */
   commit(changes: readonly Change[]): Promise<void>;
+  /** Writes a copy of all that was committed before, and of no half of a commit, into a file that is not there yet. */
+  backup?(path: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -120,6 +122,11 @@ export class LmdbDisk implements Disk {
     } catch (error) {
       throw await causeOf(error);
     }
+  }
+
+  /** Without the pages that are free. Those who write meanwhile need not wait. */
+  backup(path: string): Promise<void> {
+    return this.root.backup(path, true);
   }
 
   async close(): Promise<void> {

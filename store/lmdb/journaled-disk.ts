@@ -64,6 +64,8 @@ export class JournaledDisk implements Disk {
   private last = 0;
   private timer: NodeJS.Timeout | undefined = undefined;
   private running: Promise<void> | undefined = undefined;
+  /** Copies of the data file that are being made. */
+  private backups = 0;
   private closing = false;
   private failure: { cause: unknown } | undefined = undefined;
 
@@ -131,6 +133,23 @@ export class JournaledDisk implements Disk {
     this.schedule();
   }
 
+  /** The copy needs no journal: whatever was confirmed before is in it. */
+  async backup(path: string): Promise<void> {
+    const { file } = this;
+    if (file.backup === undefined) throw new Error("This disk cannot be copied while it is in use");
+    // From now on batches are applied whole, whichever moment the copy is of.
+    this.backups++;
+    try {
+      while (this.running !== undefined) await this.running;
+      this.check();
+      if (!this.gathering.empty) await this.apply();
+      this.check();
+      await file.backup(path);
+    } finally {
+      this.backups--;
+    }
+  }
+
   /** Applies all that is confirmed and leaves no journal, or the journal if that fails. */
   async close(): Promise<void> {
     this.closing = true;
@@ -173,8 +192,10 @@ export class JournaledDisk implements Disk {
     const point = { table: "meta", key: POINT_KEY, value: pointAt(last, this.mark) } as const;
     try {
       const changes: Change[] = [...this.applying.changes(), point];
-      for (let from = 0; from < changes.length; from += MOST_CHANGES) {
-        await this.file.commit(changes.slice(from, from + MOST_CHANGES));
+      for (let from = 0; from < changes.length; ) {
+        const to = this.backups > 0 ? changes.length : from + MOST_CHANGES;
+        await this.file.commit(changes.slice(from, to));
+        from = to;
       }
       await this.journal.release(last);
     } catch (cause) {

@@ -255,6 +255,11 @@ export class LmdbStore implements Store {
     return { diskBytes: this.opened?.disk.bytes ?? 0, batches, enqueued, cancelled, dequeued, loaded, pendingBytes };
   }
 
+  async backup(path: string): Promise<void> {
+    if (this.opened?.disk.backup === undefined || this.closed) throw new Error("This store cannot be copied now");
+    await this.opened.disk.backup(path);
+  }
+
   async close(): Promise<void> {
     if (this.opened === undefined) return;
     await this.commits.drain();
