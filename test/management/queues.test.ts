@@ -1,5 +1,4 @@
 import { expect, it } from "vitest";
-import { eventually } from "../support/eventually.ts";
 import { startManagement } from "../support/management.ts";
 
 const HOST = "/api/v1/hosts/default";

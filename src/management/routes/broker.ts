@@ -3,6 +3,7 @@ import type { StoreStatistics } from "../../../core/store.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { Figures, HostFigures } from "../figures.ts";
+import { finished } from "../openapi.ts";
 
 const Host = Type.Object(
   { name: Type.String(), aliases: Type.Array(Type.String()), default: Type.Boolean(), figures: Figures },
@@ -79,7 +80,11 @@ export function brokerRoutes(app: ManagementApp, context: ManagementContext): vo
     ({ params }) => shownHost(context, figures, hostOf(context, params.host)),
   );
 
-  app.get("/openapi.json", { config: { right: "none" }, schema: { hide: true } }, () => app.swagger());
+  let document: Record<string, unknown> | undefined;
+  app.get("/openapi.json", { config: { right: "none" }, schema: { hide: true } }, () => {
+    document ??= finished(app.swagger());
+    return document;
+  });
 }
 
 function overview({ broker, clock, listeners }: ManagementContext, figures: HostFigures): Static<typeof Overview> {
