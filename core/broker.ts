@@ -1,6 +1,7 @@
 import { type Access, EVERYTHING_ALLOWED, type Login } from "./access/access.ts";
 import { type AuditTrail, NO_AUDIT } from "./audit.ts";
 import type { Client } from "./client.ts";
+import type { ClientLimits } from "./client-limits.ts";
 import type { Clock, Random, Timer } from "./time/clock.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Engine } from "./engine.ts";
@@ -59,6 +60,8 @@ export interface BrokerOptions {
   readonly tracer?: Tracer | undefined;
   /** Who takes note of logins, refusals and what clients change; nobody if absent. */
   readonly audit?: AuditTrail;
+  /** How many clients there may be; any number if absent. */
+  readonly limits?: ClientLimits;
   /** Without it, messages that are to be delivered at cron times are refused. */
   readonly cron?: CronParser;
   /** What clients are told about who serves them, as in STOMP's `server` header. */
@@ -132,6 +135,7 @@ export class Broker {
           engine: this.engine,
           access: this.access,
           audit: this.audit,
+          limits: this.options.limits,
           startNumber,
           cron: this.options.cron,
           report: this.options.report,

@@ -22,7 +22,8 @@ export class Output {
   full = false;
   /** Bytes handed to the socket and not yet written by it. Kept by whoever writes. */
   inFlight = 0;
-  readonly #highWater: number;
+  /** More than this on its way, waiting or in flight, is full. */
+  highWater: number;
   readonly #dirty: () => void;
   #announced = false;
   /** What the next buffer starts with: about what the last turn needed, so an idle connection keeps nothing. */
@@ -35,7 +36,7 @@ export class Output {
 
   /** `dirty` is called once whenever there is something to take after there was nothing. */
   constructor(highWater: number, dirty: () => void) {
-    this.#highWater = highWater;
+    this.highWater = highWater;
     this.#dirty = dirty;
   }
 
@@ -56,7 +57,7 @@ export class Output {
   /** Says that the bytes up to `end` of `buffer` are written. */
   advance(end: number): void {
     this.length = end;
-    if (end + this.#chunkBytes + this.inFlight > this.#highWater) this.full = true;
+    if (end + this.#chunkBytes + this.inFlight > this.highWater) this.full = true;
   }
 
   /** Adds bytes of a buffer that nobody will change any more, by reference when that pays. */
@@ -70,7 +71,7 @@ export class Output {
       this.#from = from;
       this.#to = to;
     }
-    if (this.#chunkBytes + this.length + (this.#to - this.#from) + this.inFlight > this.#highWater) this.full = true;
+    if (this.#chunkBytes + this.length + (this.#to - this.#from) + this.inFlight > this.highWater) this.full = true;
   }
 
   /** Hands over everything in order; the caller owns the result. */

@@ -4,6 +4,7 @@
  *     socket -> Peer -> Session.receive -> Client.publish / subscribe / settle -> ... -> Consumer.deliver -> Output -> socket
  */
 import type { Broker } from "./broker.ts";
+import type { BrokerError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Output } from "./output.ts";
 
@@ -71,7 +72,7 @@ export interface Peer {
   /** The virtual host for a peer whose protocol names none; undefined for the default one. */
   readonly virtualHost?: string | undefined;
   /** Why this peer is not to be let in: its session is to say so in its own words when the peer logs in. */
-  readonly refusal?: string | undefined;
+  readonly refusal?: BrokerError | undefined;
   /** The subprotocol agreed on, over WebSocket. */
   readonly subprotocol: string | undefined;
   /** Stops reading from the peer, until `resume`. Chunks already read may still come. */
@@ -163,5 +164,7 @@ export type EvictionCause =
   | "administrative"
   /** It held up others for too long. */
   | "slow"
+  /** It sent more than it may, and is not to be held up but to go. */
+  | "too-fast"
   /** Its login counts no more: it expired, or whoever it is may not log in any longer. */
   | "expired";

@@ -12,6 +12,7 @@ import type { Address, AddressKind } from "./addresses/address.ts";
 import { Attachments, ofSessions } from "./routing/attachments.ts";
 import { type AuditTrail, HostAudit } from "./audit.ts";
 import { Client, type ConnectOptions } from "./client.ts";
+import type { ClientLimits } from "./client-limits.ts";
 import type { CronParser } from "./schedule/cron.ts";
 import { Destinations } from "./routing/destinations.ts";
 import { DeclaredQueues } from "./routing/declared-queues.ts";
@@ -80,6 +81,7 @@ export interface HostContext {
   readonly engine: Engine;
   readonly access: Access;
   readonly audit: AuditTrail;
+  readonly limits: ClientLimits | undefined;
   /** The number of this start of the broker over its store, so that session names never come again. */
   readonly startNumber: number;
   readonly cron: CronParser | undefined;
@@ -273,6 +275,15 @@ export class VirtualHost {
     }
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
     const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
+    try {
+      this.context.limits?.admit(client);
+    } catch (refusal) {
+      client.close();
+      if (refusal instanceof BrokerError) {
+        this.audit.refused(options, "connect", "virtual-host", this.name, refusal.message);
+      }
+      throw refusal;
+    }
     this.clients.add(client);
     this.totals.came(client);
     return client;
@@ -391,7 +402,9 @@ export class VirtualHost {
   }
 
   disconnected(client: Client): void {
-    if (this.clients.delete(client)) this.totals.clientGone(client);
+    if (!this.clients.delete(client)) return;
+    this.context.limits?.release(client);
+    this.totals.clientGone(client);
   }
 
   /** Builds a stored queue again; false when the description is not of this host or no longer means anything. */

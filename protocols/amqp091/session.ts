@@ -222,7 +222,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     const { clientProperties, mechanism, response } = args;
     this.#introduction = { capabilities: capabilitiesOf(clientProperties), name: connectionName(clientProperties) };
     const { refusal } = this.#peer;
-    if (refusal !== undefined) throw new AmqpError("NOT_ALLOWED", refusal);
+    if (refusal !== undefined) throw new AmqpError("NOT_ALLOWED", refusal.message);
     const { user, password } = readClaim(mechanism, response, this.#peer);
     this.#state = "logging-in";
     this.#pause();

@@ -313,7 +313,7 @@ export class Amqp10Session implements Session, ClientListener {
   async #enter(open: Open): Promise<void> {
     try {
       const { refusal } = this.#peer;
-      if (refusal !== undefined) throw new BrokerError("limit", refusal);
+      if (refusal !== undefined) throw refusal;
       checkOpen(open);
       const host = hostOf(open, this.#broker);
       // Without SASL a client is nobody, who may be let in too.

@@ -2,6 +2,7 @@
  * What CONNECT asks for and what the broker makes of it, before there is a session and for CONNACK.
  */
 import type { Login } from "../../core/access/access.ts";
+import type { BrokerError } from "../../core/errors.ts";
 import type { Will } from "../../core/sessions/wills.ts";
 import { MqttError, REASON, type Version } from "./errors.ts";
 import type { Intake } from "./intake.ts";
@@ -14,7 +15,11 @@ import { asLevel, parseTarget } from "./topic.ts";
 const NEVER = 0xffff_ffff;
 
 /** Throws `MqttError` when nobody is let in here or not now, or when what CONNECT says cannot be had. */
-export function checkConnect({ clientId, cleanStart, version }: Connect, options: MqttOptions, refusal?: string): void {
+export function checkConnect(
+  { clientId, cleanStart, version }: Connect,
+  options: MqttOptions,
+  refusal?: BrokerError,
+): void {
   const { redirect, maxClientIdBytes } = options;
   if (redirect !== undefined) {
     throw new MqttError(
@@ -22,7 +27,7 @@ export function checkConnect({ clientId, cleanStart, version }: Connect, options
       `This broker sends its clients to ${redirect.reference || "another one"} (mqtt.redirect)`,
     );
   }
-  if (refusal !== undefined) throw new MqttError(REASON.connectionRateExceeded, refusal);
+  if (refusal !== undefined) throw refusal;
   if (Buffer.byteLength(clientId) > maxClientIdBytes) {
     throw new MqttError(
       REASON.clientIdentifierNotValid,

@@ -132,7 +132,8 @@ export class MqttSession implements Session, ClientListener {
 
   evicted(reason: string, cause?: EvictionCause): void {
     // [MQTT-3.1.4-3]
-    this.#leave(cause === "taken-over" ? REASON.sessionTakenOver : REASON.administrativeAction, reason);
+    if (cause === "taken-over") this.#leave(REASON.sessionTakenOver, reason);
+    else this.#leave(cause === "too-fast" ? REASON.messageRateTooHigh : REASON.administrativeAction, reason);
   }
 
   #handlePackets(): void {

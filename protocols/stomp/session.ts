@@ -176,7 +176,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#timeout?.cancel();
     this.#timeout = undefined;
     const { refusal } = this.#peer;
-    if (refusal !== undefined) throw new BrokerError("limit", refusal);
+    if (refusal !== undefined) throw refusal;
     const host = this.#broker.host(request.host ?? this.#peer.virtualHost);
     if (host === undefined) {
       throw new BrokerError("not-found", `There is no virtual host "${request.host ?? ""}" (hosts)`);

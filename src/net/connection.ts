@@ -14,6 +14,7 @@
  */
 import type { Socket } from "node:net";
 import type { Timer } from "../../core/time/clock.ts";
+import type { BrokerError } from "../../core/errors.ts";
 import { Output } from "../../core/output.ts";
 import {
   type Peer,
@@ -22,12 +23,22 @@ import {
   ProtocolError,
   type Session,
 } from "../../core/protocol.ts";
+import type { Arrival } from "./limits.ts";
+import type { Allowance, Meter } from "./meter.ts";
 import type { Flushable, Network } from "./network.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Why a connection ends, where the carrier has words for it (WebSocket's close codes, RFC 6455 7.4.1). */
 export type Ending = "normal" | "going-away" | "protocol-error";
+
+/** What keeps a connection from going as fast as it can. */
+export interface ConnectionLimits {
+  readonly in: Meter | undefined;
+  readonly out: Meter | undefined;
+  /** The peer sent more than it may, and is not to wait but to go. */
+  readonly exceeded: (limit: Allowance) => void;
+}
 
 /** What a connection is made of besides its socket. */
 export interface ConnectionOptions {
@@ -41,7 +52,9 @@ export interface ConnectionOptions {
   readonly certificate?: PeerCertificate | undefined;
   readonly virtualHost?: string | undefined;
   readonly subprotocol?: string | undefined;
-  readonly refusal: string | undefined;
+  readonly refusal: BrokerError | undefined;
+  /** As what it was counted where there are limits. */
+  readonly arrival?: Arrival | undefined;
   /** Called exactly once, when the connection is gone. */
   readonly gone: (connection: Connection) => void;
 }
@@ -57,7 +70,8 @@ export abstract class Connection implements Peer, Flushable {
   readonly certificate: PeerCertificate | undefined;
   readonly virtualHost: string | undefined;
   readonly subprotocol: string | undefined;
-  readonly refusal: string | undefined;
+  readonly refusal: BrokerError | undefined;
+  readonly arrival: Arrival | undefined;
   lastReceivedAt: number;
   lastWrittenAt: number;
   /** Bytes of the protocol that came, without what carries them. */
@@ -75,6 +89,16 @@ export abstract class Connection implements Peer, Flushable {
   #ending: Ending = "normal";
   #reason: string | undefined = undefined;
   #closeTimer: Timer | undefined = undefined;
+  #limits: ConnectionLimits | undefined = undefined;
+  /** The session wants nothing more for now. */
+  #paused = false;
+  /** What was read and has to wait, because of a limit. */
+  #held: Buffer[] = [];
+  #handling = false;
+  /** The peer will send nothing more than what is held. */
+  #peerEnded = false;
+  #inTimer: Timer | undefined = undefined;
+  #outTimer: Timer | undefined = undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     const { network, protocol } = options;
@@ -90,6 +114,7 @@ export abstract class Connection implements Peer, Flushable {
     this.virtualHost = options.virtualHost;
     this.subprotocol = options.subprotocol;
     this.refusal = options.refusal;
+    this.arrival = options.arrival;
     this.lastReceivedAt = this.lastWrittenAt = network.clock.now();
     this.#gone = options.gone;
     const secure = options.transport === "tls" || options.transport === "wss";
@@ -102,10 +127,34 @@ export abstract class Connection implements Peer, Flushable {
     return this.#identity;
   }
 
+  /** The limit that holds it up right now, for people; undefined when none does. */
+  get heldBy(): string | undefined {
+    if (this.#inTimer !== undefined) return this.#limits?.in?.exceeded?.name;
+    return this.#outTimer === undefined ? undefined : this.#limits?.out?.exceeded?.name;
+  }
+
+  /** Has limits hold from now on, in place of those before. */
+  limit(limits: ConnectionLimits): void {
+    this.#limits = limits;
+    const { outputHighWaterBytes: most } = this.network.settings;
+    this.output.highWater = limits.out === undefined ? most : Math.min(most, limits.out.piece);
+  }
+
   /** Stops reading, however often it is called; one `resume` is enough to go on. */
-  abstract pause(): void;
+  pause(): void {
+    this.#paused = true;
+    this.stopReading();
+  }
+
   /** Goes on reading; nothing when it was not paused. */
-  abstract resume(): void;
+  resume(): void {
+    this.#paused = false;
+    if (this.#held.length === 0 || this.#state !== "open") this.startReading();
+    else this.network.clock.endOfTurn(() => this.#handle());
+  }
+
+  protected abstract stopReading(): void;
+  protected abstract startReading(): void;
   /** Hands bytes to the socket, in one write; `written`, if given, is called when that is done. */
   protected abstract transmit(chunks: Buffer[], bytes: number, written: (() => void) | undefined): void;
   /** Ends the carrier after what was handed over. */
@@ -174,6 +223,51 @@ export abstract class Connection implements Peer, Flushable {
 
   /** Everything the carrier receives comes through here. */
   protected receive(chunk: Buffer): void {
+    if (this.#limits?.in === undefined && this.#held.length === 0) {
+      this.#take(chunk);
+      return;
+    }
+    this.#held.push(chunk);
+    this.#handle();
+  }
+
+  /** Handles what is held, as far as the limits let it. */
+  #handle(): void {
+    if (this.#handling) return;
+    this.#handling = true;
+    while (this.#state === "open" && !this.#paused && this.#inTimer === undefined) {
+      const chunk = this.#held.shift();
+      if (chunk === undefined) break;
+      const meter = this.#limits?.in;
+      const piece = Math.min(chunk.length, meter?.piece ?? chunk.length);
+      if (piece < chunk.length) this.#held.unshift(chunk.subarray(piece));
+      this.#take(chunk.subarray(0, piece));
+      // Not the one from before: a login has another.
+      this.#count(piece);
+    }
+    this.#handling = false;
+    if (this.#state !== "open") this.#held = [];
+    else if (this.#held.length > 0 || this.#inTimer !== undefined) this.stopReading();
+    else if (this.#peerEnded) this.#end("normal", undefined);
+    else if (!this.#paused) this.startReading();
+  }
+
+  #count(bytes: number): void {
+    const limits = this.#limits;
+    const waitMs = limits?.in?.count(bytes) ?? 0;
+    if (waitMs === 0 || this.#state !== "open") return;
+    const exceeded = limits?.in?.exceeded;
+    if (exceeded?.disconnects === true) {
+      limits?.exceeded(exceeded);
+      return;
+    }
+    this.#inTimer = this.network.clock.after(waitMs, () => {
+      this.#inTimer = undefined;
+      this.#handle();
+    });
+  }
+
+  #take(chunk: Buffer): void {
     if (this.#state !== "open") return;
     this.bytesReceived += chunk.length;
     this.lastReceivedAt = this.network.clock.now();
@@ -186,7 +280,8 @@ export abstract class Connection implements Peer, Flushable {
 
   /** The peer will send nothing more; what is still to be written has a bounded time. */
   protected endedByPeer(): void {
-    this.#end("normal", undefined);
+    if (this.#held.length > 0) this.#peerEnded = true;
+    else this.#end("normal", undefined);
   }
 
   /** The carrier broke: the reason of the end, if there is none yet. */
@@ -197,9 +292,14 @@ export abstract class Connection implements Peer, Flushable {
   /** The carrier is gone. */
   protected ended(reason: string): void {
     if (this.#state === "closed") return;
+    // What was read before the end counts, as it would without limits.
+    for (const chunk of this.#held) this.#take(chunk);
+    this.#held = [];
     this.#state = "closed";
     this.#reason ??= reason;
     this.#closeTimer?.cancel();
+    this.#inTimer?.cancel();
+    this.#outTimer?.cancel();
     const fields = {
       ...this.#fields(),
       received: this.bytesReceived,
@@ -256,6 +356,7 @@ export abstract class Connection implements Peer, Flushable {
     this.bytesWritten += bytes;
     this.lastWrittenAt = this.network.clock.now();
     this.transmit(chunks, bytes, this.#onWritten);
+    if (this.#limits?.out !== undefined) this.#countOut(this.#limits.out, bytes);
     const left = this.socket.writableLength;
     if (left === 0) return;
     this.output.inFlight = left;
@@ -270,7 +371,20 @@ export abstract class Connection implements Peer, Flushable {
     if (this.output.full) this.#relieve();
   }
 
+  #countOut(meter: Meter, bytes: number): void {
+    const waitMs = meter.count(bytes);
+    this.output.highWater = Math.min(this.network.settings.outputHighWaterBytes, meter.piece);
+    if (waitMs === 0) return;
+    this.output.full = true;
+    this.#outTimer?.cancel();
+    this.#outTimer = this.network.clock.after(waitMs, () => {
+      this.#outTimer = undefined;
+      if (this.#state === "open" && this.output.full) this.#relieve();
+    });
+  }
+
   #relieve(): void {
+    if (this.#outTimer !== undefined) return;
     if (this.output.inFlight + this.output.waiting > this.network.settings.outputLowWaterBytes) return;
     this.output.full = false;
     try {
@@ -296,11 +410,11 @@ export class TcpConnection extends Connection {
     socket.on("close", () => this.ended("closed by the peer"));
   }
 
-  pause(): void {
+  protected stopReading(): void {
     this.socket.pause();
   }
 
-  resume(): void {
+  protected startReading(): void {
     this.socket.resume();
   }
 

@@ -3,10 +3,12 @@ import { nextTick } from "node:process";
 import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
+import { BrokerError } from "../../core/errors.ts";
 import type { Peer, Protocol, Session } from "../../core/protocol.ts";
 import { type AddressSet, forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
+import type { Limits } from "./limits.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
 import { peerCertificate } from "./peer-certificate.ts";
@@ -47,6 +49,8 @@ export interface ListenerOptions {
   readonly proxies?: { readonly trusted: AddressSet; readonly required: boolean } | undefined;
   /** Undefined: no TLS on this port. */
   readonly tls?: TlsOptions | undefined;
+  /** If absent, none but the two above. */
+  readonly limits?: Limits | undefined;
   /** Makes the session of a connection whose protocol was recognised. */
   readonly accept: (protocol: Protocol, peer: Peer) => Session;
 }
@@ -172,6 +176,7 @@ export class Listener {
       this.#refuse(opening, `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
       return;
     }
+    if (!opening.awaitsProxyHeader) this.#arrive(opening);
     socket.on("data", opening.onData);
     socket.resume();
   }
@@ -195,7 +200,16 @@ export class Listener {
 
   #forget(opening: Opening): void {
     this.#openings.remove(opening);
+    if (opening.arrival !== undefined) this.#options.limits?.leave(opening.arrival);
     this.#logUnopened(opening, opening.reason ?? closedEarly(opening));
+  }
+
+  /** Counts a connection for the address it comes from, as far as that is known. */
+  #arrive(opening: Opening): void {
+    const { limits } = this.#options;
+    if (limits === undefined) return;
+    if (opening.arrival !== undefined) limits.leave(opening.arrival);
+    opening.arrival = limits.arrive(opening.address, this.name);
   }
 
   /** Bytes of a connection whose protocol is not known yet. */
@@ -225,6 +239,7 @@ export class Listener {
       opening.localAddress = header.ends?.local;
       opening.isProbe = header.ends === undefined && opening.head.length === 0;
     }
+    this.#arrive(opening);
     if (opening.head.length > 0) this.#detect(opening);
   }
 
@@ -276,8 +291,9 @@ export class Listener {
       return;
     }
     // Before the handshake, which is what a storm of connections costs most.
-    if (!this.#admits()) {
-      this.#refuse(opening, this.#tooMany());
+    const refusal = opening.arrival?.refusal ?? (this.#admits() ? undefined : this.#tooMany());
+    if (refusal !== undefined) {
+      this.#refuse(opening, refusal.message);
       return;
     }
     socket.off("data", opening.onData);
@@ -341,7 +357,10 @@ export class Listener {
         }
         if (options.proxies !== undefined) {
           const client = forwardedFor(forwarded, opening.address, options.proxies);
-          if (client !== undefined) opening.address = client.includes(":") ? `[${client}]` : client;
+          if (client !== undefined) {
+            opening.address = client.includes(":") ? `[${client}]` : client;
+            this.#arrive(opening);
+          }
         }
         this.#onWebSocket(opening, webSocket, protocol);
       },
@@ -382,7 +401,8 @@ export class Listener {
       certificate: opening.certificate,
       virtualHost: opening.virtualHost,
       subprotocol,
-      refusal: secured === undefined && !this.#admits() ? this.#tooMany() : undefined,
+      refusal: opening.arrival?.refusal ?? (secured === undefined && !this.#admits() ? this.#tooMany() : undefined),
+      arrival: opening.arrival,
       gone: this.#gone,
     };
     socket.off("data", opening.onData);
@@ -392,11 +412,13 @@ export class Listener {
         ? new TcpConnection(socket, options)
         : new WebSocketConnection(webSocket, socket, opening.text, options);
     this.#connections.add(connection);
+    this.#options.limits?.meter(connection);
     connection.start((peer) => this.#options.accept(protocol, peer), opening.head);
   }
 
   readonly #gone = (connection: Connection): void => {
     this.#connections.delete(connection);
+    if (connection.arrival !== undefined) this.#options.limits?.leave(connection.arrival);
   };
 
   /** Ends a connection whose protocol is not known; it is logged when the socket is gone. */
@@ -415,9 +437,9 @@ export class Listener {
     return this.#rate?.take(this.#network.clock.now()) !== false;
   }
 
-  #tooMany(): string {
-    const { name } = this;
-    return `More than ${this.#options.connectRate} connections in a second (listeners.${name}.connect_rate)`;
+  #tooMany(): BrokerError {
+    const setting = `listeners.${this.name}.connect_rate`;
+    return new BrokerError("throttled", `More than ${this.#options.connectRate} connections in a second (${setting})`);
   }
 
   #overdue(opening: Opening): string {

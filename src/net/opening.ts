@@ -4,6 +4,7 @@ import type { WebSocket } from "ws";
 import type { PeerCertificate } from "../../core/protocol.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { remoteAddress } from "./connection.ts";
+import type { Arrival } from "./limits.ts";
 
 /** A connection whose protocol is not known yet. */
 export class Opening {
@@ -12,6 +13,8 @@ export class Opening {
   address: string;
   /** Where the peer connected to, if a trusted proxy said so. */
   localAddress: string | undefined = undefined;
+  /** As what it was counted where there are limits. */
+  arrival: Arrival | undefined = undefined;
   /** Set while a header of the PROXY protocol may still come. */
   awaitsProxyHeader = false;
   /** Set after a header by which a proxy says that it connects for itself, to see whether somebody listens. */

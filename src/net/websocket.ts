@@ -36,11 +36,11 @@ export class WebSocketConnection extends Connection {
     socket.on("end", () => this.endedByPeer());
   }
 
-  pause(): void {
+  protected stopReading(): void {
     this.#webSocket.pause();
   }
 
-  resume(): void {
+  protected startReading(): void {
     this.#webSocket.resume();
   }
 
@@ -73,7 +73,12 @@ export interface WebSocketGateOptions {
   readonly origins: readonly string[];
   readonly maxMessageBytes: number;
   /** A WebSocket is open; the protocol is undefined when no subprotocol was offered, or one that several protocols speak. */
-  readonly opened: (socket: Socket, webSocket: WebSocket, protocol: Protocol | undefined, forwarded: Forwarding) => void;
+  readonly opened: (
+    socket: Socket,
+    webSocket: WebSocket,
+    protocol: Protocol | undefined,
+    forwarded: Forwarding,
+  ) => void;
   /** The request was answered with a refusal, and the socket is about to close. */
   readonly refused: (socket: Socket, reason: string) => void;
 }
