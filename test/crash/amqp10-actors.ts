@@ -70,7 +70,8 @@ export async function acceptUnsettled(port: number, record: QueueRecord, random:
 
 function settledBy({ first, last = first, settled }: Disposition, accepted: ReadonlyMap<number, number>): number[] {
   const numbers: number[] = [];
-  for (let id = first; settled && id <= last; id++) {
+  if (!settled) return numbers;
+  for (let id = first; id <= last; id++) {
     const number = accepted.get(id);
     if (number !== undefined) numbers.push(number);
   }

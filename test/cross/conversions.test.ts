@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { startBroker } from "../support/broker.ts";
 import { conversionsPage } from "./conversions-page.ts";
-import { CONVERSIONS, TONGUES, type Tongue } from "./conversions.ts";
+import { CONVERSIONS, LATER, ORDINARY, TONGUES, type Tongue } from "./conversions.ts";
 import type { Place } from "./tongue.ts";
 
 const PAIRS = TONGUES.flatMap((from) =>
@@ -35,6 +35,21 @@ describe.each(PAIRS)("from %s to %s", (_from, _to, from, to) => {
       expect(found).toEqual(expected);
     },
   );
+});
+
+describe.each(PAIRS.filter(([, , from]) => from.said(LATER) !== undefined))("from %s to %s", (_from, _to, from, to) => {
+  it("a delayed message comes after what was sent behind it, by a queue and by a topic", async () => {
+    const { port } = await startBroker();
+    const listener = await to.connect(port, PLACES);
+    const sender = await from.connect(port, []);
+    for (const place of PLACES) {
+      await sender.say(place, LATER);
+      await sender.say(place, ORDINARY);
+    }
+    const found = [await listener.hear(), await listener.hear(), await listener.hear(), await listener.hear()];
+    const [now, later] = [ORDINARY, LATER].map((row) => (from === to ? (from.said(row) ?? []) : to.heard(row)));
+    expect(found).toEqual([now, now, later, later]);
+  });
 });
 
 it("docs/conversions.md has the table of conversions; vitest -u writes it", async () => {

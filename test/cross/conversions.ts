@@ -371,6 +371,21 @@ const FIELDS: readonly Row[] = [
   },
 ];
 
+/** Delivered later than what is sent after it; MQTT says that by the topic. */
+export const LATER: Row = {
+  what: "delivered later",
+  stomp: { says: { headers: { delay: "300" }, body: NO_TEXT }, hears: { body: NO_TEXT } },
+  mqtt: heard({ body: NO_TEXT }),
+  amqp091: { says: { headers: { "x-delay": 300 }, body: NO_TEXT }, hears: { body: NO_TEXT } },
+  amqp10: {
+    says: { annotations: { "x-opt-delivery-delay": new Scalar("uint", 300) }, body: { data: NO_TEXT } },
+    hears: { body: { data: NO_TEXT } },
+  },
+};
+
+/** A message that says nothing but its body. */
+export const ORDINARY: Row = text("ordinary", "now");
+
 /** The whole table. */
 export const CONVERSIONS: readonly Part[] = [
   { title: "Bodies", rows: BODIES },
