@@ -3,6 +3,7 @@
  *
  *     listeners -> detection -> protocol sessions -> Broker (virtual hosts) -> Store
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Address, AddressKind } from "../core/addresses/address.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/time/clock.ts";
@@ -33,8 +34,11 @@ import type { ManagementContext, Reloaded } from "./management/context.ts";
 import { httpFormat } from "./management/http-message.ts";
 import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
+import { reviewLogins } from "./security/live-logins.ts";
 import { ConfiguredLogin } from "./security/login.ts";
-import { Listener } from "./net/listener.ts";
+import { AddressSet } from "./net/address-set.ts";
+import { Listener, type ListenerOptions } from "./net/listener.ts";
+import { Limits } from "./net/limits.ts";
 import { Network } from "./net/network.ts";
 import type { TlsOptions } from "./net/tls.ts";
 import { plainFormat } from "./plain-message.ts";
@@ -77,20 +81,22 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 
 /** The parts of the configuration that `reload` takes over. */
 const RELOADABLE =
-  /^(log|audit|security|shutdown|tls)(\.|$)|^management\.(tls|cors_origins|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
+  /^(log|audit|limits|security|shutdown|tls)(\.|$)|^hosts\..+\.security\.|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
-  const login = new ConfiguredLogin(config.security, clock);
+  const login = new ConfiguredLogin(config, clock, log);
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const audit = new Audit(config.audit, clock, log);
+  const limits = new Limits(config.limits, clock);
   const broker = new Broker({
     clock,
     random: parts.random ?? systemRandom,
     store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
     authenticator: login,
     audit,
+    limits,
     cron: parseCron,
     name: config.broker.name,
     version: packageVersion(),
@@ -102,9 +108,11 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   });
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
+  login.changed = () =>
+    void reviewLogins(broker).catch((error) => log.error({ err: error }, "logins were not reviewed"));
   const certificates = certificatesOf(config, clock);
-  const listeners = createListeners(config, broker, clock, log, certificates.listeners);
-  const running = new Server(config, broker, listeners, login, log, audit, failed);
+  const listeners = createListeners(config, { broker, clock, log, limits, tls: certificates.listeners });
+  const running = new Server(config, broker, listeners, { login, log, audit, limits }, failed);
   try {
     await running.manage(certificates.management, parts.load);
     await running.listen();
@@ -135,15 +143,14 @@ class Server implements RunningServer {
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
+  private readonly limits: Limits;
   private sysTopics: SysTopics | undefined = undefined;
 
   constructor(
     config: Config,
     broker: Broker,
     listeners: readonly Listener[],
-    login: ConfiguredLogin,
-    log: Log,
-    audit: Audit,
+    { login, log, audit, limits }: { login: ConfiguredLogin; log: Log; audit: Audit; limits: Limits },
     failed: Promise<Error>,
   ) {
     this.config = config;
@@ -152,6 +159,7 @@ class Server implements RunningServer {
     this.login = login;
     this.log = log;
     this.audit = audit;
+    this.limits = limits;
     this.failed = failed;
     this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
   }
@@ -182,6 +190,7 @@ class Server implements RunningServer {
   }
 
   async listen(): Promise<void> {
+    this.login.start();
     for (const listener of this.all) {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
@@ -197,12 +206,14 @@ class Server implements RunningServer {
     // First, as it may fail: then nothing has changed.
     const certificates = certificatesOf(config, this.broker.clock);
     const tls = certificates.listeners;
+    const next = withReloadable(this.config, config);
+    this.login.reload(next);
     const changed = differences(this.config, config);
     const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
     const needsRestart = new Set(changed.filter((key) => !applied.has(key)));
     this.audit.configure(config.audit);
     this.log.configure(config.log);
-    this.login.reload(config.security);
+    if (!isDeepStrictEqual(config.limits, this.config.limits)) this.limits.configure(config.limits);
     for (const listener of this.all) {
       // One that is to listen no more keeps what it has until the restart, so that nobody gets in without TLS.
       if (!listens(config, listener.name)) needsRestart.add(`listeners.${listener.name}.enabled`);
@@ -212,7 +223,7 @@ class Server implements RunningServer {
       const running = this.all.some((listener) => listener.name === name);
       if (!running && listens(config, name)) needsRestart.add(`listeners.${name}.enabled`);
     }
-    this.config = withReloadable(this.config, config);
+    this.config = next;
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
     return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
@@ -235,6 +246,7 @@ class Server implements RunningServer {
 
   async stop(reason: string): Promise<void> {
     this.sysTopics?.stop();
+    this.login.stop();
     this.note("stop", reason);
     const timeoutMs = this.config.shutdown.timeout;
     await this.manager?.close();
@@ -269,6 +281,7 @@ function hostSettings(config: Config): HostSettings[] {
     return {
       name,
       aliases: host.aliases,
+      realm: host.security === undefined ? undefined : name,
       policies,
       durablePolicies,
       diverts,
@@ -295,24 +308,49 @@ function certificatesOf(config: Config, clock: Clock): Certificates {
 
 function withReloadable(
   config: Config,
-  { log, audit, security, shutdown, tls, listeners, management }: Config,
+  { log, audit, limits, security, shutdown, tls, listeners, hosts, management }: Config,
 ): Config {
   const kept = Object.entries(config.listeners).map(([name, listener]) => [
     name,
     { ...listener, tls: listeners[name]?.tls ?? listener.tls },
   ]);
-  const { tls: managementTls, cors_origins, max_wait, sessions, api_keys } = management;
-  const managed = { ...config.management, tls: managementTls, cors_origins, max_wait, sessions, api_keys };
-  return { ...config, log, audit, security, shutdown, tls, management: managed, listeners: Object.fromEntries(kept) };
+  const { tls: managementTls, cors_origins, trusted_proxies, max_wait, sessions, api_keys } = management;
+  const taken = { cors_origins, trusted_proxies, max_wait, sessions, api_keys };
+  const managed = { ...config.management, tls: managementTls, ...taken };
+  return {
+    ...config,
+    log,
+    audit,
+    limits,
+    security,
+    shutdown,
+    tls,
+    management: managed,
+    listeners: Object.fromEntries(kept),
+    hosts: withSecurity(config.hosts, hosts),
+  };
 }
 
-function createListeners(
-  config: Config,
-  broker: Broker,
-  clock: Clock,
-  log: Log,
-  tls: ReadonlyMap<string, TlsOptions>,
-): Listener[] {
+/** Virtual hosts keep to what they are; those with security of their own get the new one. */
+function withSecurity(kept: Config["hosts"], given: Config["hosts"]): Config["hosts"] {
+  return Object.fromEntries(
+    Object.entries(kept).map(([name, host]) => {
+      const security = given[name]?.security;
+      return [name, host.security === undefined || security === undefined ? host : { ...host, security }];
+    }),
+  );
+}
+
+/** What listeners are made of besides the configuration. */
+interface ListenerParts {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: Limits;
+  readonly tls: ReadonlyMap<string, TlsOptions>;
+}
+
+function createListeners(config: Config, { broker, clock, log, limits, tls }: ListenerParts): Listener[] {
   const { connection, detection } = config;
   const network = new Network(clock, log, {
     outputHighWaterBytes: connection.output_high_water,
@@ -333,12 +371,33 @@ function createListeners(
           maxConnections: listener.max_connections,
           connectRate: listener.connect_rate,
           webSocket: listener.websocket.enabled
-            ? { origins: listener.websocket.origins, maxMessageBytes: connection.max_websocket_message }
+            ? {
+                origins: listener.websocket.origins,
+                maxMessageBytes: connection.max_websocket_message,
+                proxies: trusted(listener.websocket.trusted_proxies),
+              }
             : undefined,
+          limits,
+          proxies: proxiesOf(listener.proxy_protocol),
           tls: tls.get(name),
           accept: (protocol, peer) => protocol.accept(peer, broker),
         }),
     );
+}
+
+function proxiesOf({
+  trusted: networks,
+  required,
+}: {
+  trusted: string[];
+  required: boolean;
+}): ListenerOptions["proxies"] {
+  const set = trusted(networks);
+  return set === undefined ? undefined : { trusted: set, required };
+}
+
+function trusted(networks: readonly string[]): AddressSet | undefined {
+  return networks.length === 0 ? undefined : new AddressSet(networks);
 }
 
 function speaks(protocols: readonly string[], name: string): boolean {

@@ -1,10 +1,9 @@
 import { parseNetwork } from "../net/address-set.ts";
-import { parsePasswordHash } from "../security/password.ts";
-import { parseScramKeys } from "../security/scram.ts";
 import { listens, managesByTls, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
 import type { Problem } from "./given.ts";
 import { type Config, TLS_LISTENERS } from "./schema.ts";
+import { checkSecurity } from "./security-coherence.ts";
 import { joinKey, originOf, type Setting } from "./setting.ts";
 import type { TlsSection } from "./tls-schema.ts";
 
@@ -21,20 +20,21 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   const tell = (into: Problem[]) => (path: readonly (string | number)[], text: string) => {
     into.push({ origin: originOf(settings, path), text });
   };
-  checkLimits(config, tell(problems));
+  checkThresholds(config, tell(problems));
   checkListeners(config, tell(problems), tell(warnings));
   checkProxies(config, tell(problems), tell(warnings));
+  checkLimits(config, tell(problems), tell(warnings));
   checkTls(config, tell(problems));
   checkHosts(config, tell(problems));
   checkDestinations(config, tell(problems), tell(warnings));
-  checkUsers(config, tell(problems), tell(warnings));
+  checkSecurity(config, tell(problems), tell(warnings));
   return { problems, warnings };
 }
 
 /** Takes a sentence about the setting at a path. */
 export type Tell = (path: readonly (string | number)[], text: string) => void;
 
-function checkLimits({ connection, stomp }: Config, refuse: Tell): void {
+function checkThresholds({ connection, stomp }: Config, refuse: Tell): void {
   if (connection.output_low_water >= connection.output_high_water) {
     refuse(
       ["connection", "output_low_water"],
@@ -89,8 +89,31 @@ function checkProxies({ listeners, management }: Config, refuse: Tell, warn: Tel
   checkNetworks(management.trusted_proxies, ["management", "trusted_proxies"], refuse, warn);
 }
 
-function checkNetworks(networks: readonly string[], path: readonly string[], refuse: Tell, warn: Tell): void {
-  const key = path.reduce(joinKey, "");
+function checkLimits({ limits }: Config, refuse: Tell, warn: Tell): void {
+  for (const [index, { per, match, exceeding, ...most }] of limits.entries()) {
+    const path = ["limits", index];
+    const key = `limits[${index}]`;
+    if (per === "address") checkNetworks(match, [...path, "match"], refuse, () => {});
+    if (per === "connection" && most.connections + most.connect_rate > 0) {
+      refuse(path, `${key}: a connection by itself has no connections and no connect_rate; set "per" to another kind`);
+    }
+    if (Object.values(most).every((value) => value === 0)) warn(path, `${key}: limits nothing`);
+    if (exceeding === "disconnect" && most.messages_in + most.bytes_in === 0) {
+      warn([...path, "exceeding"], `${key}.exceeding: is for messages_in and bytes_in, which have no limit here`);
+    }
+  }
+}
+
+function checkNetworks(
+  networks: readonly string[],
+  path: readonly (string | number)[],
+  refuse: Tell,
+  warn: Tell,
+): void {
+  const key = path.reduce<string>(
+    (all, step) => (typeof step === "number" ? `${all}[${step}]` : joinKey(all, step)),
+    "",
+  );
   for (const [index, text] of networks.entries()) {
     const network = parseNetwork(text);
     if (network === undefined) {
@@ -167,34 +190,5 @@ function checkHosts({ hosts }: Config, refuse: Tell): void {
       }
       owners.set(alias.toLowerCase(), name);
     }
-  }
-}
-
-function checkUsers({ security }: Config, refuse: Tell, warn: Tell): void {
-  for (const [name, { password, password_hash: hash, scram_sha_256: scram }] of Object.entries(security.users)) {
-    const key = joinKey("security.users", name);
-    const path = ["security", "users", name];
-    if ((password === undefined) === (hash === undefined && scram === undefined)) {
-      const hashes = 'password_hash, scram_sha_256 or both ("delos hash-password" makes them)';
-      refuse(path, `${key}: must have either ${hashes} or password`);
-      continue;
-    }
-    if (hash !== undefined && parsePasswordHash(hash) === undefined) {
-      refuse([...path, "password_hash"], `${key}.password_hash: is not what "delos hash-password" prints`);
-    }
-    if (scram !== undefined && parseScramKeys(scram) === undefined) {
-      refuse([...path, "scram_sha_256"], `${key}.scram_sha_256: is not what "delos hash-password --scram" prints`);
-    }
-    if (password !== undefined) {
-      const advice = 'use password_hash; "delos hash-password" makes one';
-      warn([...path, "password"], `${key}.password: who reads the configuration knows this password; ${advice}`);
-    }
-  }
-  const { enabled, loopback_only: loopbackOnly } = security.guest;
-  if (enabled && !loopbackOnly) {
-    warn(
-      ["security", "guest", "loopback_only"],
-      "security.guest.loopback_only: whoever reaches a port of this broker may log in as guest",
-    );
   }
 }

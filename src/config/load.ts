@@ -16,6 +16,7 @@ import { type Given, originText, type Problem } from "./given.ts";
 import { complete, read } from "./reading.ts";
 import { type Config, ConfigSchema, configSchema } from "./schema.ts";
 import { lay, originOf, plain, type Setting } from "./setting.ts";
+import { locateLoginFiles, readLoginFiles } from "./login-files.ts";
 import type { TlsSection } from "./tls-schema.ts";
 import { readYaml } from "./yaml-source.ts";
 
@@ -73,6 +74,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     into.push({ origin: originOf(settings, path), text });
   };
   readCertificates(config, systemClock.now(), { refuse: tellInto(problems), warn: tellInto(warnings) });
+  readLoginFiles(config, tellInto(problems), tellInto(warnings));
   if (problems.length > 0) return { ok: false, problems: problems.map(problemText) };
   return { ok: true, config, settings, warnings: warnings.map(problemText) };
 }
@@ -114,6 +116,7 @@ function makePathsAbsolute(config: Config, settings: Setting, directory: string)
   inSection(config.tls, ["tls"]);
   for (const [name, { tls }] of Object.entries(config.listeners)) inSection(tls, ["listeners", name, "tls"]);
   inSection(config.management.tls, ["management", "tls"]);
+  locateLoginFiles(config, absolute);
 }
 
 function configOf(settings: Setting): Config {

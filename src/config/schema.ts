@@ -9,7 +9,9 @@ import { Type } from "typebox";
 import { audit } from "./audit-schema.ts";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
+import { limits } from "./limits-schema.ts";
 import { management } from "./management-schema.ts";
+import { hostSecurity, security } from "./security-schema.ts";
 import { proxyProtocol, trustedProxies } from "./proxy-schema.ts";
 import { listenerTls, tls } from "./tls-schema.ts";
 import type { Unit } from "./units.ts";
@@ -60,6 +62,7 @@ const host = Type.Object(
       100_000,
       "Queues, topics, exchanges and durable subscriptions it may have in all; ten times as many bindings.",
     ),
+    security: Type.Optional(hostSecurity),
   },
   { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
 );
@@ -242,53 +245,6 @@ const amqp10 = Type.Object(
   { ...CLOSED, description: "AMQP 1.0." },
 );
 
-const user = Type.Object(
-  {
-    password_hash: Type.Optional(
-      Type.String({
-        writeOnly: true,
-        pattern: "^scrypt\\$",
-        description: 'The hash of the password, as "delos hash-password" prints it.',
-      }),
-    ),
-    scram_sha_256: Type.Optional(
-      Type.String({
-        writeOnly: true,
-        pattern: "^\\d+\\$",
-        description:
-          'The keys of the password for logins by SCRAM-SHA-256, as "delos hash-password --scram" prints them. ' +
-          "Who is to log in both ways has a password_hash too.",
-      }),
-    ),
-    password: Type.Optional(
-      Type.String({
-        writeOnly: true,
-        minLength: 1,
-        description:
-          "The password itself, for all ways to log in, for tests only: who reads the configuration knows it.",
-      }),
-    ),
-    groups: names("The groups this user is in."),
-  },
-  { ...CLOSED, description: "A user: a password_hash, scram_sha_256 or both, or a password; and groups." },
-);
-
-const security = Type.Object(
-  {
-    users: Type.Record(Type.String(), user, { default: {}, description: "Who may log in, by name." }),
-    guest: Type.Object(
-      {
-        enabled: flag(true, "Whether a client may log in with these credentials, or with none at all."),
-        name: text("guest", "The name a guest logs in with and is called by."),
-        password: Type.String({ default: "guest", writeOnly: true, description: "The password a guest logs in with." }),
-        loopback_only: flag(true, "Whether guests must come from this machine (127.0.0.0/8 or ::1)."),
-      },
-      { ...CLOSED, description: "Access for whoever has no account." },
-    ),
-  },
-  { ...CLOSED, description: "Who may log in." },
-);
-
 /** The schema of the whole configuration. */
 export const ConfigSchema = Type.Object(
   {
@@ -376,6 +332,7 @@ export const ConfigSchema = Type.Object(
     amqp,
     amqp10,
     security,
+    limits,
     audit,
     log: Type.Object(
       {

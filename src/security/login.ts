@@ -1,219 +1,264 @@
 /*
- * Login by the users of the configuration, and as guest.
+ * Who may log in, as the configuration says:
  *
- *     no credentials, or the guest's -> guest, if open to where the peer is
- *     others -> seen within the last minute? -> being checked at this moment? -> a queue -> scrypt, two at a time
+ *     credentials -> the realm of the virtual host -> has this address or user failed too often? -> the login modules
  *
- * A check costs about 50 ms on purpose. When thousands of clients come back at once with the same credentials, they share
- * one check. What is remembered is an HMAC under a key of this process, never a password. SCRAM costs nothing like that
- * and does not queue.
+ * What a login was granted for is kept beside it, without any secret, so that it can be looked at again when the
+ * configuration or a file has changed.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { BlockList, isIP } from "node:net";
+import { randomBytes } from "node:crypto";
 import type { Login } from "../../core/access/access.ts";
 import type { Authenticator, Credentials, Exchange } from "../../core/broker.ts";
-import type { Clock } from "../../core/time/clock.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Peer } from "../../core/protocol.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
-import { type PasswordHash, parsePasswordHash, unknowablePassword, verifyPassword } from "./password.ts";
+import { ipOf, siteOf } from "./addresses.ts";
+import type { Attempt, Evidence, Subject } from "./attempt.ts";
+import { BearerExchange, OAUTHBEARER } from "./bearer-exchange.ts";
+import { Realm, type RealmParts } from "./realm.ts";
 import { SCRAM_SHA_256, type ScramAccount, ScramExchange, scramRefusal } from "./scram.ts";
-import { ScramUsers } from "./scram-users.ts";
-
-const MOST_AT_A_TIME = 2;
-const MOST_WAITING = 256;
-const REMEMBERED_MS = 60_000;
-const MOST_REMEMBERED = 10_000;
+import { Throttle } from "./throttle.ts";
+import { Turnstile } from "./turnstile.ts";
 
 const SECRET_BYTES = 32;
+/** How often files are looked at. */
+const LOOK_MS = 5000;
+const MOST_SHOWN = 128;
 
-const REFUSED = "The user name or the password is not accepted";
-const BUSY = "Too many logins are being checked; try again in a moment";
-
-interface User {
-  readonly hash: PasswordHash | undefined;
-  /** An HMAC of the password, where the configuration has the password itself. */
-  readonly mac: Buffer | undefined;
-  readonly groups: readonly string[];
+/** What is told while it runs. */
+interface LoginLog {
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
 }
 
-/** Everything that is from one state of the configuration and must not outlive it. */
-interface Accounts {
-  readonly users: ReadonlyMap<string, User>;
-  readonly guest: Config["security"]["guest"];
-  readonly key: Buffer;
-  readonly nobody: PasswordHash;
-  /** By HMAC of the credentials: until when they need not be checked again. */
-  readonly remembered: Map<string, number>;
-  readonly checking: Map<string, Promise<boolean>>;
-  readonly scram: ScramUsers;
+/** The parts of the configuration that say who may log in. */
+export type LoginSettings = Pick<Config, "security" | "hosts">;
+
+/** Realms of one state of the configuration. */
+interface Realms {
+  readonly broker: Realm;
+  /** By virtual host, of those with security of their own. */
+  readonly hosts: ReadonlyMap<string, Realm>;
 }
 
-/** Checks credentials against the users and the guest of the configuration. */
+/** What a login rests on. */
+interface Ground {
+  readonly user: string;
+  readonly evidence: readonly Evidence[];
+}
+
+/** Checks credentials as the configuration says. */
 export class ConfiguredLogin implements Authenticator {
-  readonly mechanisms: readonly string[] = [SCRAM_SHA_256];
   /** Makes the salts of names that have none; to be the same after a restart, as those of real users are. */
   secret: Buffer = randomBytes(SECRET_BYTES);
+  /** Called when a login that was granted may be none any more. */
+  changed: () => void = () => {};
   private readonly clock: Clock;
-  private accounts: Accounts;
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly log: LoginLog;
+  private readonly parts: RealmParts;
+  private readonly throttle: Throttle;
+  private readonly grounds = new WeakMap<Login, Ground>();
+  private settings: LoginSettings;
+  private realms: Realms;
+  private timer: Timer | undefined = undefined;
 
-  constructor(security: Config["security"], clock: Clock) {
+  /** Throws an Error with one sentence when a file cannot be read. */
+  constructor(settings: LoginSettings, clock: Clock, log: LoginLog) {
     this.clock = clock;
-    this.accounts = accountsOf(security);
+    this.log = log;
+    this.settings = settings;
+    this.parts = {
+      clock,
+      turns: {
+        passwords: new Turnstile(2, 256),
+        tokens: new Turnstile(16, 4096),
+        directories: new Turnstile(8, 1024),
+      },
+      key: randomBytes(SECRET_BYTES),
+    };
+    this.throttle = new Throttle(clock, () => this.settings.security.attempts);
+    this.realms = this.realmsOf(settings);
   }
 
-  /** Takes over a new configuration and forgets all logins remembered under the old one. */
-  reload(security: Config["security"]): void {
-    this.accounts = accountsOf(security);
+  get mechanisms(): readonly string[] {
+    const { broker, hosts } = this.realms;
+    const tokens = broker.takesTokens || [...hosts.values()].some(({ takesTokens }) => takesTokens);
+    return tokens ? [SCRAM_SHA_256, OAUTHBEARER] : [SCRAM_SHA_256];
   }
 
-  async login(credentials: Credentials): Promise<Login> {
-    const { accounts } = this;
-    const { user = "", password = "" } = credentials;
-    if (user === "" && password === "") return guestLogin(accounts, credentials.peer);
-    const known = accounts.users.get(user);
-    const { guest } = accounts;
-    if (known === undefined && guest.enabled && user === guest.name) {
-      const given = mac(accounts, "password", password);
-      if (timingSafeEqual(given, mac(accounts, "password", guest.password))) {
-        return guestLogin(accounts, credentials.peer);
-      }
+  get differsByHost(): boolean {
+    return this.realms.hosts.size > 0;
+  }
+
+  /** Looks at the files from time to time, until `stop`. */
+  start(): void {
+    this.timer = this.clock.after(LOOK_MS, () => void this.look());
+  }
+
+  stop(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+  }
+
+  /** Takes over a new configuration, and forgets what was remembered. Throws as the constructor does: then nothing changes. */
+  reload(settings: LoginSettings): void {
+    this.realms = this.realmsOf(settings);
+    this.settings = settings;
+    this.changed();
+  }
+
+  async login({ user = "", password = "", peer, host }: Credentials): Promise<Login> {
+    return this.admit({ user, password, peer, evidence: undefined }, host);
+  }
+
+  begin(mechanism: string, peer: Peer, host?: string): Exchange {
+    if (mechanism === SCRAM_SHA_256) return this.scramExchange(peer, host);
+    if (mechanism === OAUTHBEARER) {
+      return new BearerExchange((user, token) => this.login({ user, password: token, peer, host }));
     }
-    const right = await this.check(accounts, user, password);
+    throw refusal(`The mechanism ${mechanism} is not known; expected ${this.mechanisms.join(" or ")}`);
+  }
+
+  async review(login: Login, peer: Peer): Promise<Login> {
+    const ground = this.grounds.get(login);
+    const realm = this.realms.hosts.get(login.realm ?? "") ?? this.realms.broker;
+    if (!realm.enabled) return login;
+    if (ground === undefined) {
+      // Somebody else than the modules vouched for them, or nobody had to.
+      if (login.user !== undefined) return login;
+      throw refusal("Nobody is let in any more without a login");
+    }
+    const decision = await realm.decide({ ...ground, password: "", peer });
+    if (decision.accepted) return this.loginOf(decision.subject, ground.user, login.realm);
+    throw refusal(`The login of user ${login.user ?? "(none)"} counts no more: ${decision.text}`);
+  }
+
+  /** Throws BrokerError. */
+  private async admit(attempt: Attempt, host: string | undefined): Promise<Login> {
+    const { realms } = this;
+    const own = host === undefined ? undefined : realms.hosts.get(host);
+    const realm = own ?? realms.broker;
+    const name = own === undefined ? undefined : host;
+    if (!realm.enabled) return { user: undefined, groups: [], ...(name === undefined ? {} : { realm: name }) };
+    const { user, peer } = attempt;
+    this.checkWait(user, peer);
+    const { version } = realm;
+    const decision = await realm.decide(attempt);
     // The configuration may have changed meanwhile: who was put out must not slip in.
-    if (accounts !== this.accounts) return this.login(credentials);
-    if (!right || known === undefined) throw refusal(REFUSED);
-    return { user, groups: known.groups };
-  }
-
-  begin(mechanism: string, peer: Peer): Exchange {
-    if (mechanism !== SCRAM_SHA_256) {
-      throw refusal(`The mechanism ${mechanism} is not known; expected ${SCRAM_SHA_256}`);
+    if (realms !== this.realms || version !== realm.version) return this.admit(attempt, host);
+    if (decision.accepted) {
+      this.throttle.succeeded(user, siteOf(peer.remoteAddress));
+      return this.loginOf(decision.subject, user, name);
     }
-    return new ScramExchange((user) => this.scramAccount(user, peer));
+    const { text, trouble } = decision;
+    if (trouble !== undefined) {
+      this.log.error({ ...shown(user, peer), cause: trouble }, "a login could not be checked");
+      throw new BrokerError("throttled", text);
+    }
+    // A conversation tells of its failures itself.
+    if (attempt.evidence === undefined) this.failed(attempt, text);
+    throw refusal(text);
   }
 
-  private async scramAccount(user: string, peer: Peer): Promise<ScramAccount> {
-    const { accounts } = this;
-    const keys = await accounts.scram.keysOf(user, this.secret);
-    const login = (): Login => {
-      if (accounts !== this.accounts) throw refusal("The configuration of users changed meanwhile; log in again");
-      if (!accounts.scram.has(user)) throw scramRefusal();
-      const known = accounts.users.get(user);
-      return known === undefined ? guestLogin(accounts, peer) : { user, groups: known.groups };
+  private failed({ user, password, peer }: Pick<Attempt, "user" | "password" | "peer">, text: string): void {
+    if (user !== "" || password !== "") this.throttle.failed(user, siteOf(peer.remoteAddress));
+    this.log.warn({ ...shown(user, peer), reason: text }, "a login was refused");
+  }
+
+  private checkWait(user: string, peer: Peer): void {
+    const waitMs = this.throttle.waitMs(user, siteOf(peer.remoteAddress));
+    if (waitMs === 0) return;
+    const seconds = Math.ceil(waitMs / 1000);
+    throw new BrokerError("throttled", `Too many logins have failed; try again in ${seconds} s (security.attempts)`);
+  }
+
+  private loginOf(subject: Subject, user: string, realm: string | undefined): Login {
+    const { principals, expiresAt, evidence } = subject;
+    const login: Login = {
+      user: subject.user,
+      groups: [...subject.groups],
+      ...(principals.length === 0 ? {} : { principals }),
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(realm === undefined ? {} : { realm }),
+    };
+    this.grounds.set(login, { user, evidence });
+    return login;
+  }
+
+  private scramExchange(peer: Peer, host: string | undefined): Exchange {
+    let user = "";
+    const exchange = new ScramExchange((name) => {
+      user = name;
+      this.checkWait(name, peer);
+      return this.scramAccount(name, peer, host);
+    });
+    return {
+      step: async (data) => {
+        try {
+          return await exchange.step(data);
+        } catch (error) {
+          if (error instanceof BrokerError && error.code === "not-authenticated") {
+            this.failed({ user, password: "", peer }, error.message);
+          }
+          throw error;
+        }
+      },
+    };
+  }
+
+  private async scramAccount(user: string, peer: Peer, host: string | undefined): Promise<ScramAccount> {
+    const { realms } = this;
+    const realm = (host === undefined ? undefined : realms.hosts.get(host)) ?? realms.broker;
+    const place = realm.scramPlaceOf(user);
+    if (place === undefined) throw scramRefusal();
+    const { version } = realm;
+    const { scram } = place.accounts;
+    const keys = await scram.keysOf(user, this.secret);
+    const login = async (): Promise<Login> => {
+      if (realms !== this.realms || version !== realm.version) {
+        throw refusal("The configuration of users changed meanwhile; log in again");
+      }
+      const verdict = scram.has(user) ? place.vouch(user) : undefined;
+      if (verdict?.kind !== "accepted" || verdict.evidence === undefined) throw scramRefusal();
+      return this.admit({ user, password: "", peer, evidence: [verdict.evidence] }, host);
     };
     return { keys, login };
   }
 
-  private check(accounts: Accounts, user: string, password: string): Promise<boolean> {
-    const key = mac(accounts, user, password).toString("base64");
-    const until = accounts.remembered.get(key);
-    if (until !== undefined && until > this.clock.now()) return Promise.resolve(true);
-    const others = accounts.checking.get(key);
-    if (others !== undefined) return others;
-    const check = this.checkSlowly(accounts, user, password)
-      .then((right) => {
-        if (right) this.remember(accounts, key);
-        return right;
-      })
-      .finally(() => accounts.checking.delete(key));
-    accounts.checking.set(key, check);
-    return check;
-  }
-
-  private async checkSlowly(accounts: Accounts, name: string, password: string): Promise<boolean> {
-    const user = accounts.users.get(name);
-    await this.takeTurn();
-    try {
-      // Whoever it is, one scrypt runs: the time a refusal takes does not tell which users there are.
-      const matches = await verifyPassword(password, user?.hash ?? accounts.nobody);
-      if (user?.mac !== undefined) return timingSafeEqual(mac(accounts, "password", password), user.mac);
-      return matches;
-    } finally {
-      this.running--;
-      this.waiting.shift()?.();
+  private async look(): Promise<void> {
+    const { broker, hosts } = this.realms;
+    let changed = false;
+    for (const realm of [broker, ...hosts.values()]) {
+      if (await realm.refresh((sentence) => this.log.error({ problem: sentence }, "a file of logins cannot be read"))) {
+        changed = true;
+      }
     }
+    if (this.timer === undefined) return;
+    if (changed) this.changed();
+    this.start();
   }
 
-  private async takeTurn(): Promise<void> {
-    if (this.running >= MOST_AT_A_TIME) {
-      if (this.waiting.length >= MOST_WAITING) throw refusal(BUSY);
-      await new Promise<void>((resolve) => {
-        this.waiting.push(() => {
-          this.running++;
-          resolve();
-        });
-      });
-    } else {
-      this.running++;
+  private realmsOf({ security, hosts }: LoginSettings): Realms {
+    const own = new Map<string, Realm>();
+    for (const [name, settings] of Object.entries(hosts)) {
+      if (settings.security === undefined) continue;
+      own.set(name, new Realm(settings.security, `hosts.${name}.security`, this.parts));
     }
+    return { broker: new Realm(security, "security", this.parts), hosts: own };
   }
-
-  private remember(accounts: Accounts, key: string): void {
-    const { remembered } = accounts;
-    remembered.delete(key);
-    remembered.set(key, this.clock.now() + REMEMBERED_MS);
-    for (const oldest of remembered.keys()) {
-      if (remembered.size <= MOST_REMEMBERED) break;
-      remembered.delete(oldest);
-    }
-  }
-}
-
-function accountsOf(security: Config["security"]): Accounts {
-  const accounts = {
-    guest: security.guest,
-    key: randomBytes(32),
-    nobody: unknowablePassword(),
-    remembered: new Map<string, number>(),
-    checking: new Map<string, Promise<boolean>>(),
-    scram: new ScramUsers(security),
-  };
-  const users = new Map<string, User>();
-  for (const [name, { password, password_hash: text, groups }] of Object.entries(security.users)) {
-    const hash = text === undefined ? undefined : parsePasswordHash(text);
-    users.set(name, { hash, mac: password === undefined ? undefined : mac(accounts, "password", password), groups });
-  }
-  return { ...accounts, users };
-}
-
-function mac(accounts: { readonly key: Buffer }, name: string, password: string): Buffer {
-  return createHmac("sha256", accounts.key)
-    .update(`${name.length}:${name}:${password.normalize("NFC")}`)
-    .digest();
-}
-
-function guestLogin({ guest }: Accounts, peer: Peer): Login {
-  if (!guest.enabled) {
-    throw refusal("No user name and password were given, and guests are not let in (security.guest.enabled is false)");
-  }
-  if (guest.loopback_only && !isLoopback(peer.remoteAddress)) {
-    throw refusal(
-      "Guests are let in from the broker's own machine only: log in as a user (security.users), " +
-        "or set security.guest.loopback_only to false",
-    );
-  }
-  return { user: guest.name, groups: [] };
 }
 
 function refusal(text: string): BrokerError {
   return new BrokerError("not-authenticated", text);
 }
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
-LOOPBACK.addAddress("::1", "ipv6");
-
-/** Whether a peer's address, with or without its port, is of this machine: IPv4, IPv6 or IPv4 mapped into IPv6. */
-export function isLoopback(remoteAddress: string): boolean {
-  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(remoteAddress)?.[1];
-  const whole = bracketed ?? remoteAddress;
-  // Asking whether it is an address of IPv6 takes long, and one with a single colon is none.
-  const hasPort = whole.indexOf(":") === whole.lastIndexOf(":") || isIP(whole) === 0;
-  const address = hasPort ? whole.replace(/:\d+$/, "") : whole;
-  // A zone, as in fe80::1%eth0, is never of the loopback, and a block list does not know it.
-  const family = address.includes("%") ? 0 : isIP(address);
-  return family !== 0 && LOOPBACK.check(address, family === 4 ? "ipv4" : "ipv6");
+/** Who somebody said to be, for the log. */
+function shown(user: string, { remoteAddress, certificate, listener }: Peer): object {
+  return {
+    user: user.slice(0, MOST_SHOWN),
+    address: ipOf(remoteAddress) ?? remoteAddress,
+    listener,
+    ...(certificate === undefined ? {} : { dn: certificate.subject }),
+  };
 }

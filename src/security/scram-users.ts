@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Config } from "../config/schema.ts";
+import type { UserSettings } from "../config/security-schema.ts";
 import { deriveScramKeys, NEW_ITERATIONS, parseScramKeys, SALT_BYTES, type ScramKeys } from "./scram.ts";
 
 /** What keys show of themselves. */
@@ -21,10 +21,14 @@ export class ScramUsers {
   readonly #derived = new Map<string, Promise<ScramKeys>>();
   readonly #shapes: readonly Shape[];
 
-  constructor({ users, guest }: Config["security"]) {
-    if (guest.enabled) this.#passwords.set(guest.name, guest.password);
-    for (const [name, { password, scram_sha_256: text }] of Object.entries(users)) {
+  constructor(
+    users: Readonly<Record<string, UserSettings>>,
+    guest?: { readonly name: string; readonly password: string },
+  ) {
+    if (guest !== undefined) this.#passwords.set(guest.name, guest.password);
+    for (const [name, { password, scram_sha_256: text, enabled }] of Object.entries(users)) {
       this.#passwords.delete(name);
+      if (!enabled) continue;
       if (password !== undefined) this.#passwords.set(name, password);
       const keys = text === undefined ? undefined : parseScramKeys(text);
       if (keys !== undefined) this.#stored.set(name, keys);

@@ -30,8 +30,8 @@ export interface ScramKeys {
 /** What a name stands for. A name that nobody has is answered like any other, with keys that no proof fits. */
 export interface ScramAccount {
   readonly keys: ScramKeys;
-  /** Called once the proof is right. Throws BrokerError("not-authenticated") for who may not log in even so. */
-  login(): Login;
+  /** Called once the proof is right. Rejects with BrokerError for who may not log in even so. */
+  login(): Promise<Login>;
 }
 
 /** RFC 7677 4: about what a tenth of a second was worth then; clients pay for it. */
@@ -131,7 +131,7 @@ export class ScramExchange implements Exchange {
         return { done: false, data: challenge };
       }
       if (state !== "final") throw refusal("The exchange is over, or its last step is not answered yet");
-      const step = this.#verify(textOf(data));
+      const step = await this.#verify(textOf(data));
       this.#state = "ended";
       return step;
     } catch (error) {
@@ -150,7 +150,7 @@ export class ScramExchange implements Exchange {
     return Buffer.from(this.#serverFirst);
   }
 
-  #verify(text: string): Step {
+  async #verify(text: string): Promise<Step> {
     const account = this.#account;
     const first = this.#first;
     if (account === undefined || first === undefined) throw refusal("There was no first message");
@@ -164,7 +164,7 @@ export class ScramExchange implements Exchange {
     const signature = hmac(storedKey, said);
     const clientKey = Buffer.from(proof.map((byte, at) => byte ^ (signature[at] ?? 0)));
     if (!timingSafeEqual(sha256(clientKey), storedKey)) throw refusal(REFUSED);
-    const login = account.login();
+    const login = await account.login();
     return { done: true, data: Buffer.from(`v=${hmac(serverKey, said).toString("base64")}`), login };
   }
 }

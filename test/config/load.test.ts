@@ -181,7 +181,7 @@ describe("the environment", () => {
 
   it("takes a new name as it is written", () => {
     const { security } = config("", { environment: { DELOS__SECURITY__USERS__Ann__PASSWORD: "0123" } });
-    expect(security.users).toEqual({ Ann: { password: "0123", groups: [] } });
+    expect(security.users).toEqual({ Ann: { password: "0123", groups: [], enabled: true } });
   });
 
   it("changes single entries of a list, in the order of their numbers", () => {

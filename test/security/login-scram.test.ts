@@ -1,47 +1,23 @@
 import { describe, expect, it } from "vitest";
-import { BrokerError } from "../../core/errors.ts";
-import { Output } from "../../core/output.ts";
-import type { Peer } from "../../core/protocol.ts";
-import { defaultConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { ConfiguredLogin } from "../../src/security/login.ts";
+import type { ConfiguredLogin } from "../../src/security/login.ts";
 import { hashPassword } from "../../src/security/password.ts";
 import { deriveScramKeys, formatScramKeys } from "../../src/security/scram.ts";
+import { loginsBy, peerAt, refusal, securityWith, users } from "../support/logins.ts";
 import { ScramClient } from "../support/scram-client.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
 
 const annKeys = formatScramKeys(await deriveScramKeys("ann's", undefined, 4096));
 const cyHash = await hashPassword("cy's");
-const { guest } = defaultConfig("/").security;
+const { guest } = securityWith();
 
-function peer(remoteAddress: string): Peer {
-  return {
-    id: "test",
-    output: new Output(1024, () => {}),
-    remoteAddress,
-    localAddress: "127.0.0.1:1",
-    listener: "test",
-    transport: "tcp",
-    subprotocol: undefined,
-    lastReceivedAt: 0,
-    lastWrittenAt: 0,
-    bytesReceived: 0,
-    bytesWritten: 0,
-    pause() {},
-    resume() {},
-    close() {},
-    identify() {},
-  };
-}
-
-const USERS: Config["security"]["users"] = {
+const USERS = users({
   ann: { scram_sha_256: annKeys, groups: ["traders"] },
-  bob: { password: "bob's", groups: [] },
-  cy: { password_hash: cyHash, groups: [] },
-};
+  bob: { password: "bob's" },
+  cy: { password_hash: cyHash },
+});
 
-function authenticator(users = USERS, changes: Partial<typeof guest> = {}) {
-  return new ConfiguredLogin({ users, guest: { ...guest, ...changes } }, new VirtualClock());
+function authenticator(people = USERS, changes: Partial<Config["security"]["guest"]> = {}): ConfiguredLogin {
+  return loginsBy(securityWith({ users: people, guest: { ...guest, ...changes } })).logins;
 }
 
 /** Logs in; `between` runs when the challenge is there. */
@@ -50,7 +26,7 @@ async function attempt(
   [user, password]: readonly [string, string],
   { from = "10.1.2.3:50312", between }: { from?: string; between?: () => void } = {},
 ) {
-  const exchange = login.begin("SCRAM-SHA-256", peer(from));
+  const exchange = login.begin("SCRAM-SHA-256", peerAt(from));
   const client = new ScramClient(user, password);
   const challenge = await exchange.step(client.first());
   between?.();
@@ -59,19 +35,9 @@ async function attempt(
   return verdict.login;
 }
 
-async function refusal(trial: Promise<unknown>): Promise<string> {
-  try {
-    await trial;
-  } catch (error) {
-    if (error instanceof BrokerError && error.code === "not-authenticated") return error.message;
-    throw error;
-  }
-  throw new Error("The login was accepted");
-}
-
 /** Salt and iterations that a name is answered with. */
 async function shown(login: ConfiguredLogin, user: string): Promise<string> {
-  const challenge = await login.begin("SCRAM-SHA-256", peer("10.1.2.3:1")).step(new ScramClient(user, "x").first());
+  const challenge = await login.begin("SCRAM-SHA-256", peerAt("10.1.2.3:1")).step(new ScramClient(user, "x").first());
   return challenge.data?.toString().replace(/^r=[^,]+,/, "") ?? "";
 }
 
@@ -105,7 +71,8 @@ describe("a user who logs in by SCRAM", () => {
 
   it("has to begin again when the users were changed meanwhile", async () => {
     const login = authenticator();
-    const between = () => login.reload({ users: { ann: { password: "other", groups: [] } }, guest });
+    const between = () =>
+      login.reload({ security: securityWith({ users: users({ ann: { password: "other" } }) }), hosts: {} });
     expect(await refusal(attempt(login, ["ann", "ann's"], { between }))).toMatch(/changed meanwhile/);
     expect(await attempt(login, ["ann", "other"])).toEqual({ user: "ann", groups: [] });
     await refusal(attempt(login, ["bob", "bob's"]));
@@ -121,7 +88,7 @@ describe("a user who logs in by SCRAM", () => {
   });
 
   it("who is called like the guest is not the guest", async () => {
-    const login = authenticator({ guest: { password_hash: cyHash, groups: [] } });
+    const login = authenticator(users({ guest: { password_hash: cyHash } }));
     expect(await refusal(attempt(login, ["guest", "guest"], { from: "127.0.0.1:1" }))).toMatch(/not accepted/);
   });
 });
@@ -152,11 +119,11 @@ describe("what is shown of a name", () => {
   });
 
   it("looks like that of a real user where there is none", async () => {
-    const users = {
-      a: { scram_sha_256: keysOfShape(5000, 12), groups: [] },
-      b: { scram_sha_256: keysOfShape(9000, 64), groups: [] },
-    };
-    const login = authenticator(users, { enabled: false });
+    const people = users({
+      a: { scram_sha_256: keysOfShape(5000, 12) },
+      b: { scram_sha_256: keysOfShape(9000, 64) },
+    });
+    const login = authenticator(people, { enabled: false });
     const shapes = new Set<string>();
     for (let n = 0; n < 64; n++) {
       const [, salt = "", iterations] = /^s=(.*),i=(\d+)$/.exec(await shown(login, `nobody-${n}`)) ?? [];
@@ -168,7 +135,7 @@ describe("what is shown of a name", () => {
 
 it("another mechanism is refused by name", () => {
   const login = authenticator();
-  expect(() => login.begin("PLAIN", peer("127.0.0.1:1"))).toThrow(
+  expect(() => login.begin("PLAIN", peerAt("127.0.0.1:1"))).toThrow(
     "The mechanism PLAIN is not known; expected SCRAM-SHA-256",
   );
 });

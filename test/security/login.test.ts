@@ -1,65 +1,24 @@
 import { describe, expect, it, vi } from "vitest";
-import { BrokerError } from "../../core/errors.ts";
-import { Output } from "../../core/output.ts";
-import type { Peer } from "../../core/protocol.ts";
-import { defaultConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { ConfiguredLogin, isLoopback } from "../../src/security/login.ts";
+import { isLoopback } from "../../src/security/addresses.ts";
 import * as passwords from "../../src/security/password.ts";
 import { eventually } from "../support/eventually.ts";
-import { VirtualClock } from "../support/virtual-clock.ts";
+import { loginsBy, peerAt, refusal, securityWith, users } from "../support/logins.ts";
 
 const HERE = "127.0.0.1:50312";
 const AWAY = "10.1.2.3:50312";
 const annHash = await passwords.hashPassword("ann's");
 
-function peer(remoteAddress: string): Peer {
-  return {
-    id: "test",
-    output: new Output(1024, () => {}),
-    remoteAddress,
-    localAddress: "127.0.0.1:1",
-    listener: "test",
-    transport: "tcp",
-    subprotocol: undefined,
-    lastReceivedAt: 0,
-    lastWrittenAt: 0,
-    bytesReceived: 0,
-    bytesWritten: 0,
-    pause() {},
-    resume() {},
-    close() {},
-    identify() {},
-  };
-}
-
 function security(guest: Partial<Config["security"]["guest"]> = {}): Config["security"] {
-  return {
-    users: {
-      ann: { password_hash: annHash, groups: ["traders"] },
-      bob: { password: "bob's", groups: [] },
-    },
-    guest: { ...defaultConfig("/").security.guest, ...guest },
-  };
+  const people = users({ ann: { password_hash: annHash, groups: ["traders"] }, bob: { password: "bob's" } });
+  return securityWith({ users: people, guest: { ...securityWith().guest, ...guest } });
 }
 
 function authenticator(settings = security()) {
-  const clock = new VirtualClock();
-  const login = new ConfiguredLogin(settings, clock);
+  const { logins: login, clock } = loginsBy(settings);
   const attempt = (user?: string, password?: string, address = AWAY) =>
-    login.login({ user, password, peer: peer(address) });
+    login.login({ user, password, peer: peerAt(address) });
   return { login, clock, attempt };
-}
-
-/** The text of the refusal. */
-async function refusal(attempt: Promise<unknown>): Promise<string> {
-  try {
-    await attempt;
-  } catch (error) {
-    if (error instanceof BrokerError && error.code === "not-authenticated") return error.message;
-    throw error;
-  }
-  throw new Error("The login was accepted");
 }
 
 describe("a user", () => {
@@ -108,7 +67,7 @@ describe("a user", () => {
   });
 
   it("called like the guest comes before the guest", async () => {
-    const { attempt } = authenticator({ ...security(), users: { guest: { password: "own", groups: ["g"] } } });
+    const { attempt } = authenticator({ ...security(), users: users({ guest: { password: "own", groups: ["g"] } }) });
     expect(await attempt("guest", "own")).toEqual({ user: "guest", groups: ["g"] });
     await refusal(attempt("guest", "guest", HERE));
   });
@@ -151,7 +110,9 @@ it("more logins than can wait are refused at once, and the others are not distur
     return right;
   });
   const { attempt } = authenticator();
-  const texts = Array.from({ length: 300 }, (_, n) => refusal(attempt(`user${n}`, "x")));
+  const texts = Array.from({ length: 300 }, (_, n) =>
+    refusal(attempt(`user${n}`, "x"), n < 258 ? "not-authenticated" : "throttled"),
+  );
   const refused = await Promise.all(texts.slice(258));
   expect(new Set(refused)).toEqual(new Set(["Too many logins are being checked; try again in a moment"]));
   // Two run, and each that ends lets one of the 256 begin.
@@ -168,14 +129,14 @@ describe("a changed configuration", () => {
   it("is what the next login is checked against, whatever was remembered", async () => {
     const { login, attempt } = authenticator();
     await attempt("ann", "ann's");
-    login.reload({ ...security(), users: {} });
+    login.reload({ security: { ...security(), users: {} }, hosts: {} });
     await refusal(attempt("ann", "ann's"));
   });
 
   it("is also what a login is checked against that was under way", async () => {
     const { login, attempt } = authenticator();
     const underWay = refusal(attempt("ann", "ann's"));
-    login.reload({ ...security(), users: {} });
+    login.reload({ security: { ...security(), users: {} }, hosts: {} });
     await underWay;
   });
 });

@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BrokerError } from "../../core/errors.ts";
-import { deriveScramKeys, formatScramKeys, parseScramKeys, ScramExchange, type ScramKeys } from "../../src/security/scram.ts";
+import {
+  deriveScramKeys,
+  formatScramKeys,
+  parseScramKeys,
+  ScramExchange,
+  type ScramKeys,
+} from "../../src/security/scram.ts";
 import { ScramClient } from "../support/scram-client.ts";
 
 /** RFC 7677 3. */
@@ -20,7 +26,7 @@ function exchange(keys: ScramKeys = pencil, nonce?: string) {
   const asked: string[] = [];
   const find = (user: string) => {
     asked.push(user);
-    return Promise.resolve({ keys, login: () => ({ user, groups: [] }) });
+    return Promise.resolve({ keys, login: () => Promise.resolve({ user, groups: [] }) });
   };
   const server = new ScramExchange(find, nonce);
   return { server, asked, say: (text: string) => server.step(Buffer.from(text)) };
