@@ -35,6 +35,8 @@ import { httpFormat } from "./management/http-message.ts";
 import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
 import { reviewLogins } from "./security/live-logins.ts";
+import type { Measure } from "./metrics/resources.ts";
+import { reloadableVitals, Vitals } from "./metrics/vitals.ts";
 import { ConfiguredLogin } from "./security/login.ts";
 import { AddressSet } from "./net/address-set.ts";
 import { Listener, type ListenerOptions } from "./net/listener.ts";
@@ -43,6 +45,7 @@ import { Network } from "./net/network.ts";
 import type { TlsOptions } from "./net/tls.ts";
 import { plainFormat } from "./plain-message.ts";
 import { SysTopics } from "./sys-topics.ts";
+import { openTracer } from "./tracing.ts";
 
 /** A broker that listens. */
 export interface RunningServer {
@@ -67,6 +70,8 @@ export interface ServerParts {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly store?: Store;
+  /** Measures memory and disk. */
+  readonly measure?: Measure;
   /** Reads the configuration anew, when management is asked to. */
   readonly load?: () => LoadedConfig;
 }
@@ -81,7 +86,7 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 
 /** The parts of the configuration that `reload` takes over. */
 const RELOADABLE =
-  /^(log|audit|limits|security|shutdown|tls)(\.|$)|^hosts\..+\.security\.|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^listeners\..+\.tls(\.|$)/;
+  /^(log|audit|alarms|limits|security|shutdown|tls)(\.|$)|^hosts\..+\.security\.|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
@@ -97,6 +102,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     authenticator: login,
     audit,
     limits,
+    tracer: openTracer(clock, packageVersion()),
     cron: parseCron,
     name: config.broker.name,
     version: packageVersion(),
@@ -114,7 +120,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   const listeners = createListeners(config, { broker, clock, log, limits, tls: certificates.listeners });
   const running = new Server(config, broker, listeners, { login, log, audit, limits }, failed);
   try {
-    await running.manage(certificates.management, parts.load);
+    await running.manage(certificates, parts);
     await running.listen();
   } catch (error) {
     await running.stop("the start failed");
@@ -139,6 +145,8 @@ class Server implements RunningServer {
   listeners: { name: string; host: string; port: number }[] = [];
   management: { host: string; port: number } | undefined = undefined;
   private manager: Management | undefined = undefined;
+  private vitals: Vitals | undefined = undefined;
+  private certificates: Certificates = { listeners: new Map(), management: undefined };
   private config: Config;
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
@@ -164,10 +172,21 @@ class Server implements RunningServer {
     this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
   }
 
-  /** Prepares management, if it is on. */
-  async manage(tls: TlsOptions | undefined, load: (() => LoadedConfig) | undefined): Promise<void> {
+  /** Prepares to tell how it is, and management, if that is on. */
+  async manage(certificates: Certificates, { load, measure }: ServerParts): Promise<void> {
+    const { log, broker, directory, failed, all: listeners } = this;
+    this.certificates = certificates;
+    const vitals = new Vitals(broker, {
+      config: () => this.config,
+      listeners,
+      certificates: () => this.certificates,
+      directory,
+      failed,
+      log,
+      measure,
+    });
+    this.vitals = vitals;
     if (!this.config.management.enabled) return;
-    const { log, broker } = this;
     // Loaded only when it is wanted: it takes a tenth of a second.
     const { Management } = await import("./management/server.ts");
     const context: ManagementContext = {
@@ -178,8 +197,10 @@ class Server implements RunningServer {
       audit: this.audit,
       clock: broker.clock,
       reload: () => this.reread(load),
+      health: vitals.health,
+      metrics: vitals.metrics,
     };
-    this.manager = await Management.create(context, tls);
+    this.manager = await Management.create(context, certificates.management);
   }
 
   private async reread(load: (() => LoadedConfig) | undefined): Promise<Reloaded> {
@@ -191,10 +212,13 @@ class Server implements RunningServer {
 
   async listen(): Promise<void> {
     this.login.start();
+    await this.vitals?.start();
+    // First, to be able to say that it is still starting.
+    this.management = await this.manager?.listen();
     for (const listener of this.all) {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
-    this.management = await this.manager?.listen();
+    this.vitals?.health.running();
     this.note("start", this.listeners.map(({ name, host, port }) => `${name} on ${host} port ${port}`).join(", "));
     const intervalMs = this.config.mqtt.sys_interval;
     if (intervalMs === 0) return;
@@ -224,6 +248,8 @@ class Server implements RunningServer {
       if (!running && listens(config, name)) needsRestart.add(`listeners.${name}.enabled`);
     }
     this.config = next;
+    this.config = { ...this.config, ...reloadableVitals(this.config, config) };
+    this.certificates = certificates;
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
     return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
@@ -245,12 +271,15 @@ class Server implements RunningServer {
   }
 
   async stop(reason: string): Promise<void> {
+    this.vitals?.health.stopping();
     this.sysTopics?.stop();
     this.login.stop();
     this.note("stop", reason);
     const timeoutMs = this.config.shutdown.timeout;
-    await this.manager?.close();
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
+    // Last, to be able to say that it is stopping.
+    await this.manager?.close();
+    this.vitals?.stop();
     await this.broker.close();
     this.audit.close();
   }

@@ -6,6 +6,7 @@
  * What is `Optional` stays undefined when nobody sets it: its default then only says what happens without it.
  */
 import { Type } from "typebox";
+import { alarms, metrics } from "./alarms-schema.ts";
 import { audit } from "./audit-schema.ts";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
@@ -320,6 +321,8 @@ export const ConfigSchema = Type.Object(
       { messages: size("256m", "Bytes of messages in memory, of all destinations together.", 1_048_576) },
       { ...CLOSED, description: "Memory of the whole broker." },
     ),
+    alarms,
+    metrics,
     transactions: Type.Object(
       {
         max_bytes: size("64m", "Bytes of messages one transaction may hold.", 1024),

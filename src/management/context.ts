@@ -18,6 +18,8 @@ import type { Audit } from "../audit.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
+import type { Health } from "../metrics/health.ts";
+import type { Metrics } from "../metrics/metrics.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import type { Problem } from "./problem.ts";
 import type { Right } from "./rights.ts";
@@ -36,6 +38,9 @@ export interface ManagementContext {
   readonly log: Log;
   readonly audit: Audit;
   readonly clock: Clock;
+  /** Whether it lives and is ready. */
+  readonly health: Health;
+  readonly metrics: Metrics;
   /** Reads the configuration again, as SIGHUP has it done. */
   readonly reload: () => Promise<Reloaded>;
 }

@@ -10,6 +10,7 @@ import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { BrokerError } from "../../core/errors.ts";
+import { metricsRoutes } from "../metrics/routes.ts";
 import type { TlsOptions } from "../net/tls.ts";
 import { Authentication, challenge } from "./authentication.ts";
 import type { ManagementApp, ManagementContext } from "./context.ts";
@@ -55,7 +56,7 @@ const API_ROUTES: readonly Routes[] = [
   backupRoutes,
 ];
 /** What has a place of its own, such as /metrics. */
-const ROOT_ROUTES: readonly Routes[] = [consoleRoutes];
+const ROOT_ROUTES: readonly Routes[] = [metricsRoutes, consoleRoutes];
 
 const API_PREFIX = "/api/v1";
 /** Names of destinations may be long, and each of their bytes take three. */

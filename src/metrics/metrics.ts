@@ -1,0 +1,176 @@
+/*
+ * What Prometheus is told. Nothing is counted for it: each scrape looks at the accounts that are kept anyway, and sums that
+ * only grow stay when what they were counted of has gone (core/totals.ts).
+ */
+import { X509Certificate } from "node:crypto";
+import process from "node:process";
+import { ALARMS } from "../../core/alarms.ts";
+import type { Broker } from "../../core/broker.ts";
+import type { Certificates } from "../config/certificates.ts";
+import type { Listener } from "../net/listener.ts";
+import type { TlsOptions } from "../net/tls.ts";
+import { Exposition } from "./exposition.ts";
+import type { Health } from "./health.ts";
+import { writeHosts } from "./host-families.ts";
+import { writeObjects } from "./object-families.ts";
+import { ProcessFamilies } from "./process-families.ts";
+import type { Resources } from "./resources.ts";
+
+/** Where metrics come from. */
+export interface MetricsSources {
+  readonly broker: Broker;
+  readonly health: Health;
+  readonly resources: Resources;
+  readonly listeners: readonly Listener[];
+  /** As they are now. */
+  readonly certificates: () => Certificates;
+  readonly maxObjects: () => number;
+}
+
+const MS_PER_SECOND = 1000;
+
+/** Tells what a broker does and how it is, as Prometheus wants it. */
+export class Metrics {
+  private readonly sources: MetricsSources;
+  private readonly process = new ProcessFamilies();
+  /** When certificates expire, in seconds since 1970: they are taken apart once. */
+  private readonly expiries = new WeakMap<Buffer, number>();
+
+  constructor(sources: MetricsSources) {
+    this.sources = sources;
+  }
+
+  /** Nothing is measured any more. */
+  stop(): void {
+    this.process.stop();
+  }
+
+  /** The broker as a whole and its virtual hosts. */
+  get text(): string {
+    const to = new Exposition();
+    const { broker } = this.sources;
+    to.gauge("delos_build_info", "1; which broker this is.", (sample) =>
+      sample(1, { name: broker.name, version: broker.version, node: process.versions.node }),
+    );
+    this.writeHealth(to);
+    this.writeResources(to);
+    writeHosts(to, broker.hosts);
+    this.writeStore(to);
+    this.writeListeners(to);
+    this.writeCertificates(to);
+    const { latency, commits } = broker.engine.traffic;
+    to.histogram(
+      "delos_delivery_latency_seconds",
+      "How long messages were in the broker until they were delivered for the first time; of some hundred a second.",
+      latency,
+    );
+    to.histogram(
+      "delos_commit_wait_seconds",
+      "How long clients waited for what they sent to be on disk; one wait at a time is measured.",
+      commits,
+    );
+    this.process.write(to);
+    return to.text;
+  }
+
+  /** Queues, topics and durable subscriptions one by one, as many as are allowed. */
+  get objectsText(): string {
+    const to = new Exposition();
+    writeObjects(to, this.sources.broker.hosts, this.sources.maxObjects());
+    return to.text;
+  }
+
+  private writeHealth(to: Exposition): void {
+    const { health, broker } = this.sources;
+    to.gauge("delos_ready", "1 if the broker is ready for clients, else 0.", (sample) =>
+      sample(health.unready.length === 0 ? 1 : 0),
+    );
+    const { alarms, memoryGate, storeGate } = broker.engine;
+    to.gauge("delos_alarm", "1 if publishers have to wait because this runs short, else 0.", (sample) => {
+      for (const alarm of ALARMS) sample(alarms.active.some(({ name }) => name === alarm) ? 1 : 0, { alarm });
+    });
+    to.gauge(
+      "delos_publishers_waiting",
+      "Clients that are held up by something that is full for all of them.",
+      (sample) => {
+        sample(alarms.waiting, { for: "alarm" });
+        sample(memoryGate.waiting, { for: "memory" });
+        sample(storeGate.waiting, { for: "store" });
+      },
+    );
+  }
+
+  private writeResources(to: Exposition): void {
+    const { resources, broker } = this.sources;
+    const { engine } = broker;
+    const { levels, memoryLimit, diskLimit } = resources;
+    to.gauge("delos_message_memory_bytes", "Bytes of messages in memory.", (sample) => sample(engine.memoryBytes));
+    to.gauge(
+      "delos_message_memory_limit_bytes",
+      "Bytes of messages that may be in memory (memory.messages).",
+      (sample) => sample(engine.memoryLimitBytes),
+    );
+    to.gauge("delos_memory_limit_bytes", "Above so much memory there is an alarm.", (sample) => sample(memoryLimit));
+    to.gauge("delos_disk_free_limit_bytes", "Below so much free disk there is an alarm; 0 for none.", (sample) =>
+      sample(diskLimit),
+    );
+    if (levels === undefined) return;
+    const { memoryUsed, diskFree } = levels;
+    to.gauge("delos_memory_used_bytes", "Memory of the process, without mirrors of files.", (sample) =>
+      sample(memoryUsed),
+    );
+    if (diskFree === undefined) return;
+    to.gauge("delos_disk_free_bytes", "Bytes free on the disk of the store.", (sample) => sample(diskFree));
+  }
+
+  private writeStore(to: Exposition): void {
+    const { diskBytes, batches, enqueued, cancelled, dequeued, loaded, pendingBytes } =
+      this.sources.broker.store.statistics();
+    const counters: readonly [name: string, help: string, value: number][] = [
+      ["delos_store_batches_total", "Batches written.", batches],
+      ["delos_store_enqueued_total", "Messages given to the store, once for each queue.", enqueued],
+      ["delos_store_cancelled_total", "Of these, those consumed before they were written.", cancelled],
+      ["delos_store_dequeued_total", "Messages taken out of the store.", dequeued],
+      ["delos_store_loaded_total", "Messages read back.", loaded],
+    ];
+    for (const [name, help, value] of counters) to.counter(name, help, (sample) => sample(value));
+    to.gauge("delos_store_disk_bytes", "Bytes of the store's files.", (sample) => sample(diskBytes));
+    to.gauge("delos_store_pending_bytes", "Bytes that are still to be written.", (sample) => sample(pendingBytes));
+  }
+
+  private writeListeners(to: Exposition): void {
+    const { listeners } = this.sources;
+    to.counter("delos_listener_accepted_total", "Connections accepted.", (sample) => {
+      for (const { name: listener, accepted } of listeners) sample(accepted, { listener });
+    });
+    to.gauge("delos_listener_connections", "Connections whose protocol is known.", (sample) => {
+      for (const { name: listener, connections } of listeners) sample(connections.size, { listener });
+    });
+    to.counter("delos_listener_failed_handshakes_total", "TLS handshakes that failed.", (sample) => {
+      for (const { name: listener, failedHandshakes } of listeners) sample(failedHandshakes, { listener });
+    });
+  }
+
+  private writeCertificates(to: Exposition): void {
+    const { listeners, management } = this.sources.certificates();
+    to.gauge("delos_certificate_expiry_timestamp_seconds", "When a certificate expires, since 1970.", (sample) => {
+      const tell = (listener: string, { credentials, names }: TlsOptions): void => {
+        sample(this.expiryOf(credentials.certificate), { listener, name: "" });
+        for (const { match: name, credentials: own } of names) {
+          if (own !== undefined) sample(this.expiryOf(own.certificate), { listener, name });
+        }
+      };
+      for (const [listener, tls] of listeners) tell(listener, tls);
+      if (management !== undefined) tell("management", management);
+    });
+  }
+
+  private expiryOf(certificate: Buffer): number {
+    let expiry = this.expiries.get(certificate);
+    if (expiry === undefined) {
+      expiry = new X509Certificate(certificate).validToDate.getTime() / MS_PER_SECOND;
+      this.expiries.set(certificate, expiry);
+    }
+    return expiry;
+  }
+}

@@ -1,0 +1,118 @@
+import { statfs } from "node:fs/promises";
+import type { AlarmName, Alarms } from "../../core/alarms.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../log.ts";
+import { memoryInUse, usableMemory } from "./memory.ts";
+
+/** What is looked at, in bytes. */
+export interface Levels {
+  readonly memoryUsed: number;
+  /** Undefined where nothing is kept on a disk, or it does not tell. */
+  readonly diskFree: number | undefined;
+}
+
+/** Measures; rejects if it cannot. */
+export type Measure = () => Promise<Levels>;
+
+/** Of the limit: an alarm is over when memory is below this part of it, and free disk above that one. */
+const MEMORY_RECOVERED = 0.95;
+const DISK_RECOVERED = 1.25;
+const MEBI = 1024 * 1024;
+
+/** Measures the process, and the disk that a directory is on. */
+export function measureIn(directory: string | undefined): Measure {
+  return async () => {
+    const memoryUsed = memoryInUse();
+    if (directory === undefined) return { memoryUsed, diskFree: undefined };
+    const { bavail, bsize } = await statfs(directory);
+    return { memoryUsed, diskFree: bavail * bsize };
+  };
+}
+
+/** Raises and clears alarms, by what it measures again and again. */
+export class Resources {
+  levels: Levels | undefined = undefined;
+  private readonly alarms: Alarms;
+  private readonly settings: () => Config["alarms"];
+  private readonly measure: Measure;
+  private readonly clock: Clock;
+  private readonly log: Log;
+  private timer: Timer | undefined = undefined;
+  private stopped = false;
+
+  constructor(
+    alarms: Alarms,
+    options: {
+      /** As they are now. */
+      readonly settings: () => Config["alarms"];
+      readonly measure: Measure;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {
+    this.alarms = alarms;
+    this.settings = options.settings;
+    this.measure = options.measure;
+    this.clock = options.clock;
+    this.log = options.log;
+  }
+
+  /** Looks at once, and then as often as the settings say. */
+  async start(): Promise<void> {
+    await this.look();
+    if (!this.stopped) this.timer = this.clock.after(this.settings().interval, () => void this.start());
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+  }
+
+  /** Bytes of memory above which there is an alarm. */
+  get memoryLimit(): number {
+    const { memory } = this.settings();
+    return memory === 0 ? usableMemory() : memory;
+  }
+
+  /** Bytes of free disk below which there is an alarm; 0 for none. */
+  get diskLimit(): number {
+    return this.settings().disk_free;
+  }
+
+  private async look(): Promise<void> {
+    try {
+      this.levels = await this.measure();
+    } catch (error) {
+      // What was raised stays so: nobody knows better.
+      this.log.warn({ err: error }, "memory and disk could not be measured (alarms)");
+      return;
+    }
+    if (this.stopped) return;
+    const { memoryUsed, diskFree } = this.levels;
+    const { memoryLimit, diskLimit } = this;
+    this.judge("memory", memoryUsed > memoryLimit, memoryUsed <= memoryLimit * MEMORY_RECOVERED, () => {
+      return `the process needs ${mebi(memoryUsed)} of memory; more than ${mebi(memoryLimit)} is too much (alarms.memory)`;
+    });
+    const free = diskFree ?? Number.POSITIVE_INFINITY;
+    const enough = diskLimit === 0 || free >= diskLimit * DISK_RECOVERED;
+    this.judge("disk", diskLimit > 0 && free < diskLimit, enough, () => {
+      return `the disk of store.directory has ${mebi(free)} free; less than ${mebi(diskLimit)} is too little (alarms.disk_free)`;
+    });
+  }
+
+  private judge(name: AlarmName, short: boolean, recovered: boolean, reason: () => string): void {
+    if (short) {
+      const text = reason();
+      if (this.alarms.raise(name, text, this.clock.now())) {
+        this.log.error({ alarm: name }, `publishers have to wait: ${text}`);
+      }
+    } else if (recovered && this.alarms.clear(name)) {
+      this.log.warn({ alarm: name }, `the ${name} alarm is over; publishers go on`);
+    }
+  }
+}
+
+function mebi(bytes: number): string {
+  return `${Math.round(bytes / MEBI)} MiB`;
+}

@@ -1,0 +1,61 @@
+import type { Broker } from "../../core/broker.ts";
+import type { Certificates } from "../config/certificates.ts";
+import type { Config } from "../config/schema.ts";
+import type { Log } from "../log.ts";
+import type { Listener } from "../net/listener.ts";
+import { Health } from "./health.ts";
+import { Metrics } from "./metrics.ts";
+import { type Measure, measureIn, Resources } from "./resources.ts";
+
+/** What the signs of life of a broker are taken from. */
+export interface VitalsSources {
+  /** As it is now. */
+  readonly config: () => Config;
+  readonly listeners: readonly Listener[];
+  /** As they are now. */
+  readonly certificates: () => Certificates;
+  /** Where the data is; undefined when it lives in memory only. */
+  readonly directory: string | undefined;
+  readonly failed: Promise<Error>;
+  readonly log: Log;
+  /** If absent, it is measured. */
+  readonly measure?: Measure | undefined;
+}
+
+/** The signs of life of a broker: its health, its alarms and its metrics. */
+export class Vitals {
+  readonly health: Health;
+  readonly metrics: Metrics;
+  private readonly resources: Resources;
+
+  constructor(broker: Broker, sources: VitalsSources) {
+    const { config, listeners, certificates, directory, failed, log, measure } = sources;
+    const { alarms } = broker.engine;
+    this.health = new Health(alarms);
+    void failed.then((cause) => this.health.failed(cause));
+    this.resources = new Resources(alarms, {
+      settings: () => config().alarms,
+      measure: measure ?? measureIn(directory),
+      clock: broker.clock,
+      log,
+    });
+    const { health, resources } = this;
+    const maxObjects = (): number => config().metrics.max_objects;
+    this.metrics = new Metrics({ broker, health, resources, listeners, certificates, maxObjects });
+  }
+
+  /** Looks at memory and disk from now on; they are known when this is fulfilled. */
+  start(): Promise<void> {
+    return this.resources.start();
+  }
+
+  stop(): void {
+    this.resources.stop();
+    this.metrics.stop();
+  }
+}
+
+/** What of a new configuration counts at once. */
+export function reloadableVitals(config: Config, { alarms, metrics }: Config): Pick<Config, "alarms" | "metrics"> {
+  return { alarms, metrics: { ...config.metrics, max_objects: metrics.max_objects } };
+}
