@@ -1,4 +1,13 @@
-import { type Access, EVERYTHING_ALLOWED, type Login } from "./access/access.ts";
+import {
+  type Access,
+  type Action,
+  type Decision,
+  explainDecision,
+  type Login,
+  permissionsOf,
+  type ResourceKind,
+} from "./access/access.ts";
+import { AccessRules } from "./access/rules.ts";
 import { type AuditTrail, NO_AUDIT } from "./audit.ts";
 import type { Client } from "./client.ts";
 import type { ClientLimits } from "./client-limits.ts";
@@ -79,6 +88,20 @@ export interface BrokerOptions {
   readonly report: (sentence: string) => void;
 }
 
+/** What an action is done to. */
+export interface AccessTarget {
+  readonly kind: ResourceKind;
+  /** Canonical text of an address or a pattern; the plain name of anything else. */
+  readonly name: string;
+  readonly host?: string | undefined;
+}
+
+/** What came of a question about rights, and why. */
+export interface AccessExplanation extends Decision {
+  /** All of it in one sentence. */
+  readonly text: string;
+}
+
 /** Milliseconds between looks at expiry, idle destinations and memory. */
 const TICK_MS = 1000;
 /** When a look found more than it may do in one turn. */
@@ -94,6 +117,8 @@ export class Broker {
   readonly version: string;
   readonly engine: Engine;
   readonly hosts = new Map<string, VirtualHost>();
+  /** Who may do what. */
+  readonly access: Access;
   private readonly options: BrokerOptions;
   private readonly names = new Map<string, VirtualHost>();
   private readonly awaiting = new Set<Client>();
@@ -103,6 +128,8 @@ export class Broker {
 
   constructor(options: BrokerOptions) {
     this.options = options;
+    // Without rules everything is allowed.
+    this.access = options.access ?? new AccessRules();
     this.clock = options.clock;
     this.random = options.random;
     this.store = options.store;
@@ -156,11 +183,6 @@ export class Broker {
     this.tick = this.clock.after(TICK_MS, () => this.look());
   }
 
-  /** Who may do what. */
-  get access(): Access {
-    return this.options.access ?? EVERYTHING_ALLOWED;
-  }
-
   private get audit(): AuditTrail {
     return this.options.audit ?? NO_AUDIT;
   }
@@ -205,6 +227,18 @@ export class Broker {
     const exchange = this.options.authenticator.begin?.(mechanism, peer, host);
     if (exchange !== undefined) return { step: (data) => this.step(exchange, data, peer) };
     throw new BrokerError("not-authenticated", `The mechanism ${mechanism} is not known`);
+  }
+
+  /** What somebody is allowed may have changed: ends what is not any more, some of it in each turn. */
+  reviewAccess(): void {
+    for (const { review } of this.hosts.values()) review.begin();
+  }
+
+  /** Whether somebody may do something, with the rule that says so. `host` is the virtual host of what it is done to. */
+  explainAccess(login: Login, action: Action, what: AccessTarget): AccessExplanation {
+    const subject = { listener: undefined, clientId: undefined, ...login, principals: login.principals ?? [] };
+    const decision = permissionsOf(this.access, subject, what.host ?? "").decide(action, what.kind, what.name);
+    return { ...decision, text: explainDecision(subject, action, what, decision) };
   }
 
   private async step(exchange: Exchange, data: Buffer, peer: Peer): Promise<Step> {

@@ -1,4 +1,4 @@
-import type { Login } from "./access/access.ts";
+import { type Login, type Permissions, subjectOf } from "./access/access.ts";
 import { Address, type AddressKind } from "./addresses/address.ts";
 import type { Engine } from "./engine.ts";
 import { Entry } from "./queue/entry.ts";
@@ -34,6 +34,13 @@ export interface ConnectOptions {
   readonly listener: ClientListener;
 }
 
+/** What its virtual host makes a client of. */
+export interface ClientOptions extends ConnectOptions {
+  readonly permissions: Permissions;
+  /** Bytes of messages that one of its transactions may hold. */
+  readonly transactionBytes: number;
+}
+
 /** What a client asks for that wants one message of a queue. */
 export interface PullOptions {
   readonly address: Address;
@@ -59,6 +66,7 @@ export class Client implements GateWaiter, TransactionOwner {
   readonly clientId: string | undefined;
   /** Milliseconds since 1970. */
   readonly connectedAt: number;
+  readonly permissions: Permissions;
   readonly subscriptions = new Set<Subscription>();
   closed = false;
   /** Messages sent by it. */
@@ -80,17 +88,18 @@ export class Client implements GateWaiter, TransactionOwner {
   private currentWill: Will | undefined = undefined;
   private expiry: Timer | undefined = undefined;
 
-  constructor(id: string, host: VirtualHost, engine: Engine, options: ConnectOptions, transactionBytes: number) {
+  constructor(id: string, host: VirtualHost, engine: Engine, options: ClientOptions) {
     this.id = id;
     this.host = host;
     this.engine = engine;
     this.currentLogin = options.login;
+    this.permissions = options.permissions;
     this.peer = options.peer;
     this.protocol = options.protocol;
     this.clientId = options.clientId;
     this.connectedAt = engine.clock.now();
     this.listener = options.listener;
-    this.transactionBytes = transactionBytes;
+    this.transactionBytes = options.transactionBytes;
     this.watchExpiry();
   }
 
@@ -103,8 +112,9 @@ export class Client implements GateWaiter, TransactionOwner {
   }
 
   /**
-   * The same user has logged in anew, maybe with other groups. What was opened before stays open; routes made from now on
-   * and the will are checked by the new login. Throws BrokerError for another user.
+   * The same user has logged in anew, maybe with other groups. What it does from now on is checked by the new login, and so
+   * are its routes and its will; what it has open and may not have any more is ended after this turn, as when rules change.
+   * Throws BrokerError for another user.
    */
   renewLogin(login: Login): void {
     if (login.user !== this.user) {
@@ -114,7 +124,10 @@ export class Client implements GateWaiter, TransactionOwner {
       );
     }
     this.currentLogin = login;
+    this.permissions.become(subjectOf(login, this.peer, this.clientId));
+    this.session?.loginRenewed();
     this.watchExpiry();
+    this.engine.clock.endOfTurn(() => this.host.review.client(this));
     if (this.currentWill === undefined) return;
     this.host.wills.set(this, this.currentWill);
     this.touch();
@@ -137,7 +150,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Where sends to these addresses go; makes what may be made. Keep it: it renews itself. Throws BrokerError. */
   route(addresses: readonly Address[]): Route {
-    return new Route(addresses, (address) => this.host.admission(address, this));
+    return new Route(addresses, (address) => this.host.admission(address, this), this.permissions);
   }
 
   /** Sends a message, or holds it until the transaction commits. Throws BrokerError. */
@@ -162,6 +175,7 @@ export class Client implements GateWaiter, TransactionOwner {
       this.include(transaction, { do: "retain", route, message });
       return;
     }
+    route.checkRights();
     const writes = this.engine.writes;
     for (const address of route.addresses) this.host.retain(address, message);
     if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;

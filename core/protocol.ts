@@ -143,7 +143,7 @@ export interface Consumer {
   /** All was delivered that could be after `Subscription.drain`; `left` messages of credit were not used. */
   drained?(left: number): void;
   /** The subscription was ended by the broker. */
-  cancelled(reason: string): void;
+  cancelled(reason: string, cause?: CancelCause): void;
 }
 
 /** What a session gives to the core to hear about its own sends and its state. */
@@ -156,6 +156,11 @@ export interface ClientListener {
   evicted(reason: string, cause?: EvictionCause): void;
 }
 
+/** Why the broker ended a subscription, if not because what it was for is gone. */
+export type CancelCause =
+  /** Its client may not receive that any more. */
+  "not-authorized";
+
 /** Why the broker wants a client gone. */
 export type EvictionCause =
   /** The same session was opened by another connection. */
@@ -167,4 +172,6 @@ export type EvictionCause =
   /** It sent more than it may, and is not to be held up but to go. */
   | "too-fast"
   /** Its login counts no more: it expired, or whoever it is may not log in any longer. */
-  | "expired";
+  | "expired"
+  /** It may not have any more what it has. */
+  | "not-authorized";

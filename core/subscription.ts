@@ -5,7 +5,7 @@ import type { Hold, Link } from "./queue/lane.ts";
 import type { Message } from "./message.ts";
 import type { Pattern } from "./addresses/pattern.ts";
 import type { Queue } from "./queue/queue.ts";
-import type { Consumer, Delivery, Outcome } from "./protocol.ts";
+import type { CancelCause, Consumer, Delivery, Outcome } from "./protocol.ts";
 import type { Selector } from "./selector/selector.ts";
 import type { Traffic } from "./traffic.ts";
 import type { TopicFeed } from "./topic/topic-feed.ts";
@@ -52,6 +52,8 @@ export class Subscription {
   /** Of a session these change while it lasts. */
   readonly patterns: readonly Pattern[];
   readonly selector: Selector | undefined;
+  /** The durable subscription it is attached to. */
+  readonly durable: string | undefined;
   /** See `SubscribeOptions`. */
   readonly browse: SubscribeOptions["browse"];
   readonly exclusive: boolean;
@@ -100,6 +102,7 @@ export class Subscription {
     this.creditMessages = options.credit.messages;
     this.creditBytes = options.credit.bytes;
     this.counted = options.settling;
+    this.durable = options.attachDurable ?? options.durable;
     this.browse = options.browse;
     this.exclusive = options.exclusive ?? false;
     this.priority = options.priority ?? 0;
@@ -252,12 +255,12 @@ export class Subscription {
   }
 
   /** Ends the subscription from the broker's side and says why. */
-  cancel(reason: string): void {
+  cancel(reason: string, cause?: CancelCause): void {
     if (this.closed) return;
     this.closed = true;
     this.receptive = false;
     this.client.host.attachments.end(this, "failed");
-    this.consumer.cancelled(reason);
+    this.consumer.cancelled(reason, cause);
   }
 
   /** Nobody will hear of one that receives nothing and holds nothing. */

@@ -72,6 +72,7 @@ export class Transaction {
     try {
       for (const item of this.work) {
         if (item.do === "publish") item.route.check(item.message);
+        else if (item.do === "retain") item.route.checkRights();
       }
     } catch (refusal) {
       this.abort();

@@ -6,9 +6,11 @@
  *
  * Who may do what is decided here; what there is, in routing/destinations.ts, exchanges/ and topic/durable-subscriptions.ts.
  */
-import type { Access, Action, Login } from "./access/access.ts";
+import { type Access, type Actor, type Subject, subjectOf } from "./access/access.ts";
+import { Guard } from "./access/guard.ts";
+import { AccessReview } from "./access/review.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
-import type { Address, AddressKind } from "./addresses/address.ts";
+import type { Address } from "./addresses/address.ts";
 import { Attachments, ofSessions } from "./routing/attachments.ts";
 import { type AuditTrail, HostAudit } from "./audit.ts";
 import { Client, type ConnectOptions } from "./client.ts";
@@ -73,9 +75,6 @@ const DEFAULT_SCHEDULE = { catchUpPerSecond: 1000, maxMessages: 0 } as const;
 /** Of all destinations there may be. */
 const BINDINGS_PER_DESTINATION = 10;
 
-/** Who wants to do something. */
-type Actor = Pick<Client, "login"> & Partial<Pick<Client, "peer">>;
-
 /** What virtual hosts need of the broker that has them. */
 export interface HostContext {
   readonly engine: Engine;
@@ -111,6 +110,10 @@ export class VirtualHost {
   /** What it has done so far. */
   readonly totals: Totals;
   readonly audit: HostAudit;
+  /** Who may do what. */
+  readonly guard: Guard;
+  /** Ends what is not allowed any more. */
+  readonly review: AccessReview;
   private readonly context: HostContext;
   private readonly engine: Engine;
   private readonly paused: PausedQueues;
@@ -131,6 +134,8 @@ export class VirtualHost {
     this.settings = settings;
     this.name = name;
     this.audit = new HostAudit(context.audit, engine.clock, name);
+    this.guard = new Guard(context.access, this.audit, settings);
+    const { guard } = this;
     this.retained = new RetainedMessages(engine, name);
     this.totals = new Totals(this);
     const { totals } = this;
@@ -172,7 +177,7 @@ export class VirtualHost {
       hostName: name,
       declared,
       destinations,
-      check: (client, action, address) => this.check(client, action, address.kind, address.name),
+      check: (client, action, kind, what) => guard.check(client, action, kind, what),
     });
     this.exchanges = new Exchanges({
       engine,
@@ -186,7 +191,7 @@ export class VirtualHost {
       hostName: name,
       exchanges: this.exchanges,
       checkRoom: () => this.checkRoom(),
-      check: (actor, action, kind, what) => this.check(actor, action, kind, what),
+      check: (actor, action, kind, what, whole) => guard.check(actor, action, kind, what, whole),
       queueFor: (client, address) => this.requests.find(client, address),
       admission: (address, actor) => this.admission(address, actor),
     });
@@ -199,6 +204,7 @@ export class VirtualHost {
       destinations,
       retained,
       totals,
+      permissions: (subject) => guard.permissions(subject),
     });
     this.attachments = new Attachments({
       engine,
@@ -210,13 +216,21 @@ export class VirtualHost {
       durableSubscriptions: this.durableSubscriptions,
       retained,
       totals,
-      check: (client, action, kind, what) => this.check(client, action, kind, what),
+      check: (client, action, kind, what, whole) => guard.check(client, action, kind, what, whole),
       checkRoom: () => this.checkRoom(),
       destination: (address, client) => this.destination(address, client),
       durableOf: (id) => this.durableOf(id),
     });
-    this.wills = new Wills({ engine, hostName: name, publish: (will, login) => this.publishWill(will, login) });
+    this.wills = new Wills({ engine, hostName: name, publish: (will, subject) => this.publishWill(will, subject) });
     this.sessions = this.makeSessions();
+    this.review = new AccessReview({
+      clock: engine.clock,
+      clients: this.clients,
+      durables: this.durables,
+      destinations,
+      attachments: this.attachments,
+      checkConnecting: (client) => guard.checkConnecting(client),
+    });
     this.operations = new Operations({
       engine,
       durables: this.durables,
@@ -260,6 +274,7 @@ export class VirtualHost {
 
   /** Nothing comes due any more. Clients must have gone. */
   close(): void {
+    this.review.close();
     this.sessions.close();
     this.wills.close();
     this.schedule.close();
@@ -267,14 +282,15 @@ export class VirtualHost {
 
   /** Lets a session in. Throws BrokerError when it may not. */
   connect(options: ConnectOptions): Client {
-    this.checkRealm(options);
-    if (!this.context.access.allows(options.login, "connect", "virtual-host", this.name)) {
-      const why = `User ${options.login.user ?? "(none)"} may not connect to virtual host ${this.name}`;
-      this.audit.refused(options, "connect", "virtual-host", this.name, why);
-      throw new BrokerError("not-authorized", why);
-    }
+    const { login, peer, clientId } = options;
+    const permissions = this.guard.permissions(subjectOf(login, peer, clientId));
+    this.guard.checkConnecting({ login, permissions, peer });
     const id = `${this.name}-${this.context.startNumber.toString(36)}-${(++this.clientCounter).toString(16)}`;
-    const client = new Client(id, this, this.engine, options, this.settings.transactionBytes);
+    const client = new Client(id, this, this.engine, {
+      ...options,
+      permissions,
+      transactionBytes: this.settings.transactionBytes,
+    });
     try {
       this.context.limits?.admit(client);
     } catch (refusal) {
@@ -289,22 +305,10 @@ export class VirtualHost {
     return client;
   }
 
-  /** A login counts only where those are known who vouched for it. */
-  private checkRealm(options: ConnectOptions): void {
-    const { realm } = options.login;
-    if (realm === this.settings.realm) return;
-    const ofWhom = (name: string | undefined): string => (name === undefined ? "the broker" : `virtual host ${name}`);
-    const why =
-      `The login is one of ${ofWhom(realm)}, and virtual host ${this.name} takes those of ${ofWhom(this.settings.realm)} ` +
-      "(hosts.NAME.security); name the virtual host when you log in";
-    this.audit.refused(options, "connect", "virtual-host", this.name, why);
-    throw new BrokerError("not-authorized", why);
-  }
-
   /** Where sends of a client to an address go; makes what may be made. Throws BrokerError. */
   admission(address: Address, client: Actor): Admission {
     if (address.kind === "exchange") return this.exchangeRequests.admission(address, client);
-    this.check(client, "send", address.kind, address.name);
+    this.guard.check(client, "send", address.kind, address.name);
     if (isSystemTopic(address)) {
       throw new BrokerError(
         "not-authorized",
@@ -323,7 +327,7 @@ export class VirtualHost {
 
   /** Deletes a durable subscription with what it holds. Throws BrokerError. */
   deleteDurable(id: string, client: Client): void {
-    this.check(client, "destroy", "dsub", id);
+    this.guard.check(client, "destroy", "dsub", id);
     const durable = this.durableOf(id);
     if (durable.kind === "share") throw ofSessions(durable);
     if (durable.kind === "session") this.sessions.remove(id);
@@ -382,6 +386,7 @@ export class VirtualHost {
 
   /** Throws BrokerError when there is no room. */
   addTemporary(address: Address, owner: Client): void {
+    this.guard.check(owner, "create", address.kind, address.name);
     this.destinations.addTemporary(address, owner);
   }
 
@@ -482,10 +487,10 @@ export class VirtualHost {
         `The ${address.kind} ${address.name} does not exist (auto_create_destinations is off)`,
       );
     }
-    this.check(client, "create", address.kind, address.name);
+    this.guard.check(client, "create", address.kind, address.name);
     if (address.kind !== "queue") return;
     const topic = this.destinations.virtualTopicOf(address);
-    if (topic !== undefined) this.check(client, "receive", "topic", topic.name);
+    if (topic !== undefined) this.guard.check(client, "receive", "topic", topic.name);
   }
 
   private makeSessions(): Sessions {
@@ -502,19 +507,23 @@ export class VirtualHost {
       shares: new Shares({ hostName: name, destinations, durables, checkRoom }),
       checkRoom,
       checkUse: (client, id, isNew) => {
-        this.check(client, "consume", "dsub", id);
-        if (isNew) this.check(client, "create", "dsub", id);
+        this.guard.check(client, "consume", "dsub", id);
+        if (isNew) this.guard.check(client, "create", "dsub", id);
       },
-      checkPattern: (client, pattern) => this.attachments.checkPattern(pattern, { client, browse: undefined }),
+      checkPattern: (client, pattern, whole) =>
+        this.attachments.checkPattern(pattern, { client, browse: undefined }, whole),
+      permissions: (subject) => this.guard.permissions(subject),
+      sift: (subscription) => this.attachments.sift(subscription),
       attach: (subscription, pattern) => this.attachments.attachQueues(subscription, pattern),
       link: (subscription, queue) => this.attachments.link(subscription, queue, undefined),
       spillQueue: (subscription) => this.attachments.spillQueue(subscription),
     });
   }
 
-  private publishWill({ address, message, retain }: Will, login: Login): boolean {
+  private publishWill({ address, message, retain }: Will, subject: Subject): boolean {
+    const actor = { login: subject, permissions: this.guard.permissions(subject) };
     try {
-      const route = new Route([address], (to) => this.admission(to, { login }));
+      const route = new Route([address], (to) => this.admission(to, actor));
       route.publish(message, undefined);
       if (retain !== undefined && address.kind === "topic") {
         this.retain(address, retain === "set" ? message : undefined);
@@ -524,14 +533,6 @@ export class VirtualHost {
       if (!(refusal instanceof BrokerError)) throw refusal;
       return false;
     }
-  }
-
-  private check(actor: Actor, action: Action, kind: AddressKind | "dsub", name: string): void {
-    const { login } = actor;
-    if (this.context.access.allows(login, action, kind, name)) return;
-    const why = `User ${login.user ?? "(none)"} may not ${action} the ${kind} ${name}`;
-    this.audit.refused(actor, action, kind, name, why);
-    throw new BrokerError("not-authorized", why);
   }
 
   private checkRoom(): void {

@@ -61,7 +61,8 @@ export function matchesLevel(level: PatternLevel, name: string): boolean {
   return "any" in level;
 }
 
-function matchLevels(pattern: readonly PatternLevel[], names: readonly string[]): boolean {
+/** Whether all levels of a name match those of a pattern. */
+export function matchLevels(pattern: readonly PatternLevel[], names: readonly string[]): boolean {
   let p = 0;
   let n = 0;
   // Between two rests the first place that fits is as good as any later one, so only the last rest is ever tried again.

@@ -1,4 +1,4 @@
-import type { Action } from "../access/access.ts";
+import type { Action, Actor } from "../access/access.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Admission } from "../routing/admission.ts";
 import type { BindingDeclaration, Exchange, ExchangeDeclaration } from "./exchange.ts";
@@ -14,17 +14,20 @@ import type { TopicFeed } from "../topic/topic-feed.ts";
 /** What begins the names that only the broker gives. */
 const RESERVED = "amq.";
 
-/** Who wants to do something. */
-type Actor = Pick<Client, "login">;
-
 /** What requests need of their virtual host. */
 export interface ExchangeRequestsOptions {
   readonly hostName: string;
   readonly exchanges: Exchanges;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
-  /** Throws BrokerError("not-authorized") when an actor may not do that. */
-  readonly check: (actor: Actor, action: Action, kind: "queue" | "topic" | "exchange", name: string) => void;
+  /** Throws BrokerError("not-authorized") when an actor may not do that; `whole`: or not with all that a pattern matches. */
+  readonly check: (
+    actor: Actor,
+    action: Action,
+    kind: "queue" | "topic" | "exchange",
+    name: string,
+    whole?: boolean,
+  ) => void;
   /** The queue of an address, if the client may have to do with it. Throws BrokerError "not-found", "exclusive". */
   readonly queueFor: (client: Client, address: Address) => Queue;
   /** Where an actor's sends to an address go. Throws BrokerError. */
@@ -57,6 +60,8 @@ export class ExchangeRequests {
       throw new BrokerError("not-authorized", `exchange name '${name}' contains reserved prefix '${RESERVED}*'`);
     }
     check(client, "create", "exchange", name);
+    // What it leads nowhere goes there without asking.
+    if (declaration.alternate !== undefined) check(client, "send", "exchange", declaration.alternate);
     checkRoom();
     // Throws when the name is too long, before there is an exchange that nobody can send to.
     exchangeAddress(name, "");
@@ -118,15 +123,22 @@ export class ExchangeRequests {
     this.exchanges.bind(this.source(client, binding), end, binding);
   }
 
+  /** Throws BrokerError("not-authorized") when a client may not subscribe to an exchange any more. */
+  checkSource(client: Client, { address }: Pattern): void {
+    this.options.check(client, "receive", "exchange", address?.levels[0] ?? "");
+  }
+
   /** See `Client.exchangeRoute`. */
   route(client: Client, exchange: string, key: string): Route {
     const { admission, check } = this.options;
     const address = this.exchanges.addressOf(exchange, key);
-    if (exchange !== DEFAULT_EXCHANGE) return new Route([address], (to) => admission(to, client));
-    return new Route([address], (to) => {
+    const { permissions } = client;
+    if (exchange !== DEFAULT_EXCHANGE) return new Route([address], (to) => admission(to, client), permissions);
+    const wayTo = (to: Address): Admission => {
       check(client, "send", "queue", to.name);
       return this.exchanges.wayToQueue(to, key);
-    });
+    };
+    return new Route([address], wayTo, permissions);
   }
 
   /** Where an actor's sends go to the address of an exchange. Throws BrokerError. */
@@ -148,7 +160,8 @@ export class ExchangeRequests {
   private source(client: Client, { source, key }: BindingDeclaration): Exchange {
     if (source === DEFAULT_EXCHANGE) throw onDefault();
     const exchange = this.exchanges.get(source);
-    if (source === TOPIC_EXCHANGE) this.options.check(client, "receive", "topic", topicPattern(key).text);
+    // Nobody can leave out a part of what comes by a binding: it stays when its maker has gone.
+    if (source === TOPIC_EXCHANGE) this.options.check(client, "receive", "topic", topicPattern(key).text, true);
     else this.options.check(client, "receive", "exchange", source);
     return exchange;
   }

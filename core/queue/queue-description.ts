@@ -1,3 +1,5 @@
+import type { Subject } from "../access/access.ts";
+import { readSubject, subjectRecord } from "../access/subject-record.ts";
 import { BrokerError } from "../errors.ts";
 import type { Pattern } from "../addresses/pattern.ts";
 import { compileSelector, type Selector } from "../selector/selector.ts";
@@ -19,6 +21,8 @@ export type QueueDescription =
       readonly id: string;
       readonly patterns: readonly Pattern[];
       readonly selector: Selector | undefined;
+      /** Whose rights decide what it gathers; undefined if nobody knows any more. */
+      readonly owner?: Subject | undefined;
     }
   /** What waits for a session. */
   | { readonly kind: "session"; readonly host: string; readonly priority: number; readonly id: string }
@@ -47,7 +51,7 @@ export function describeQueue(description: QueueDescription): string {
     const { group, pattern } = description;
     return JSON.stringify({ kind, host, priority, group, pattern: pattern.text });
   }
-  const { id, patterns, selector } = description;
+  const { id, patterns, selector, owner } = description;
   return JSON.stringify({
     kind,
     host,
@@ -55,6 +59,7 @@ export function describeQueue(description: QueueDescription): string {
     id,
     patterns: patterns.map((pattern) => pattern.text),
     selector: selector?.text,
+    owner: owner === undefined ? undefined : subjectRecord(owner),
   });
 }
 
@@ -73,7 +78,7 @@ export function readQueueDescription(text: string): QueueDescription {
   if (kind === "durable" && typeof read.id === "string" && isTexts(read.patterns)) {
     const patterns = read.patterns.map((pattern) => canonical.parsePattern("topic", pattern));
     const selector = typeof read.selector === "string" ? compileSelector(read.selector) : undefined;
-    return { kind, host, priority, id: read.id, patterns, selector };
+    return { kind, host, priority, id: read.id, patterns, selector, owner: readSubject(read.owner) };
   }
   throw unreadable(text);
 }

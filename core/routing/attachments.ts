@@ -5,7 +5,8 @@
  *                -> topics and exchanges: one TopicFeed, bound to each pattern
  *                -> a durable subscription: its queue
  *
- * and how they leave: `end` gives back what they hold, `stop` leaves it to them.
+ * and how they leave: `end` gives back what they hold, `stop` leaves it to them. When rights have changed, `review` takes from
+ * them what they may not have any more.
  */
 import type { Action } from "../access/access.ts";
 import type { Address, AddressKind } from "../addresses/address.ts";
@@ -42,8 +43,8 @@ export interface AttachmentsOptions {
   readonly durableSubscriptions: DurableSubscriptions;
   readonly retained: RetainedMessages;
   readonly totals: Totals;
-  /** Throws BrokerError("not-authorized") when a client may not do that. */
-  readonly check: (client: Client, action: Action, kind: AddressKind | "dsub", name: string) => void;
+  /** Throws BrokerError("not-authorized") when a client may not do that; `whole`: or not with all that a pattern matches. */
+  readonly check: (client: Client, action: Action, kind: AddressKind | "dsub", name: string, whole?: boolean) => void;
   /** Throws BrokerError when no further destination may be made. */
   readonly checkRoom: () => void;
   /** What is there or may be made by this client. Throws BrokerError. */
@@ -128,8 +129,55 @@ export class Attachments {
     this.options.exchanges.unsubscribe(feed);
   }
 
-  /** Throws BrokerError when a client may not receive what a pattern says. */
-  checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">): void {
+  /**
+   * Ends a subscription that its client may not have any more; of another one it looks again at what its wildcards give it.
+   * Of the patterns of sessions it asks nothing.
+   */
+  review(subscription: Subscription): void {
+    if (subscription.closed) return;
+    try {
+      this.checkRights(subscription);
+    } catch (refusal) {
+      if (!(refusal instanceof BrokerError)) throw refusal;
+      subscription.cancel(refusal.message, "not-authorized");
+      return;
+    }
+    this.sift(subscription);
+  }
+
+  /** Looks again at what the wildcards of a subscription give it. */
+  sift(subscription: Subscription): void {
+    const { feed, links, browsers, patterns, client, browse } = subscription;
+    const wild = patterns.filter(({ address }) => address === undefined);
+    if (wild.length === 0) return;
+    if (feed !== undefined) this.destinations.rebind(feed, wild);
+    if (!wild.some(({ kind }) => kind === "queue")) return;
+    const lost = ({ address }: Queue): boolean =>
+      address !== undefined &&
+      !patterns.some((pattern) => pattern.address?.name === address.name && pattern.kind === "queue") &&
+      !this.mayTake(client, address, browse);
+    for (const link of links.filter(({ queue }) => lost(queue))) {
+      links.splice(links.indexOf(link), 1);
+      link.queue.detach(link, "released");
+      this.left(link.queue);
+    }
+    for (const browser of browsers.filter(({ queue }) => lost(queue))) {
+      browsers.splice(browsers.indexOf(browser), 1);
+      browser.close();
+      subscription.browsed();
+    }
+    // Who browses to the end sees what was there when it began.
+    if (browse?.end === true) return;
+    const linked = new Set([...links, ...browsers].map(({ queue }) => queue));
+    for (const pattern of wild) {
+      this.destinations.matching(pattern, (queue) => {
+        if (!linked.has(queue)) this.linkWatched(subscription, queue);
+      });
+    }
+  }
+
+  /** Throws BrokerError when a client may not receive what a pattern says; `whole`: or not all of it. */
+  checkPattern(pattern: Pattern, { client, browse }: Pick<Subscription, "client" | "browse">, whole = false): void {
     const { kind, text } = pattern;
     if (browse !== undefined && kind !== "queue") {
       throw new BrokerError(
@@ -139,7 +187,7 @@ export class Attachments {
     }
     // What is received from an exchange, it checks itself.
     if (kind === "exchange") return;
-    this.options.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text);
+    this.options.check(client, kind === "queue" && browse === undefined ? "consume" : "receive", kind, text, whole);
     if (pattern.address === undefined || this.destinations.mayConsume(client, pattern.address)) return;
     if (this.declared.of(pattern.address) !== undefined) {
       this.declared.checkOwner(client, pattern.address, this.destinations);
@@ -182,10 +230,10 @@ export class Attachments {
   /** A queue is there that a subscription watches for. */
   linkWatched(subscription: Subscription, queue: Queue): void {
     if (queue.deleted) return;
-    const { client, patterns, links, browsers } = subscription;
+    const { client, patterns, links, browsers, browse } = subscription;
     // A single pattern meets each queue once; looking would take long when it matches very many.
     if (patterns.length > 1 && [...links, ...browsers].some((there) => there.queue === queue)) return;
-    if (queue.address !== undefined && !this.destinations.mayConsume(client, queue.address)) return;
+    if (queue.address !== undefined && !this.mayTake(client, queue.address, browse)) return;
     this.link(subscription, queue, subscription.selector);
     queue.dispatch();
   }
@@ -193,9 +241,28 @@ export class Attachments {
   private start(subscription: Subscription, options: SubscribeOptions): void {
     if (subscription.closed) return;
     if (subscription.feed !== undefined && options.retained !== false) {
-      subscription.feed.begin(this.options.retained.sources(options.patterns));
+      subscription.feed.begin(this.options.retained.sources(options.patterns, subscription.client.permissions));
     }
     subscription.start();
+  }
+
+  private checkRights(subscription: Subscription): void {
+    const { client, durable, browse, patterns } = subscription;
+    if (durable !== undefined) {
+      this.options.check(client, browse === undefined ? "consume" : "receive", "dsub", durable);
+      if (browse !== undefined) return;
+    }
+    for (const pattern of patterns) {
+      if (pattern.kind === "exchange") this.options.exchangeRequests.checkSource(client, pattern);
+      else this.checkPattern(pattern, subscription);
+    }
+  }
+
+  /** Whether a wildcard gives a client a queue. */
+  private mayTake(client: Client, address: Address, browse: Subscription["browse"]): boolean {
+    if (!this.destinations.mayConsume(client, address)) return false;
+    const action = browse === undefined ? "consume" : "receive";
+    return client.permissions.decide(action, "queue", address.name).allowed;
   }
 
   /** All of them or, when one is refused, none. */
@@ -245,12 +312,16 @@ export class Attachments {
     const found = this.durableSubscriptions.byId.get(id);
     if (found !== undefined) {
       if (found.kind !== "durable") throw ofSessions(found);
-      if (!found.isLike(options.patterns, options.selector)) this.durableSubscriptions.change(found, options);
+      if (!found.isLike(options.patterns, options.selector)) {
+        this.durableSubscriptions.change(found, options, client.permissions);
+      } else {
+        this.durableSubscriptions.own(found, client.permissions);
+      }
       return found;
     }
     this.options.check(client, "create", "dsub", id);
     this.options.checkRoom();
-    return this.durableSubscriptions.create(id, options);
+    return this.durableSubscriptions.create(id, options, client.permissions);
   }
 
   /** The queue of a durable subscription that is there, for a subscription that changes nothing of it. */

@@ -5,6 +5,7 @@
  * binding looks for the topics there are. So publishing never searches. Queues and those who watch for new ones go
  * the same way.
  */
+import { mayReceive } from "../access/access.ts";
 import { Admission, type AdmissionContext } from "./admission.ts";
 import { Address } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
@@ -201,7 +202,7 @@ export class Destinations {
   /** Shows who is bound to a topic of this address, whether it is there or not. */
   boundTo(address: Address, each: (target: TopicTarget) => void): void {
     this.topicBindings.match(address, (target) => {
-      if (this.mayConsume(target instanceof TopicFeed ? target.subscription.client : undefined, address)) each(target);
+      if (this.mayGet(target, address)) each(target);
     });
   }
 
@@ -329,7 +330,9 @@ export class Destinations {
   /** Hands a message of a system topic to those who are subscribed to it now. */
   announce(message: Message): void {
     const targets = new Set<TopicTarget>();
-    this.topicBindings.matchNamed(message.address, (target) => targets.add(target));
+    this.topicBindings.matchNamed(message.address, (target) => {
+      if (mayReceive(target.reader, message.address)) targets.add(target);
+    });
     message.shared = targets.size > 1;
     for (const target of targets) target.offer(message, ANNOUNCEMENTS, undefined);
   }
@@ -346,6 +349,12 @@ export class Destinations {
       });
       this.options.exchanges().topicsChanged(pattern);
     }
+  }
+
+  /** Looks again which of the topics a target gets that it is bound to: its rights may be others. */
+  rebind(target: TopicTarget, patterns: readonly Pattern[]): void {
+    this.unbind(target, patterns);
+    this.bind(target, patterns);
   }
 
   /** Has the sweep look at a destination that somebody left. */
@@ -472,8 +481,12 @@ export class Destinations {
   }
 
   private connectTarget(topic: Topic, target: TopicTarget): void {
+    if (this.mayGet(target, topic.address)) topic.add(target);
+  }
+
+  private mayGet(target: TopicTarget, address: Address): boolean {
     const client = target instanceof TopicFeed ? target.subscription.client : undefined;
-    if (this.mayConsume(client, topic.address)) topic.add(target);
+    return this.mayConsume(client, address) && mayReceive(target.reader, address);
   }
 
   /** How long a destination is kept that nobody uses. */

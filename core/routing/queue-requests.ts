@@ -1,8 +1,9 @@
 import type { Action } from "../access/access.ts";
-import type { Address } from "../addresses/address.ts";
+import type { Address, AddressKind } from "../addresses/address.ts";
 import type { Client, DeleteConditions, PullOptions } from "../client.ts";
 import type { DeclaredQueues } from "./declared-queues.ts";
 import type { Destinations } from "./destinations.ts";
+import { DEFAULT_EXCHANGE, exchangeAddress } from "../exchanges/routing-key.ts";
 import { BrokerError } from "../errors.ts";
 import type { QueueDeclaration, QueueStatus } from "../queue/queue-declaration.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -14,7 +15,7 @@ export interface QueueRequestsOptions {
   readonly declared: DeclaredQueues;
   readonly destinations: Destinations;
   /** Throws BrokerError("not-authorized") when a client may not do that. */
-  readonly check: (client: Client, action: Action, address: Address) => void;
+  readonly check: (client: Client, action: Action, kind: AddressKind, name: string) => void;
 }
 
 /** What clients ask of the queues of one virtual host by their names: to be made, looked at, emptied, deleted, pulled from. */
@@ -29,7 +30,10 @@ export class QueueRequests {
   declare(client: Client, declaration: QueueDeclaration): QueueStatus {
     const { declared, destinations, check } = this.options;
     const { address } = declaration;
-    if (!destinations.queues.has(address.name)) check(client, "create", address);
+    if (!destinations.queues.has(address.name)) {
+      check(client, "create", "queue", address.name);
+      this.checkDeadLetters(client, declaration);
+    }
     return declared.status(declared.declare(client, declaration, destinations), address);
   }
 
@@ -41,7 +45,7 @@ export class QueueRequests {
   /** Deletes a queue; returns how many messages went with it, none if there is no such queue. Throws BrokerError. */
   delete(client: Client, address: Address, only: DeleteConditions): number {
     const { destinations, hostName, check } = this.options;
-    check(client, "destroy", address);
+    check(client, "destroy", "queue", address.name);
     if (!destinations.queues.has(address.name)) return 0;
     const queue = this.find(client, address);
     const { count } = queue;
@@ -55,13 +59,13 @@ export class QueueRequests {
 
   /** Throws away what nobody holds of a queue; returns how many messages that were. Throws BrokerError. */
   purge(client: Client, address: Address): number {
-    this.options.check(client, "consume", address);
+    this.options.check(client, "consume", "queue", address.name);
     return this.find(client, address).purge();
   }
 
   /** Gives a client one message; see `Client.pull`. Throws BrokerError. */
   pull(client: Client, id: number, { address, settling, consumer }: PullOptions): Subscription {
-    this.options.check(client, "consume", address);
+    this.options.check(client, "consume", "queue", address.name);
     const queue = this.find(client, address);
     this.options.declared.touch(address);
     const credit = { messages: 1, bytes: 0 };
@@ -69,6 +73,14 @@ export class QueueRequests {
     client.subscriptions.add(subscription);
     subscription.pull(queue);
     return subscription;
+  }
+
+  /** What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. */
+  private checkDeadLetters(client: Client, { address, policy }: QueueDeclaration): void {
+    const { deadLetterExchange: exchange, deadLetterRoutingKey: key = "" } = policy;
+    if (exchange === undefined) return;
+    if (exchange !== DEFAULT_EXCHANGE) this.options.check(client, "send", "exchange", exchange);
+    else this.options.check(client, "send", "queue", key === "" ? address.name : exchangeAddress(exchange, key).name);
   }
 
   /** Throws BrokerError "not-found", or "exclusive" when it is another connection's alone. */

@@ -10,19 +10,32 @@ export type Destination = Queue | Topic;
 /** Finds or makes the destination of an address and the way into it, if the client may send there. */
 export type Resolve = (address: Address) => Admission;
 
-/** Where a client's sends to given addresses go. Found once and used for every message, until a destination is deleted. */
+/** Whose rights a route goes by; see `Permissions`. */
+interface Rights {
+  readonly version: number;
+}
+
+/** Of routes that ask for no rights. */
+const UNCHANGING: Rights = { version: 0 };
+
+/** Where a client's sends to given addresses go. Found once and used for every message, until a destination is deleted, or its rights may be others. */
 export class Route {
   readonly addresses: readonly Address[];
   private readonly resolve: Resolve;
   private readonly admissions: Admission[];
   private readonly destinations: Destination[];
+  private readonly rights: Rights;
+  /** The version of the rights by which the ways were found. */
+  private version: number;
   /** True when none of them has anything that an ordinary message must pass. */
   private ordinary: boolean;
 
   /** Throws what `resolve` throws: a composite is refused as a whole. */
-  constructor(addresses: readonly Address[], resolve: Resolve) {
+  constructor(addresses: readonly Address[], resolve: Resolve, rights: Rights = UNCHANGING) {
     this.addresses = addresses;
     this.resolve = resolve;
+    this.rights = rights;
+    this.version = rights.version;
     this.admissions = addresses.map(resolve);
     this.destinations = this.admissions.map(({ destination }) => destination);
     this.ordinary = this.admissions.every(({ ordinary }) => ordinary);
@@ -36,7 +49,9 @@ export class Route {
   publish(message: Message, sender: unknown, checked = false): Gate | undefined {
     const destinations = this.destinations;
     // Before anybody has the message, so that a composite is refused as a whole.
-    if (destinations.length > 1 || destinations[0]?.deleted === true) this.renewAll();
+    if (destinations.length > 1 || destinations[0]?.deleted === true || this.version !== this.rights.version) {
+      this.renewAll();
+    }
     if (!this.ordinary || (message.traits & SPECIAL_TRAITS) !== 0) {
       if (!checked) this.check(message);
       return this.carryOut(message, sender);
@@ -58,6 +73,11 @@ export class Route {
     for (const admission of this.admissions) admission.check(message);
   }
 
+  /** Throws BrokerError when there is no way any more to one of the addresses, or no right to go there. */
+  checkRights(): void {
+    this.renewAll();
+  }
+
   /** Whether anybody would get a message that is published now. Throws what `resolve` throws. */
   reaches(message: Message): boolean {
     this.renewAll();
@@ -73,11 +93,13 @@ export class Route {
     return closed;
   }
 
-  /** Looks up again what was deleted meanwhile. Throws what `resolve` throws. */
+  /** Looks up again what was deleted meanwhile; all of it, when rights may be others. Throws what `resolve` throws. */
   private renewAll(): void {
+    const { version } = this.rights;
     for (const [index, destination] of this.destinations.entries()) {
-      if (destination.deleted) this.renew(index);
+      if (destination.deleted || this.version !== version) this.renew(index);
     }
+    this.version = version;
   }
 
   private renew(index: number): void {

@@ -1,13 +1,15 @@
 /*
  * What the store keeps of sessions, all of it under the names of the virtual host and of the session:
  *
- *     kind session             host NUL id                            expiry, when it ended, whose it is
+ *     kind session             host NUL id                            expiry, when it ended, whose it is, who had it last
  *     kind session-interest    host NUL id NUL pattern                what it wants of a pattern
  *                              host NUL id NUL group NUL pattern      the same, shared with a group
  *     kind session-state       host NUL id NUL key                    whatever its protocol puts there
  *
  * The messages that wait for a session are in its queue.
  */
+import type { Subject } from "../access/access.ts";
+import { readSubject, subjectRecord } from "../access/subject-record.ts";
 import type { Engine } from "../engine.ts";
 import type { Interest } from "./interests.ts";
 import type { Pattern } from "../addresses/pattern.ts";
@@ -27,6 +29,8 @@ export interface SessionRecord {
   readonly since: number;
   /** Messages of its queue up to this sequence may have been delivered by a run of the broker that was killed. */
   readonly doubtfulTo: number;
+  /** Who had it last; undefined if nobody knows any more. */
+  readonly subject: Subject | undefined;
 }
 
 /** An interest as the store has it. */
@@ -47,9 +51,10 @@ export class SessionRecords {
     this.hostName = hostName;
   }
 
-  put(id: string, { expiryMs, ...record }: SessionRecord): void {
+  put(id: string, { expiryMs, subject, ...record }: SessionRecord): void {
     const expiry = expiryMs === Number.POSITIVE_INFINITY ? null : expiryMs;
-    this.write(SESSION, this.key(id), { ...record, expiry });
+    const who = subject === undefined ? undefined : subjectRecord(subject);
+    this.write(SESSION, this.key(id), { ...record, expiry, subject: who });
   }
 
   putInterest(id: string, { pattern, ...wanted }: Interest, group?: string): void {
@@ -94,7 +99,7 @@ export class SessionRecords {
     for (const key of this.keys(SESSION, prefix)) {
       const read = this.read(SESSION, key);
       if (read === undefined) continue;
-      const { user, expiry, connected, since, doubtfulTo } = read;
+      const { user, expiry, connected, since, doubtfulTo, subject } = read;
       yield [
         key.slice(prefix.length),
         {
@@ -103,6 +108,7 @@ export class SessionRecords {
           connected: connected === true,
           since: Number(since),
           doubtfulTo: typeof doubtfulTo === "number" ? doubtfulTo : 0,
+          subject: readSubject(subject),
         },
       ];
     }

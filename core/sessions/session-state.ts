@@ -1,3 +1,4 @@
+import type { Permissions } from "../access/access.ts";
 import type { DurableSubscription, TopicGuard } from "../topic/durable-subscription.ts";
 import { Interests } from "./interests.ts";
 import type { Message } from "../message.ts";
@@ -25,6 +26,7 @@ export class SessionState implements TopicGuard {
   /** Messages of its queue up to this sequence may have been delivered by a run of the broker that was killed. */
   doubtfulTo = 0;
   connection: HostSession | undefined = undefined;
+  private owner: Permissions | undefined = undefined;
   /** Small things of its protocol; undefined until they were read back. */
   entries: Map<string, Buffer> | undefined = undefined;
 
@@ -44,6 +46,16 @@ export class SessionState implements TopicGuard {
     if (this.durable === undefined || this.topicPatterns === undefined) return;
     this.durable.guard = this;
     this.durable.patterns = this.topicPatterns;
+  }
+
+  /** Of whoever has it, or had it last; undefined if nobody knows any more. */
+  get permissions(): Permissions | undefined {
+    return this.owner;
+  }
+
+  set permissions(permissions: Permissions | undefined) {
+    this.owner = permissions;
+    if (this.durable !== undefined) this.durable.reader = permissions;
   }
 
   /** Whether it may outlive a connection: what it has is in the store. */

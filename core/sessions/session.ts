@@ -12,6 +12,7 @@
  *       |       +- links             to the queues that it is interested in
  *       +- SharedSubscription        what it shares with others
  */
+import type { Permissions } from "../access/access.ts";
 import type { Client } from "../client.ts";
 import type { Destinations } from "../routing/destinations.ts";
 import type { Engine } from "../engine.ts";
@@ -50,8 +51,10 @@ export interface SessionContext {
   readonly retained: RetainedMessages;
   readonly records: SessionRecords;
   readonly shares: Shares;
-  /** Throws BrokerError when a client may not receive what a pattern matches. */
-  checkPattern(client: Client, pattern: Pattern): void;
+  /** Throws BrokerError when a client may not receive what a pattern matches; `whole`: or not all of it. */
+  checkPattern(client: Client, pattern: Pattern, whole?: boolean): void;
+  /** Looks again at what the wildcards of a subscription give it. */
+  sift(subscription: Subscription): void;
   /** Has a subscription consume from the queues of a pattern, made where they may be. Throws BrokerError. */
   attach(subscription: Subscription, pattern: Pattern): void;
   link(subscription: Subscription, queue: Queue): void;
@@ -131,6 +134,7 @@ export class HostSession {
     const { graceMs = 0 } = consumers;
     if (graceMs > 0) this.patience = new Patience(context.engine.clock, graceMs);
     state.connection = this;
+    this.own(client.permissions);
     state.entries ??= state.kept ? context.records.entries(state.id) : new Map<string, Buffer>();
     this.resume();
   }
@@ -186,6 +190,34 @@ export class HostSession {
     this.putRecord();
   }
 
+  /** What its client may do has changed: says why it cannot stay as it is, if that is so. */
+  review(): string | undefined {
+    const { state, context, subscription } = this;
+    if (this.closed) return undefined;
+    context.sift(subscription);
+    if (state.durable !== undefined) context.destinations.rebind(state.durable, this.patternsOfTopics);
+    for (const { pattern } of state.interests.all()) {
+      const refusal = this.refusalOf(pattern, false);
+      if (refusal !== undefined) return refusal;
+    }
+    for (const { pattern } of state.shares.values()) {
+      const refusal = this.refusalOf(pattern, true);
+      if (refusal !== undefined) return refusal;
+    }
+    return undefined;
+  }
+
+  /** Its client has logged in anew. */
+  loginRenewed(): void {
+    this.putRecord();
+  }
+
+  /** Whether a subscription is of this session. */
+  has(subscription: Subscription): boolean {
+    if (subscription === this.subscription) return true;
+    return Array.from(this.parts.values()).some((share) => share.subscription === subscription);
+  }
+
   /** Lets deliveries begin. */
   start(): void {
     this.started = true;
@@ -234,7 +266,7 @@ export class HostSession {
   /** Takes part in a group of sessions of which one gets each message, or changes its part. Throws BrokerError. */
   share(group: string, interest: Interest): Share {
     this.checkOpen();
-    this.context.checkPattern(this.client, interest.pattern);
+    this.context.checkPattern(this.client, interest.pattern, true);
     const id = shareId(group, interest.pattern);
     if (!this.state.shares.has(id)) this.checkRoom();
     this.state.shares.set(id, this.context.shares.join(this.state, group, interest));
@@ -329,7 +361,8 @@ export class HostSession {
     const { state, context, client } = this;
     if (!state.kept) return;
     const { user, expiryMs, since, doubtfulTo } = state;
-    context.records.put(state.id, { user, expiryMs, since, doubtfulTo, connected: true });
+    const { subject } = client.permissions;
+    context.records.put(state.id, { user, expiryMs, since, doubtfulTo, subject, connected: true });
     client.touch();
   }
 
@@ -350,25 +383,40 @@ export class HostSession {
   private resume(): void {
     const { state, context } = this;
     for (const { pattern } of Array.from(state.interests.all())) {
-      if (!this.mayHave(pattern)) this.remove(pattern);
+      if (this.refusalOf(pattern, false) !== undefined) this.remove(pattern);
       else if (pattern.kind === "queue") this.attachAgain(pattern);
     }
     for (const [id, share] of Array.from(state.shares)) {
       const interest = share.members.get(state);
-      if (interest === undefined || !this.mayHave(share.pattern)) this.unshare(share.group, share.pattern);
+      const lost = interest === undefined || this.refusalOf(share.pattern, true) !== undefined;
+      if (lost) this.unshare(share.group, share.pattern);
       else this.takePart(id, share.group, interest);
     }
     state.since = context.engine.clock.now();
     this.putRecord();
   }
 
-  private mayHave(pattern: Pattern): boolean {
+  /** Goes by the rights of another connection, maybe somebody else's, in what waits for it too. */
+  private own(permissions: Permissions): void {
+    const { state, context } = this;
+    const before = state.permissions;
+    state.permissions = permissions;
+    if (
+      state.durable === undefined ||
+      (before === undefined ? permissions.receivesAll : sameTopics(before, permissions))
+    )
+      return;
+    context.destinations.rebind(state.durable, this.patternsOfTopics);
+  }
+
+  /** Why its client may not have what a pattern matches. */
+  private refusalOf(pattern: Pattern, whole: boolean): string | undefined {
     try {
-      this.context.checkPattern(this.client, pattern);
-      return true;
+      this.context.checkPattern(this.client, pattern, whole);
+      return undefined;
     } catch (refusal) {
       if (!(refusal instanceof BrokerError)) throw refusal;
-      return false;
+      return refusal.message;
     }
   }
 
@@ -468,7 +516,7 @@ export class HostSession {
   private offerRetained(pattern: Pattern): void {
     const { context, state, subscription } = this;
     context.engine.clock.endOfTurn(() => {
-      const source = context.retained.sources([pattern]);
+      const source = context.retained.sources([pattern], state.permissions);
       if (state.kept) offerInSlices(context.engine, state, pattern, source);
       else if (!subscription.closed && state.interests.get(pattern) !== undefined) subscription.feed?.begin(source);
     });
@@ -499,6 +547,11 @@ function assigned(message: Message, { tag, retainAsPublished }: Interest): Messa
   if (tag !== 0) annotations.set(ASSIGNED.tag, tag);
   if (retainAsPublished) annotations.set(ASSIGNED.retainAsPublished, true);
   return message.with({ traits, annotations });
+}
+
+/** Whether it is plain that both have the same topics. */
+function sameTopics(before: Permissions, after: Permissions): boolean {
+  return before === after || (before.receivesAll && after.receivesAll);
 }
 
 function takeOut<T>(list: T[], item: T): void {

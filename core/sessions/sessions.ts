@@ -1,3 +1,4 @@
+import type { Permissions, Subject } from "../access/access.ts";
 import type { Client } from "../client.ts";
 import { Deadlines } from "../time/deadlines.ts";
 import type { DurableSubscriptions } from "../topic/durable-subscriptions.ts";
@@ -52,6 +53,8 @@ export interface SessionsOptions extends Omit<SessionContext, "disconnected"> {
   checkUse(client: Client, id: string, isNew: boolean): void;
   /** Throws BrokerError when no further destination may be made. */
   checkRoom(): void;
+  /** What a subject may do. */
+  permissions(subject: Subject): Permissions;
 }
 
 /** The sessions of one virtual host: of each id there is one, and one connection has it at a time. */
@@ -234,13 +237,14 @@ export class Sessions {
   }
 
   private disconnected(state: SessionState): void {
-    const { id, user, expiryMs, doubtfulTo } = state;
+    const { id, user, expiryMs, doubtfulTo, permissions } = state;
     if (!state.kept || expiryMs === 0) {
       this.end(state);
       return;
     }
     state.since = this.options.engine.clock.now();
-    this.options.records.put(id, { user, expiryMs, since: state.since, doubtfulTo, connected: false });
+    const { subject } = permissions ?? {};
+    this.options.records.put(id, { user, expiryMs, since: state.since, doubtfulTo, subject, connected: false });
     this.ends.set(id, state.since + expiryMs);
   }
 
@@ -260,13 +264,15 @@ export class Sessions {
   private recoverSession(id: string, record: SessionRecord): void {
     const now = this.options.engine.clock.now();
     const since = record.connected ? now : record.since;
-    const { user, expiryMs } = record;
+    const { user, expiryMs, subject } = record;
     const durable = this.durable(id);
     const { lastSequence } = durable.queue;
     // Who was connected may have been given all there is.
     const doubtfulTo = record.connected ? lastSequence : Math.min(record.doubtfulTo, lastSequence);
-    if (record.connected) this.options.records.put(id, { user, expiryMs, since, doubtfulTo, connected: false });
+    if (record.connected)
+      this.options.records.put(id, { user, expiryMs, since, doubtfulTo, subject, connected: false });
     const state = new SessionState({ id, user, expiryMs, since, durable });
+    if (subject !== undefined) state.permissions = this.options.permissions(subject);
     state.doubtfulTo = doubtfulTo;
     this.byId.set(id, state);
   }

@@ -9,7 +9,8 @@
  *     record               kind "will", key: the host's name, NUL, the client's id
  *     value                u32 length, JSON with all but the message; the message as the store encodes it
  */
-import type { Login } from "../access/access.ts";
+import type { Subject } from "../access/access.ts";
+import { readSubject, subjectRecord } from "../access/subject-record.ts";
 import { type Address, isAddressKind } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import { Deadlines } from "../time/deadlines.ts";
@@ -38,7 +39,7 @@ interface Testament {
   /** Of its record. */
   readonly key: string;
   readonly will: Will;
-  readonly login: Login;
+  readonly subject: Subject;
   readonly session: string | undefined;
   /** Milliseconds since 1970; 0 while the client is there. */
   readonly publishAt: number;
@@ -49,7 +50,7 @@ export interface WillsOptions {
   readonly engine: Engine;
   readonly hostName: string;
   /** Publishes a will for whoever left it; false if that is not allowed, or not possible. */
-  readonly publish: (will: Will, login: Login) => boolean;
+  readonly publish: (will: Will, subject: Subject) => boolean;
 }
 
 /** The wills of one virtual host's clients: those that are set, and those that wait to be carried out. */
@@ -85,15 +86,16 @@ export class Wills {
       return;
     }
     this.options.engine.slab.keep(will.message);
-    this.put({ key, will, login: client.login, session: client.session?.id, publishAt: 0 });
+    this.put({ key, will, subject: client.permissions.subject, session: client.session?.id, publishAt: 0 });
   }
 
   /** A client is gone, and its session has been told. */
   left(client: Client, sessionLeftMs: number): void {
-    const { will, login, session } = client;
+    const { will, session } = client;
+    const { subject } = client.permissions;
     if (will === undefined) return;
     const { clock } = this.options.engine;
-    const testament = { key: this.keyOf(client), will, login, session: session?.id };
+    const testament = { key: this.keyOf(client), will, subject, session: session?.id };
     const delayMs = Math.min(will.delayMs, sessionLeftMs);
     if (delayMs > 0) this.wait({ ...testament, publishAt: clock.now() + delayMs }, true);
     else this.carryOut({ ...testament, publishAt: 0 });
@@ -152,12 +154,12 @@ export class Wills {
 
   /** Its record goes in the turn in which it is published. */
   private carryOut(testament: Testament): void {
-    const { will, login } = testament;
+    const { will, subject } = testament;
     this.forget(testament);
     const now = this.options.engine.clock.now();
     const { ttlMs } = will;
     const message = will.message.with({ receivedAt: now, expiresAt: ttlMs === undefined ? 0 : now + ttlMs });
-    if (this.options.publish({ ...will, message }, login)) this.published++;
+    if (this.options.publish({ ...will, message }, subject)) this.published++;
     else this.refused++;
   }
 
@@ -172,12 +174,11 @@ export class Wills {
     return `${this.options.hostName}\0${id}`;
   }
 
-  private put({ key, will, login, session, publishAt }: Testament): void {
+  private put({ key, will, subject, session, publishAt }: Testament): void {
     const { address, message, delayMs, ttlMs, retain } = will;
     const { kind, name } = address;
-    const { user, groups } = login;
     const { traits } = message;
-    const head = { kind, name, delayMs, ttlMs, retain, traits, user, groups, session, publishAt };
+    const head = { kind, name, delayMs, ttlMs, retain, traits, ...subjectRecord(subject), session, publishAt };
     const json = Buffer.from(JSON.stringify(head));
     const length = Buffer.alloc(LENGTH_BYTES);
     length.writeUInt32LE(json.length);
@@ -188,8 +189,9 @@ export class Wills {
     const end = LENGTH_BYTES + record.readUInt32LE();
     const head: unknown = JSON.parse(record.toString("utf8", LENGTH_BYTES, end));
     if (!isRecord(head)) return undefined;
-    const { kind, name, delayMs, ttlMs, retain, traits, user, groups, session, publishAt } = head;
-    if (!isAddressKind(kind) || typeof name !== "string") return undefined;
+    const { kind, name, delayMs, ttlMs, retain, traits, session, publishAt } = head;
+    const subject = readSubject({ principals: [], ...head });
+    if (!isAddressKind(kind) || typeof name !== "string" || subject === undefined) return undefined;
     const message = this.options.engine.store.decode(record.subarray(end));
     return {
       key,
@@ -201,10 +203,7 @@ export class Wills {
         ttlMs: typeof ttlMs === "number" ? ttlMs : undefined,
         retain: retain === "set" || retain === "remove" ? retain : undefined,
       },
-      login: {
-        user: typeof user === "string" ? user : undefined,
-        groups: Array.isArray(groups) ? groups.filter((group) => typeof group === "string") : [],
-      },
+      subject,
       session: typeof session === "string" ? session : undefined,
       publishAt: Number(publishAt),
     };

@@ -1,3 +1,4 @@
+import type { Permissions } from "../access/access.ts";
 import { Bounds } from "../routing/bounds.ts";
 import type { Clock } from "../time/clock.ts";
 import type { Gate } from "../memory/gate.ts";
@@ -30,6 +31,8 @@ export class DurableSubscription implements TopicTarget {
   readonly kind: DurableKind;
   /** Of those that sessions have. */
   guard: TopicGuard | undefined = undefined;
+  /** Of whoever made it, or has it; undefined of one that several share. */
+  reader: Permissions | undefined = undefined;
   /** It is in memory only and goes with its last consumer. */
   volatile = false;
   private readonly clock: Clock;

@@ -1,3 +1,5 @@
+import type { Permissions, Subject } from "../access/access.ts";
+import { isSameSubject } from "../access/subject-record.ts";
 import type { DeadLetterOffice } from "../routing/dead-letters.ts";
 import { cancelConsumers, type Destinations } from "../routing/destinations.ts";
 import { Directory } from "../routing/directory.ts";
@@ -22,6 +24,8 @@ export interface DurableSubscriptionsOptions {
   readonly paused: PausedQueues;
   readonly retained: RetainedMessages;
   readonly totals: Totals;
+  /** What a subject may do. */
+  readonly permissions: (subject: Subject) => Permissions;
 }
 
 /** What a durable subscription is to the store. */
@@ -37,10 +41,11 @@ export class DurableSubscriptions {
   }
 
   /** Makes one, on disk from now on unless it is volatile, with the retained messages of its topics. */
-  create(id: string, options: SubscribeOptions): DurableSubscription {
+  create(id: string, options: SubscribeOptions, owner: Permissions): DurableSubscription {
     const { patterns, selector } = options;
     const { hostName: host } = this.options;
-    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector } as const;
+    const { subject } = owner;
+    const description = { kind: "durable", host, priority: ORDINARY, id, patterns, selector, owner: subject } as const;
     const volatile = options.volatile === true;
     const durable = this.make(id, description, { patterns, selector }, volatile);
     durable.volatile = volatile;
@@ -50,16 +55,27 @@ export class DurableSubscriptions {
   }
 
   /** Gives one other filters and another selector, and the retained messages of the topics it did not have. */
-  change(durable: DurableSubscription, options: SubscribeOptions): void {
-    const { destinations, hostName: host } = this.options;
+  change(durable: DurableSubscription, options: SubscribeOptions, owner: Permissions): void {
+    const { destinations } = this.options;
     const before = durable.patterns;
     destinations.unbind(durable, before);
     durable.patterns = options.patterns;
     durable.selector = options.selector;
-    const { patterns, selector } = options;
-    durable.queue.describe({ kind: "durable", host, priority: ORDINARY, id: durable.id, patterns, selector });
-    destinations.bind(durable, patterns);
+    this.giveTo(durable, owner);
+    destinations.bind(durable, options.patterns);
     this.offerRetained(durable, options, before);
+  }
+
+  /** Whoever made one is attached again, maybe from elsewhere or in other groups; somebody else changes nothing. */
+  own(durable: DurableSubscription, owner: Permissions): void {
+    const before = durable.reader?.subject;
+    if (before !== undefined && before.user !== owner.subject.user) return;
+    if (before !== undefined && isSameSubject(before, owner.subject)) {
+      durable.reader = owner;
+      return;
+    }
+    this.giveTo(durable, owner);
+    this.options.destinations.rebind(durable, durable.patterns);
   }
 
   /** Makes one that the store knows once it holds something, or never if `temporary`. */
@@ -72,6 +88,8 @@ export class DurableSubscriptions {
       description.kind,
     );
     this.byId.set(id, durable);
+    const owner = description.kind === "durable" ? description.owner : undefined;
+    durable.reader = owner === undefined ? undefined : this.options.permissions(owner);
     this.options.destinations.bind(durable, filter.patterns);
     return durable;
   }
@@ -94,10 +112,25 @@ export class DurableSubscriptions {
     this.options.totals.durableGone(durable);
   }
 
+  private giveTo(durable: DurableSubscription, owner: Permissions): void {
+    const { id, patterns, selector } = durable;
+    const { hostName: host } = this.options;
+    durable.reader = owner;
+    durable.queue.describe({
+      kind: "durable",
+      host,
+      priority: ORDINARY,
+      id,
+      patterns,
+      selector,
+      owner: owner.subject,
+    });
+  }
+
   /** Gives it the retained messages of its topics, but for those that it had before. */
   private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
     if (options.retained === false) return;
-    for (const message of this.options.retained.sources(options.patterns, before)) {
+    for (const message of this.options.retained.sources(options.patterns, durable.reader, before)) {
       if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
     }
   }

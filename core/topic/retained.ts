@@ -1,3 +1,4 @@
+import { mayReceive, type Permissions } from "../access/access.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Engine } from "../engine.ts";
 import { type Message, TRAIT } from "../message.ts";
@@ -102,21 +103,27 @@ export class RetainedMessages {
   }
 
   /**
-   * The retained messages of the topics that patterns match, each once and looked up when its turn comes; undefined for some
-   * that were looked at in vain.
+   * The retained messages of the topics that patterns match and the reader may have, each once and looked up when its turn
+   * comes; undefined for some that were looked at in vain.
    */
-  *sources(patterns: readonly Pattern[], except: readonly Pattern[] = []): RetainedSource {
+  *sources(
+    patterns: readonly Pattern[],
+    reader: Permissions | undefined,
+    except: readonly Pattern[] = [],
+  ): RetainedSource {
     for (const [at, pattern] of patterns.entries()) {
       if (pattern.kind !== "topic") continue;
       const others = [...except, ...patterns.slice(0, at)];
       for (const found of this.tree.walk(pattern)) {
         if (found === undefined) yield undefined;
-        else if (!others.some((other) => other.matches(found.address))) yield this.get(found.address);
+        else if (others.some((other) => other.matches(found.address))) continue;
+        else yield mayReceive(reader, found.address) ? this.get(found.address) : undefined;
       }
       if (!namesSystemTopics(pattern)) continue;
       for (const message of this.announced.walk(pattern)) {
         if (message === undefined) yield undefined;
-        else if (!others.some((other) => namesSystemTopics(other) && other.matches(message.address))) yield message;
+        else if (others.some((other) => namesSystemTopics(other) && other.matches(message.address))) continue;
+        else yield mayReceive(reader, message.address) ? message : undefined;
       }
     }
   }

@@ -6,6 +6,7 @@
  *     over the bound -> publishers wait -> it takes something: they go on once all that waited is taken
  *                                       -> it takes nothing for `graceMs`: what comes is dropped until then
  */
+import type { Permissions } from "../access/access.ts";
 import type { Engine } from "../engine.ts";
 import { Gate } from "../memory/gate.ts";
 import type { Interests } from "../sessions/interests.ts";
@@ -100,6 +101,10 @@ export class TopicFeed {
 
   get pendingBytes(): number {
     return this.bytes;
+  }
+
+  get reader(): Permissions {
+    return this.subscription.client.permissions;
   }
 
   /** Where a subscriber that cannot keep up has its messages, under the policy `spill`. */

@@ -1,3 +1,4 @@
+import type { Permissions } from "../access/access.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Gate } from "../memory/gate.ts";
 import { Ledger, type LossReason } from "../ledger.ts";
@@ -6,6 +7,8 @@ import type { Policy } from "../policy.ts";
 
 /** Somebody who receives what is published to the topics that match it. */
 export interface TopicTarget {
+  /** Whose rights decide which of the topics that it is bound to it gets; all of them if absent. */
+  readonly reader?: Permissions | undefined;
   /** Takes a message; returns the closed gate at which its sender has to wait, if any. */
   offer(message: Message, policy: Policy, sender: unknown): Gate | undefined;
 }

@@ -300,7 +300,7 @@ describe("declaring exchanges", () => {
     client.core.declareExchange(exchange("x", "direct"));
     const may = new Set<string>();
     const access: Access = { allows: (_login, action, kind, name) => may.has(`${action} ${kind} ${name}`) };
-    may.add("connect virtual-host default");
+    may.add("connect virtual-host default").add("connect connector test");
     const guarded = await coreBroker({ store: core.store, clock: core.clock, broker: { access } });
     const other = guarded.client();
     const refused = (act: () => void, ...rights: string[]): void => {
