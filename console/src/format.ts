@@ -1,6 +1,7 @@
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -41,6 +42,12 @@ export function span(ms: number): string {
 /** A moment, given in milliseconds since 1970, as the reader writes it. */
 export function moment(at: number): string {
   return at <= 0 ? "never" : MOMENT.format(at);
+}
+
+/** A moment in few characters: the time alone if it is of today. */
+export function clock(at: number): string {
+  const given = new Date(at);
+  return given.toDateString() === new Date().toDateString() ? TIME.format(given) : moment(at);
 }
 
 /** How long ago, or in how long, a moment is. */

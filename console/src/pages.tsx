@@ -9,6 +9,7 @@ import { RetainedPage } from "./pages/retained.tsx";
 import { SchedulesPage } from "./pages/schedules.tsx";
 import { SessionsPage } from "./pages/sessions.tsx";
 import { TopicsPage } from "./pages/topics.tsx";
+import { TryItPage } from "./pages/try-it.tsx";
 import type { IconName } from "./ui/icon.tsx";
 
 /** One page of the console. */
@@ -62,6 +63,7 @@ export const PAGES: readonly Page[] = [
     show: ([id]) => <ConnectionsPage id={id} />,
   },
   { id: "sessions", title: "Sessions", icon: "session", group: "Clients", show: ([id]) => <SessionsPage id={id} /> },
+  { id: "try-it", title: "Try it", icon: "try", group: "Clients", show: () => <TryItPage /> },
 ];
 
 /** The page of an address. */

@@ -2,6 +2,9 @@ import { computed, effect, signal } from "@preact/signals";
 import { type Row, text, texts } from "./json.ts";
 import { ask, csrf, reach } from "./request.ts";
 
+/** That somebody signed in; who, the broker knows by a cookie that no script can read. */
+const SIGNED_IN = "delos.signed-in";
+
 /** Who is signed in: undefined until that is known, null for nobody. */
 export const me = signal<Row | null | undefined>(undefined);
 
@@ -28,6 +31,7 @@ export function chooseHost(name: string): void {
 /** Finds out whether somebody is signed in already. */
 export async function resume(): Promise<void> {
   try {
+    if (stored(SIGNED_IN) === "") throw new Error("Nobody has signed in with this browser");
     await entered(await ask("/session"));
   } catch {
     me.value = null;
@@ -42,6 +46,7 @@ export async function signIn(user: string, password: string): Promise<void> {
 /** Signs out; whatever the broker says to it, nobody is signed in here any more. */
 export async function signOut(): Promise<void> {
   await ask("/session", { method: "DELETE" }).catch(() => undefined);
+  store(SIGNED_IN, "");
   me.value = null;
 }
 
@@ -65,6 +70,7 @@ effect(() => {
 
 async function entered(session: Row): Promise<void> {
   csrf.value = text(session, "csrf");
+  store(SIGNED_IN, "yes");
   // Not everybody who may sign in may look at the broker as a whole.
   broker.value = await ask("/broker").catch(() => ({ hosts: ["default"] }));
   me.value = session;

@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
-import { bytes, count, moment } from "../format.ts";
+import { bytes, clock, count } from "../format.ts";
 import { Icon } from "../ui/icon.tsx";
 import { confirm } from "../ui/dialog.tsx";
 import { Failure } from "../ui/parts.tsx";
@@ -156,7 +156,7 @@ function MessageRow({ message, picked, open, onPick, onOpen }: MessageRowProps):
       <td class="preview" onClick={onOpen}>
         {previewOf(message)}
       </td>
-      <td class="quiet nowrap">{moment(number(message, "received_at"))}</td>
+      <td class="quiet nowrap">{clock(number(message, "received_at"))}</td>
       <td class="number nowrap">{bytes(number(message, "bytes"))}</td>
     </tr>
   );

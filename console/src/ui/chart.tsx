@@ -2,7 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import uPlot from "uplot";
 import { theme } from "../api/session.ts";
-import { short } from "../format.ts";
+import { clock, short } from "../format.ts";
 import type { Series } from "../api/series.ts";
 
 const HEIGHT = 190;
@@ -77,7 +77,15 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
     padding: [8, 8, 0, 0],
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
     axes: [
-      { stroke: ink, grid: { show: false }, ticks: { show: false }, font: "11px system-ui", space: 80 },
+      {
+        stroke: ink,
+        grid: { show: false },
+        ticks: { show: false },
+        font: "11px system-ui",
+        space: 90,
+        size: 26,
+        values: timesOf,
+      },
       {
         stroke: ink,
         grid,
@@ -95,6 +103,10 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
       }),
     ],
   };
+}
+
+function timesOf(_plot: uPlot, seconds: readonly number[]): string[] {
+  return seconds.map((at) => clock(at * 1000));
 }
 
 function filled(colour: string): { readonly fill: string } {

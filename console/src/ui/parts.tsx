@@ -109,7 +109,6 @@ export function Badge({ tone, children }: { readonly tone?: Tone; readonly child
 export type Tone = "good" | "warn" | "bad" | "accent";
 
 const TONES: Readonly<Record<string, Tone>> = {
-  running: "good",
   ok: "good",
   connected: "good",
   listening: "good",
@@ -128,6 +127,8 @@ const TONES: Readonly<Record<string, Tone>> = {
 /** A state as a badge. */
 export function State({ value }: { readonly value: string }): JSX.Element | null {
   if (value === "") return null;
+  // What is as it should be does not ask to be looked at.
+  if (value === "running") return <span class="quiet">running</span>;
   const tone = TONES[value];
   return tone === undefined ? <Badge>{value}</Badge> : <Badge tone={tone}>{value}</Badge>;
 }

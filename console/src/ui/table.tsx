@@ -303,7 +303,7 @@ interface CellProps {
 
 function Cell({ row, column, table, first }: CellProps): JSX.Element {
   const value = column.show === undefined ? shown(row[column.field], column.kind) : column.show(row);
-  if (!first) return <>{value}</>;
+  if (!first) return row[column.field] === 0 ? <span class="quiet">{value}</span> : <>{value}</>;
   if (table.href !== undefined) {
     return (
       <a href={table.href(row)} tabIndex={-1} title={text(row, column.field)}>

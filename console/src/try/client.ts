@@ -1,0 +1,30 @@
+/** What a client of the try-it page tells. */
+export interface TryListener {
+  readonly opened: () => void;
+  readonly received: (destination: string, body: string) => void;
+  /** What went over the wire, in words. */
+  readonly noted: (way: "in" | "out", what: string) => void;
+  readonly closed: (reason: string) => void;
+}
+
+/** How to connect. */
+export interface TryLogin {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+/** A client of the try-it page: as much of its protocol as one needs to see it work. */
+export interface TryClient {
+  subscribe(destination: string): void;
+  publish(destination: string, body: string): void;
+  close(): void;
+}
+
+/** A reason that a WebSocket gives, or that there is none. */
+export function closeReason({ code, reason }: CloseEvent): string {
+  if (reason !== "") return `Closed: ${reason}`;
+  return code === 1006
+    ? "The connection was refused or lost (see the log of the broker)"
+    : `Closed (WebSocket ${code})`;
+}
