@@ -117,8 +117,15 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   login.changed = () =>
     void reviewLogins(broker).catch((error) => log.error({ err: error }, "logins were not reviewed"));
   const certificates = certificatesOf(config, clock);
-  const listeners = createListeners(config, { broker, clock, log, limits, tls: certificates.listeners });
-  const running = new Server(config, broker, listeners, { login, log, audit, limits }, failed);
+  const listeners = createListeners(config, {
+    broker,
+    clock,
+    log,
+    limits,
+    tls: certificates.listeners,
+    consolePort: () => running.management?.port,
+  });
+  const running: Server = new Server(config, broker, listeners, { login, log, audit, limits }, failed);
   try {
     await running.manage(certificates, parts);
     await running.listen();
@@ -377,9 +384,10 @@ interface ListenerParts {
   readonly log: Log;
   readonly limits: Limits;
   readonly tls: ReadonlyMap<string, TlsOptions>;
+  readonly consolePort: () => number | undefined;
 }
 
-function createListeners(config: Config, { broker, clock, log, limits, tls }: ListenerParts): Listener[] {
+function createListeners(config: Config, { broker, clock, log, limits, tls, consolePort }: ListenerParts): Listener[] {
   const { connection, detection } = config;
   const network = new Network(clock, log, {
     outputHighWaterBytes: connection.output_high_water,
@@ -402,6 +410,7 @@ function createListeners(config: Config, { broker, clock, log, limits, tls }: Li
           webSocket: listener.websocket.enabled
             ? {
                 origins: listener.websocket.origins,
+                consolePort,
                 maxMessageBytes: connection.max_websocket_message,
                 proxies: trusted(listener.websocket.trusted_proxies),
               }

@@ -27,6 +27,7 @@ const NOTHING: Buffer = Buffer.alloc(0);
 /** WebSocket on the port of a listener. */
 interface WebSocketSettings {
   readonly origins: readonly string[];
+  readonly consolePort?: () => number | undefined;
   readonly maxMessageBytes: number;
   /** Whose X-Forwarded-For is believed; nobody's if absent. */
   readonly proxies?: AddressSet | undefined;

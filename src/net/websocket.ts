@@ -71,6 +71,8 @@ export interface WebSocketGateOptions {
   readonly protocols: readonly Protocol[];
   /** Origins besides the listener's own host; `*` allows every one. */
   readonly origins: readonly string[];
+  /** The port of the console, whose pages may connect from the same host too; undefined where there is none. */
+  readonly consolePort?: (() => number | undefined) | undefined;
   readonly maxMessageBytes: number;
   /** A WebSocket is open; the protocol is undefined when no subprotocol was offered, or one that several protocols speak. */
   readonly opened: (
@@ -134,7 +136,7 @@ export class WebSocketGate {
       return;
     }
     const { origin, host } = request.headers;
-    if (!originAllowed(origin, host, this.#options.origins)) {
+    if (!originAllowed(origin, host, this.#options.origins, this.#options.consolePort?.())) {
       const setting = `listeners.${this.#options.listener}.websocket.origins`;
       this.#refuse(
         socket,
@@ -177,17 +179,24 @@ export class WebSocketGate {
   }
 }
 
-/** A browser page may connect from the host it talks to and from the origins allowed; a program sends no origin. */
+/**
+ * A browser page may connect from the host it talks to, from the console on that host, and from the origins allowed; a
+ * program sends no origin.
+ */
 export function originAllowed(
   origin: string | undefined,
   host: string | undefined,
   allowed: readonly string[],
+  consolePort?: number,
 ): boolean {
   if (origin === undefined || allowed.includes("*") || allowed.includes(origin)) return true;
   const from = URL.parse(origin);
   if (from === null) return false;
   if (allowed.some((other) => URL.parse(other)?.origin === from.origin && from.origin !== "null")) return true;
-  return host !== undefined && URL.parse(`${from.protocol}//${host}`)?.host === from.host && from.host !== "";
+  if (host === undefined || from.host === "") return false;
+  const own = URL.parse(`${from.protocol}//${host}`);
+  if (own?.host === from.host) return true;
+  return consolePort !== undefined && own?.hostname === from.hostname && from.port === String(consolePort);
 }
 
 function offeredSubprotocols(request: IncomingMessage): string[] {

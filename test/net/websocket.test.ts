@@ -187,6 +187,17 @@ describe("an origin", () => {
     expect(originAllowed(origin, host, allowed)).toBe(expected);
   });
 
+  it.each([
+    ["http://broker:61680", "broker:61613", true],
+    ["https://broker:61680", "broker:61613", true],
+    ["http://broker:61681", "broker:61613", false],
+    ["http://evil.example:61680", "broker:61613", false],
+    ["http://broker:61680", undefined, false],
+    ["null", "broker:61613", false],
+  ])("%s at host %s with the console on port 61680: %s", (origin, host, expected) => {
+    expect(originAllowed(origin, host, [], 61_680)).toBe(expected);
+  });
+
   it("that is not allowed gets 403 and the name of the setting", async () => {
     await using test = await startListener();
     const { status, body } = await request(test, [...UPGRADE, "Origin: http://evil.example"]);
