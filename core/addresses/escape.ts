@@ -48,6 +48,26 @@ export function unescape(text: string): string {
   return level + text.slice(from);
 }
 
+/** The two ways of an escape. */
+export interface Escape {
+  escape(level: string): string;
+  unescape(text: string): string;
+}
+
+/**
+ * The escape of one ASCII character and no other, for names that are to stay as they are: only what it writes itself is read
+ * as an escape, so that each text stands for another level.
+ */
+export function escapeOnly(character: string): Escape {
+  const code = percentEncode(character).slice(1);
+  const ambiguous = new RegExp(`%(?=(?:25)*${code})|[${character}]`, "g");
+  const written = new RegExp(`%25(?=(?:25)*${code})|%${code}`, "g");
+  return {
+    escape: (level) => level.replace(ambiguous, percentEncode),
+    unescape: (text) => text.replace(written, (found) => (found === "%25" ? "%" : character)),
+  };
+}
+
 function percentEncode(character: string): string {
   return Buffer.from(character).toString("hex").toUpperCase().replace(/../g, "%$&");
 }

@@ -1,6 +1,6 @@
 import { Address, type AddressKind } from "./address.ts";
 import { BrokerError } from "../errors.ts";
-import { canonicalReserved, escapable, escape, unescape } from "./escape.ts";
+import { canonicalReserved, type Escape, escapable, escape, escapeOnly, unescape } from "./escape.ts";
 import { LevelExpression, type LevelPart } from "./level-expression.ts";
 import { Pattern, type PatternLevel } from "./pattern.ts";
 
@@ -17,6 +17,8 @@ export interface SpellingOptions {
   readonly regex?: boolean;
   /** Further characters that are escaped inside a level. */
   readonly reserved?: string;
+  /** Whether each text is another name: then nothing but the separator, one character, can be written as an escape. */
+  readonly exact?: boolean;
 }
 
 /** One protocol's way to write addresses and patterns. Whatever the levels are, `format` writes what `parse` reads back. */
@@ -26,11 +28,11 @@ export class Spelling {
   private readonly rest: string | undefined;
   private readonly restOrNone: string | undefined;
   private readonly regex: boolean;
-  private readonly escapable: RegExp;
+  private readonly escape: Escape;
 
   /** Throws BrokerError("bad-request") for signs that cannot be told from each other or from an escape. */
   constructor(options: SpellingOptions) {
-    const { separator, any, rest, restOrNone, regex = false, reserved = "" } = options;
+    const { separator, any, rest, restOrNone, regex = false, reserved = "", exact = false } = options;
     const wildcards = [any, rest, restOrNone].filter((sign) => sign !== undefined);
     checkSigns(separator, wildcards, regex);
     this.separator = separator;
@@ -38,7 +40,8 @@ export class Spelling {
     this.rest = rest;
     this.restOrNone = restOrNone;
     this.regex = regex;
-    this.escapable = escapable([separator, ...wildcards, regex ? "{}" : "", reserved].join(""));
+    const what = escapable([separator, ...wildcards, regex ? "{}" : "", reserved].join(""));
+    this.escape = exact ? escapeOnly(separator) : { escape: (level) => escape(level, what), unescape };
   }
 
   /** Reads an address; throws BrokerError("bad-address") for a wildcard or if a limit is passed. */
@@ -50,7 +53,7 @@ export class Spelling {
         throw new BrokerError(
           "bad-address",
           `${quote(text)} has the wildcard ${quote(part)}, but a name without wildcards is expected here; ` +
-            `to have it in a name, write ${quote(escape(part, this.escapable))}`,
+            `to have it in a name, write ${quote(this.escape.escape(part))}`,
         );
       }
       levels.push(level);
@@ -71,7 +74,7 @@ export class Spelling {
     let text = "";
     for (let i = 0; i < levels.length; i++) {
       if (i > 0) text += this.separator;
-      text += escape(levels[i] ?? "", this.escapable);
+      text += this.escape.escape(levels[i] ?? "");
     }
     return text;
   }
@@ -104,7 +107,7 @@ export class Spelling {
     if (text === this.any) return { any: true };
     if (text === this.rest) return { rest: 1 };
     if (text === this.restOrNone) return { rest: 0 };
-    if (!this.regex) return unescape(text);
+    if (!this.regex) return this.escape.unescape(text);
     const parts = this.parseParts(text);
     const [first] = parts;
     if (first === undefined) return "";
@@ -120,7 +123,7 @@ export class Spelling {
     let from = 0;
     let afterAny = false;
     const literal = (end: number): void => {
-      if (end > from) parts.push(unescape(text.slice(from, end)));
+      if (end > from) parts.push(this.escape.unescape(text.slice(from, end)));
     };
     for (let at = 0; at < text.length; ) {
       if (text[at] === "{") {
@@ -146,7 +149,7 @@ export class Spelling {
   }
 
   private formatLevel(level: PatternLevel, pattern: Pattern): string {
-    if (typeof level === "string") return escape(level, this.escapable);
+    if (typeof level === "string") return this.escape.escape(level);
     if ("regex" in level) return level.regex.parts.map((part) => this.formatPart(part, pattern)).join("");
     if ("any" in level) return this.sign(this.any, pattern);
     if (level.rest === 0) return this.sign(this.restOrNone, pattern);
@@ -155,7 +158,7 @@ export class Spelling {
   }
 
   private formatPart(part: LevelPart, pattern: Pattern): string {
-    if (typeof part === "string") return escape(part, this.escapable);
+    if (typeof part === "string") return this.escape.escape(part);
     if (!this.regex) return this.sign(undefined, pattern);
     return "any" in part ? this.sign(this.any, pattern) : `{${part.regex}}`;
   }

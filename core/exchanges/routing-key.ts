@@ -15,10 +15,10 @@ export const DEFAULT_EXCHANGE = "";
 /** The exchange that is one with the topics. */
 export const TOPIC_EXCHANGE = "amq.topic";
 
-/** The keys that lead to queues and topics, and the names of queues where AMQP 0-9-1 says them. */
-export const keySpelling: Spelling = new Spelling({ separator: "." });
+/** The keys that lead to queues and topics, and the names of queues where AMQP 0-9-1 says them: two of them are never one. */
+export const keySpelling: Spelling = new Spelling({ separator: ".", exact: true });
 
-const bindingSpelling = new Spelling({ separator: ".", any: "*", restOrNone: "#" });
+const bindingSpelling = new Spelling({ separator: ".", any: "*", restOrNone: "#", exact: true });
 
 /** Where a message goes that is sent to an exchange with a key. Throws BrokerError("bad-address") for what is too long. */
 export function exchangeAddress(exchange: string, key: string): Address {

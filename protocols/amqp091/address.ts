@@ -10,7 +10,7 @@
  *     a.b   /queue/a.b   /topic/a.b   /exchange/amq.topic/a.b   /exchange/NAME/KEY
  */
 import { Address } from "../../core/addresses/address.ts";
-import { spelling } from "./queue-name.ts";
+import { keySpelling } from "../../core/exchanges/routing-key.ts";
 import { cutShort, shortSize, writeShort } from "./strings.ts";
 
 const TOPIC_EXCHANGE = "amq.topic";
@@ -28,8 +28,8 @@ export function encodeNames(address: Address): Buffer {
 
 /** The exchange and the routing key of an address. */
 export function namesOf({ kind, levels }: Address): readonly [string, string] {
-  if (kind === "queue") return ["", spelling.format(levels)];
-  if (kind === "topic") return [TOPIC_EXCHANGE, spelling.format(levels)];
+  if (kind === "queue") return ["", keySpelling.format(levels)];
+  if (kind === "topic") return [TOPIC_EXCHANGE, keySpelling.format(levels)];
   return [levels[0] ?? "", levels[1] ?? ""];
 }
 
@@ -53,13 +53,13 @@ export function parseReplyTo(text: string): Address | undefined {
 
 function replyAddress(text: string): Address | undefined {
   if (text === "") return undefined;
-  if (text.startsWith(QUEUE)) return spelling.parse("queue", text.slice(QUEUE.length));
-  if (text.startsWith(TOPIC)) return spelling.parse("topic", text.slice(TOPIC.length));
-  if (!text.startsWith(EXCHANGE)) return spelling.parse("queue", text);
+  if (text.startsWith(QUEUE)) return keySpelling.parse("queue", text.slice(QUEUE.length));
+  if (text.startsWith(TOPIC)) return keySpelling.parse("topic", text.slice(TOPIC.length));
+  if (!text.startsWith(EXCHANGE)) return keySpelling.parse("queue", text);
   const slash = text.indexOf("/", EXCHANGE.length);
   if (slash < 0) return undefined;
   const exchange = text.slice(EXCHANGE.length, slash);
   const key = text.slice(slash + 1);
-  if (exchange === TOPIC_EXCHANGE) return spelling.parse("topic", key);
+  if (exchange === TOPIC_EXCHANGE) return keySpelling.parse("topic", key);
   return new Address("exchange", [exchange, key]);
 }
