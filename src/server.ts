@@ -30,7 +30,7 @@ import { divertRules, durableRules, policyRules, virtualTopicRules } from "./con
 import type { LoadedConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
-import type { ManagementContext, Reloaded } from "./management/context.ts";
+import type { ManagementContext, Planned, Reloaded } from "./management/context.ts";
 import { httpFormat } from "./management/http-message.ts";
 import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
@@ -38,6 +38,7 @@ import { reviewLogins } from "./security/live-logins.ts";
 import type { Measure } from "./metrics/resources.ts";
 import { reloadableVitals, Vitals } from "./metrics/vitals.ts";
 import { ConfiguredLogin } from "./security/login.ts";
+import { ManagedAccounts } from "./security/managed-accounts.ts";
 import { AddressSet } from "./net/address-set.ts";
 import { Listener, type ListenerOptions } from "./net/listener.ts";
 import { Limits } from "./net/limits.ts";
@@ -72,8 +73,8 @@ export interface ServerParts {
   readonly store?: Store;
   /** Measures memory and disk. */
   readonly measure?: Measure;
-  /** Reads the configuration anew, when management is asked to. */
-  readonly load?: () => LoadedConfig;
+  /** Reads the configuration anew, when management is asked to; with a text, as if its file held that. */
+  readonly load?: (text?: string) => LoadedConfig;
 }
 
 /** The formats of every protocol there is, by the names that stores keep. */
@@ -116,6 +117,8 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   login.secret = keptSecret(broker.store, login.secret);
   login.changed = () =>
     void reviewLogins(broker).catch((error) => log.error({ err: error }, "logins were not reviewed"));
+  const accounts = new ManagedAccounts(broker.store);
+  login.reload(accounts.over(config));
   const certificates = certificatesOf(config, clock);
   const listeners = createListeners(config, {
     broker,
@@ -125,7 +128,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     tls: certificates.listeners,
     consolePort: () => running.management?.port,
   });
-  const running: Server = new Server(config, broker, listeners, { login, log, audit, limits }, failed);
+  const running: Server = new Server(config, broker, listeners, { login, accounts, log, audit, limits }, failed);
   try {
     await running.manage(certificates, parts);
     await running.listen();
@@ -144,6 +147,15 @@ function keptSecret(store: Store, fresh: Buffer): Buffer {
   return fresh;
 }
 
+/** What a server is made of besides its broker and its listeners. */
+interface Parts {
+  readonly login: ConfiguredLogin;
+  readonly accounts: ManagedAccounts;
+  readonly log: Log;
+  readonly audit: Audit;
+  readonly limits: Limits;
+}
+
 class Server implements RunningServer {
   readonly broker: Broker;
   readonly audit: Audit;
@@ -154,7 +166,9 @@ class Server implements RunningServer {
   private manager: Management | undefined = undefined;
   private vitals: Vitals | undefined = undefined;
   private certificates: Certificates = { listeners: new Map(), management: undefined };
+  /** Without the accounts that are managed while it runs. */
   private config: Config;
+  private readonly accounts: ManagedAccounts;
   private readonly all: readonly Listener[];
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
@@ -165,13 +179,14 @@ class Server implements RunningServer {
     config: Config,
     broker: Broker,
     listeners: readonly Listener[],
-    { login, log, audit, limits }: { login: ConfiguredLogin; log: Log; audit: Audit; limits: Limits },
+    { login, accounts, log, audit, limits }: Parts,
     failed: Promise<Error>,
   ) {
     this.config = config;
     this.broker = broker;
     this.all = listeners;
     this.login = login;
+    this.accounts = accounts;
     this.log = log;
     this.audit = audit;
     this.limits = limits;
@@ -198,19 +213,38 @@ class Server implements RunningServer {
     const { Management } = await import("./management/server.ts");
     const context: ManagementContext = {
       broker,
-      config: () => this.config,
+      config: () => this.accounts.over(this.config),
+      accounts: this.accounts,
+      accountChanged: (user) => this.accountChanged(user),
       listeners: () => this.all,
+      certificates: () => this.certificates,
       log,
       audit: this.audit,
       clock: broker.clock,
       reload: () => this.reread(load),
+      plan: (text) => this.plan(load, text),
       health: vitals.health,
       metrics: vitals.metrics,
     };
     this.manager = await Management.create(context, certificates.management);
   }
 
-  private async reread(load: (() => LoadedConfig) | undefined): Promise<Reloaded> {
+  /** What was done to an account counts from now on. */
+  private accountChanged(user: string | undefined): void {
+    this.login.reload(this.accounts.over(this.config));
+    if (user !== undefined) this.manager?.endSessions(user);
+  }
+
+  /** What the configuration would be, with this text in place of its file; undefined if it came from nowhere. */
+  private plan(load: ServerParts["load"], text: string | undefined): Planned | undefined {
+    const loaded = load?.(text);
+    if (loaded === undefined || !loaded.ok) return loaded;
+    const changed = differences(this.config, loaded.config);
+    const applied = changed.filter((key) => RELOADABLE.test(key));
+    return { ...loaded, applied, needsRestart: changed.filter((key) => !RELOADABLE.test(key)) };
+  }
+
+  private async reread(load: ServerParts["load"]): Promise<Reloaded> {
     const loaded = load?.();
     if (loaded === undefined) return { ok: false, problems: ["This broker was not started from a configuration file"] };
     if (!loaded.ok) return { ok: false, problems: loaded.problems };
@@ -238,7 +272,7 @@ class Server implements RunningServer {
     const certificates = certificatesOf(config, this.broker.clock);
     const tls = certificates.listeners;
     const next = withReloadable(this.config, config);
-    this.login.reload(next);
+    this.login.reload(this.accounts.over(next));
     const changed = differences(this.config, config);
     const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
     const needsRestart = new Set(changed.filter((key) => !applied.has(key)));

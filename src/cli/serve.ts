@@ -53,7 +53,7 @@ can be changed while the broker runs; the log says what needs a restart.`,
 async function start(config: Config, log: Log, sources: ConfigSources): Promise<RunningServer | undefined> {
   try {
     const { startServer } = await import("../server.ts");
-    return await startServer(config, log, { load: () => loadConfig(sources) });
+    return await startServer(config, log, { load: (text) => loadConfig({ ...sources, text }) });
   } catch (error) {
     complain(`delos serve: ${error instanceof Error ? error.message : String(error)}`);
     // A plain Error is a sentence for the operator; anything else is a fault of the broker, whose stack is worth having.

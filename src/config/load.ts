@@ -27,6 +27,8 @@ const NAMED_FILES = ["certificate", "key"] as const;
 export interface ConfigSources {
   /** The YAML file, as the operator wrote it; undefined for none. */
   readonly file?: string | undefined;
+  /** What is in the file, when it is not to be read. */
+  readonly text?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>>;
   /** `key=value` each, in order. */
   readonly sets?: readonly string[];
@@ -50,10 +52,11 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
       if (setting !== undefined) settings = lay(configSchema, settings, setting, "", problems);
     }
   };
-  if (sources.file !== undefined) {
-    const text = readConfigFile(sources, sources.file);
+  const { file = sources.text === undefined ? undefined : "configuration" } = sources;
+  if (file !== undefined) {
+    const text = sources.text ?? readConfigFile(sources, file);
     if (typeof text !== "string") return { ok: false, problems: [text.problem] };
-    const source = readYaml(text, sources.file);
+    const source = readYaml(text, file);
     problems.push(...source.problems);
     if (source.given !== undefined) add([source.given]);
   }

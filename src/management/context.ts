@@ -15,9 +15,12 @@ import type { Clock } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Audit } from "../audit.ts";
+import type { Certificates } from "../config/certificates.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
+import type { ManagedAccounts } from "../security/managed-accounts.ts";
 import type { Health } from "../metrics/health.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { HttpPeer } from "./http-peer.ts";
@@ -29,12 +32,25 @@ export type Reloaded =
   | { readonly ok: true; readonly applied: readonly string[]; readonly needsRestart: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] };
 
+/** What a configuration says, and what would come of taking it over. */
+export type Planned =
+  | (Extract<LoadedConfig, { ok: true }> & {
+      readonly applied: readonly string[];
+      readonly needsRestart: readonly string[];
+    })
+  | Extract<LoadedConfig, { ok: false }>;
+
 /** What routes know and may use. */
 export interface ManagementContext {
   readonly broker: Broker;
-  /** As it is now. */
+  /** As it is now, with the accounts that are managed while the broker runs. */
   readonly config: () => Config;
+  readonly accounts: ManagedAccounts;
+  /** To be called after an account was changed: logins know of it, and sessions of this user end. */
+  readonly accountChanged: (user: string | undefined) => void;
   readonly listeners: () => readonly Listener[];
+  /** What its ports speak TLS with. */
+  readonly certificates: () => Certificates;
   readonly log: Log;
   readonly audit: Audit;
   readonly clock: Clock;
@@ -43,6 +59,11 @@ export interface ManagementContext {
   readonly metrics: Metrics;
   /** Reads the configuration again, as SIGHUP has it done. */
   readonly reload: () => Promise<Reloaded>;
+  /**
+   * What the configuration would be if it were read now, and what would change: with a text, as if its file held that.
+   * Undefined for a broker that was not started from a configuration.
+   */
+  readonly plan: (text: string | undefined) => Planned | undefined;
 }
 
 /** Who makes a request. */

@@ -115,6 +115,11 @@ export class Management {
     return this.port.secure(tls);
   }
 
+  /** Ends the sessions of a user's browsers. */
+  endSessions(user: string): void {
+    this.authentication.sessions.endOf(user);
+  }
+
   /** Accepts nothing more and ends; requests under way have until the timeout. */
   async close(): Promise<void> {
     await this.port.close(this.context.config().shutdown.timeout);

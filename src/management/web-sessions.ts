@@ -73,6 +73,11 @@ export class WebSessions {
     this.byHash.delete(hashOf(token));
   }
 
+  /** Ends those of a user. */
+  endOf(user: string): void {
+    for (const [hash, { login }] of this.byHash) if (login.user === user) this.byHash.delete(hash);
+  }
+
   /** Ends all of them: what they know of their users may not be true any more. */
   clear(): void {
     this.byHash.clear();

@@ -1,7 +1,6 @@
 import { createReadStream } from "node:fs";
 import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
 import type { ManagementApp, ManagementContext } from "../context.ts";
 
