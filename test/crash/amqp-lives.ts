@@ -24,7 +24,9 @@ import { QueueRecord, Transfers } from "./amqp-record.ts";
 
 const SHORTEST_LIFE_MS = 100;
 const LONGEST_LIFE_MS = 800;
-const ENDED = /connection ended|ECONN(RESET|REFUSED)|EPIPE|write after|This socket has been ended|destroyed/;
+/** What clients say of a connection whose other side was killed. */
+const ENDED =
+  /connection ended|received ""$|ECONN(RESET|REFUSED)|EPIPE|write after|This socket has been ended|destroyed/;
 
 /** What came of many lives. */
 export interface AmqpOutcome {
@@ -47,6 +49,7 @@ export class AmqpLives {
   readonly #declarations = new Declarations();
   readonly #wrong: string[] = [];
   #kills = 0;
+  #killing = false;
 
   constructor(directory: string, random: Random) {
     this.#directory = directory;
@@ -105,7 +108,7 @@ export class AmqpLives {
 
   #left(error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
-    if (!ENDED.test(text)) this.#wrong.push(text);
+    if (!this.#killing || !ENDED.test(text)) this.#wrong.push(text);
   }
 
   /** Every other life keeps next to nothing in memory, so that much has to be read back. */
@@ -116,8 +119,10 @@ export class AmqpLives {
 
   async #kill(broker: BrokerProcess, actors: readonly Promise<unknown>[]): Promise<void> {
     if (broker.process.exitCode !== null) throw new Error(`The broker ended by itself: ${broker.output()}`);
+    this.#killing = true;
     await broker.end("SIGKILL");
     await Promise.all(actors);
+    this.#killing = false;
     this.#kills++;
     // 40 is the level of warnings: whatever was set aside, failed or was given up.
     const worries = broker
