@@ -2,9 +2,10 @@ import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
-import type { ClientListener, Peer, Session } from "../../core/protocol.ts";
+import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
+import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Channels } from "./channels.ts";
 import { Decoder, type FrameSink, PROTOCOL_HEADER } from "./codec.ts";
 import { Connection } from "./connection.ts";
@@ -14,6 +15,7 @@ import { AmqpError, refusalOf } from "./errors.ts";
 import {
   agreeOn,
   type Capabilities,
+  type Claim,
   capabilitiesOf,
   connectionName,
   readClaim,
@@ -60,6 +62,8 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   readonly #decoder: Decoder;
   #state: State = "greeting";
   #introduction: Introduction = NO_INTRODUCTION;
+  /** Who the client says it is, until that is checked. */
+  #claim: Claim | undefined = undefined;
   #login: Login | undefined = undefined;
   #tuning: Tuning | undefined = undefined;
   #connection: Connection | undefined = undefined;
@@ -121,9 +125,10 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     this.#goOn();
   }
 
-  evicted(reason: string): void {
+  evicted(reason: string, cause?: EvictionCause): void {
+    const reply = cause === "expired" || cause === "not-authorized" ? "ACCESS_REFUSED" : "CONNECTION_FORCED";
     // The core is in the middle of something: closing the client now would change it under its hands.
-    this.#broker.clock.endOfTurn(() => this.#fail(new AmqpError("CONNECTION_FORCED", reason)));
+    this.#broker.clock.endOfTurn(() => this.#fail(new AmqpError(reply, reason, "connection")));
   }
 
   onProtocolHeader(accepted: boolean): void {
@@ -223,19 +228,27 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     this.#introduction = { capabilities: capabilitiesOf(clientProperties), name: connectionName(clientProperties) };
     const { refusal } = this.#peer;
     if (refusal !== undefined) throw new AmqpError("NOT_ALLOWED", refusal.message);
-    const { user, password } = readClaim(mechanism, response, this.#peer);
-    this.#state = "logging-in";
-    this.#pause();
-    void this.#logIn(user, password);
+    this.#claim = readClaim(mechanism, response, this.#peer);
+    // Nobody can say yet who may log in where: that waits for the virtual host.
+    if (this.#broker.loginsDifferByHost) this.#tune();
+    else void this.#logIn(this.#claim, undefined, (login) => this.#tune(login));
   }
 
-  async #logIn(user: string | undefined, password: string | undefined): Promise<void> {
+  #tune(login?: Login): void {
+    this.#login = login;
+    this.#state = "tuning";
+    writeMethod(this.#output, 0, "connection.tune", tuneArguments(this.#options));
+  }
+
+  /** Goes on with `then` once it is known who this is. */
+  async #logIn(claim: Claim, host: string | undefined, then: (login: Login) => void): Promise<void> {
+    this.#state = "logging-in";
+    this.#pause();
     try {
-      const login = await this.#broker.login({ user, password, peer: this.#peer });
+      const login = await this.#broker.login({ ...claim, peer: this.#peer, host });
       if (this.#state !== "logging-in") return;
-      this.#login = login;
-      this.#state = "tuning";
-      writeMethod(this.#output, 0, "connection.tune", tuneArguments(this.#options));
+      this.#claim = undefined;
+      then(login);
       this.#goOn();
     } catch (error) {
       this.#refuseLogin(error);
@@ -275,10 +288,17 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
 
   #onOpen({ virtualHost }: Arguments<"connection.open">): void {
     const login = this.#login;
-    const tuning = this.#tuning;
-    if (login === undefined || tuning === undefined) throw new RangeError("Opened before login and tuning");
+    const claim = this.#claim;
     const host = this.#broker.host(virtualHost);
     if (host === undefined) throw new AmqpError("NOT_ALLOWED", `vhost '${virtualHost}' not found (hosts)`);
+    if (login !== undefined) this.#enter(host, virtualHost, login);
+    else if (claim !== undefined) void this.#logIn(claim, host.name, (known) => this.#enter(host, virtualHost, known));
+  }
+
+  /** `asked` is what the client calls the virtual host. */
+  #enter(host: VirtualHost, asked: string, login: Login): void {
+    const tuning = this.#tuning;
+    if (tuning === undefined) throw new RangeError("Opened before tuning");
     const { capabilities, name } = this.#introduction;
     const client = asNotAllowed(() =>
       host.connect({ peer: this.#peer, login, protocol: "AMQP 0-9-1", clientId: name, listener: this }),
@@ -292,7 +312,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
       options: this.#options,
       capabilities,
       random: this.#broker.random,
-      hostName: virtualHost,
+      hostName: asked,
       relieved: () => this.#goOn(),
     });
     this.#connection.now = this.#broker.clock.now();
@@ -321,7 +341,8 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     if (connection === undefined) return;
     try {
       const { client } = connection;
-      const login = await this.#broker.login({ user: client.user, password, peer: this.#peer });
+      const credentials = { user: client.user, password, peer: this.#peer, host: client.host.name };
+      const login = await this.#broker.login(credentials);
       if (this.#state !== "open") return;
       client.renewLogin(login);
       connection.logins++;

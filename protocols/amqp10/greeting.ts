@@ -18,12 +18,16 @@ export function checkOpen({ maxFrameSize }: Open): void {
   throw new AmqpError("connection", CONDITION.invalidField, text);
 }
 
-/** The virtual host that an OPEN names, as itself or as RabbitMQ's `vhost:NAME`. Throws BrokerError when there is none. */
+/** The virtual host of a host name, which is the name itself or RabbitMQ's `vhost:NAME`. */
+export function hostNamed(hostname: string | undefined, broker: Broker): VirtualHost | undefined {
+  return broker.host(hostname?.startsWith(VHOST_PREFIX) === true ? hostname.slice(VHOST_PREFIX.length) : hostname);
+}
+
+/** The virtual host that an OPEN names. Throws BrokerError when there is none. */
 export function hostOf({ hostname }: Open, broker: Broker): VirtualHost {
-  const name = hostname?.startsWith(VHOST_PREFIX) === true ? hostname.slice(VHOST_PREFIX.length) : hostname;
-  const host = broker.host(name);
+  const host = hostNamed(hostname, broker);
   if (host !== undefined) return host;
-  throw new BrokerError("not-found", `There is no virtual host "${name ?? ""}" (hosts)`);
+  throw new BrokerError("not-found", `There is no virtual host "${hostname ?? ""}" (hosts)`);
 }
 
 /** Whether the container is to have no other connection (Enforcing Connection Uniqueness). */

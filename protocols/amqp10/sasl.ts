@@ -3,6 +3,7 @@ import type { Broker, Exchange, Step } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Peer } from "../../core/protocol.ts";
 import { AmqpError, CONDITION } from "./errors.ts";
+import { hostNamed } from "./greeting.ts";
 import type { Performative, SaslInit, SaslResponse, Said } from "./performatives.ts";
 
 /** What a SASL negotiation needs of its connection. */
@@ -32,6 +33,8 @@ const NOTHING: Buffer = Buffer.alloc(0);
 export class Sasl {
   readonly #options: SaslOptions;
   #exchange: Exchange | undefined = undefined;
+  /** The virtual host that the client says it will open. */
+  #host: string | undefined = undefined;
   /** Whether the last word was the broker's. */
   #asked = false;
   #ended = false;
@@ -46,6 +49,8 @@ export class Sasl {
   /** SASL-INIT. */
   onSaslInit(init: SaslInit): void {
     if (this.#exchange !== undefined) throw outOfOrder("a second SASL-INIT");
+    // amqp10 5.3.3.2: as OPEN will have it; one that nobody knows is OPEN's to refuse.
+    this.#host = hostNamed(init.hostname, this.#options.broker)?.name;
     this.#exchange = this.#begin(init.mechanism);
     if (this.#exchange === undefined) {
       this.#refuse(`The mechanism ${init.mechanism} is not offered`, CODE.auth);
@@ -70,7 +75,7 @@ export class Sasl {
 
   #begin(mechanism: string): Exchange | undefined {
     const { broker, peer } = this.#options;
-    if (broker.mechanisms.includes(mechanism)) return broker.authenticate(mechanism, peer);
+    if (broker.mechanisms.includes(mechanism)) return broker.authenticate(mechanism, peer, this.#host);
     if (mechanism === "PLAIN") return { step: (data) => this.#plain(data) };
     if (mechanism === EXTERNAL && peer.certificate !== undefined) return { step: (data) => this.#external(data) };
     if (mechanism === "ANONYMOUS") return { step: () => this.#login(undefined, undefined) };
@@ -136,7 +141,7 @@ export class Sasl {
 
   async #login(user: string | undefined, password: string | undefined): Promise<Step> {
     const { broker, peer } = this.#options;
-    return { done: true, data: undefined, login: await broker.login({ user, password, peer }) };
+    return { done: true, data: undefined, login: await broker.login({ user, password, peer, host: this.#host }) };
   }
 }
 

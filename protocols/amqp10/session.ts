@@ -2,7 +2,7 @@ import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
-import { type ClientListener, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";
+import { type ClientListener, type EvictionCause, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Answers } from "./answers.ts";
@@ -102,9 +102,11 @@ export class Amqp10Session implements Session, ClientListener {
     this.#goOn();
   }
 
-  evicted(reason: string): void {
+  evicted(reason: string, cause?: EvictionCause): void {
+    const isRefused = cause === "expired" || cause === "not-authorized";
+    const condition = isRefused ? CONDITION.unauthorizedAccess : CONDITION.connectionForced;
     // The core is in the middle of something: closing the client now would change it under its hands.
-    this.#broker.clock.endOfTurn(() => this.#leave(CONDITION.connectionForced, reason));
+    this.#broker.clock.endOfTurn(() => this.#leave(condition, reason));
   }
 
   #handleFrames(): void {
@@ -318,7 +320,8 @@ export class Amqp10Session implements Session, ClientListener {
       const host = hostOf(open, this.#broker);
       // Without SASL a client is nobody, who may be let in too.
       const login =
-        this.#login ?? (await this.#broker.login({ user: undefined, password: undefined, peer: this.#peer }));
+        this.#login ??
+        (await this.#broker.login({ user: undefined, password: undefined, peer: this.#peer, host: host.name }));
       if (this.#state !== "logging-in") return;
       this.#welcome(open, host, login);
     } catch (error) {

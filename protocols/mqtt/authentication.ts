@@ -11,6 +11,8 @@ import type { Properties } from "./property-writer.ts";
 export interface AuthenticationOptions {
   readonly broker: Broker;
   readonly peer: Peer;
+  /** The virtual host that it is for. */
+  readonly host: string;
   /** How long an exchange may take. */
   readonly timeoutMs: number;
   /** Sends an AUTH. */
@@ -52,8 +54,8 @@ export class Authentication {
 
   /** Begins with what the client said first, if anything. */
   begin(data: Buffer = NOTHING): void {
-    const { broker, peer, timeoutMs, failed } = this.#options;
-    const exchange = broker.authenticate(this.#method, peer);
+    const { broker, peer, host, timeoutMs, failed } = this.#options;
+    const exchange = broker.authenticate(this.#method, peer, host);
     this.#exchange = exchange;
     this.#timer = broker.clock.after(timeoutMs, () => {
       this.stop();

@@ -70,6 +70,11 @@ export function keepAliveOf({ version, keepAlive }: Connect, { maxKeepAlive }: M
   return keepAlive === 0 ? maxKeepAlive : Math.min(keepAlive, maxKeepAlive);
 }
 
+/** Tells a client when its login expires, in milliseconds since 1970, so that it can renew it in time. */
+export function expiryOfLogin({ expiresAt }: Login): Properties {
+  return expiresAt === undefined ? {} : { userProperties: [["login-expires", String(expiresAt)]] };
+}
+
 /** The properties of CONNACK: what the client gets that it did not ask for just so. */
 export function offerTo(
   asked: Connect,

@@ -20,7 +20,17 @@ import {
   type ReasonCode,
   type Version,
 } from "./errors.ts";
-import { checkConnect, checkName, expiryMs, expiryOf, keepAliveOf, offerTo, versionName, willOf } from "./greeting.ts";
+import {
+  checkConnect,
+  checkName,
+  expiryMs,
+  expiryOf,
+  expiryOfLogin,
+  keepAliveOf,
+  offerTo,
+  versionName,
+  willOf,
+} from "./greeting.ts";
 import { Inbox } from "./inbox.ts";
 import type { AckType, Auth, Connect, Control, Disconnect, Packet, Subscribe, Unsubscribe } from "./packet.ts";
 import type { Properties } from "./property-writer.ts";
@@ -40,6 +50,14 @@ type State = "greeting" | "authenticating" | "logging-in" | "open" | "ended";
 
 /** Sessions of MQTT among all that a virtual host has. */
 const SESSION_PREFIX = "mqtt/";
+/** What a client is told that has to go, where there is more to say than that. */
+const EVICTIONS: ReadonlyMap<EvictionCause | undefined, ReasonCode> = new Map<EvictionCause | undefined, ReasonCode>([
+  // [MQTT-3.1.4-3]
+  ["taken-over", REASON.sessionTakenOver],
+  ["too-fast", REASON.messageRateTooHigh],
+  ["expired", REASON.notAuthorized],
+  ["not-authorized", REASON.notAuthorized],
+]);
 /** Tokens below the first one that is counted: an answer in this list, and its packet identifier. */
 const ANSWERS: readonly AckType[] = ["puback", "pubrec", "pubrel", "pubcomp"];
 const ID_BITS = 16;
@@ -131,9 +149,7 @@ export class MqttSession implements Session, ClientListener {
   }
 
   evicted(reason: string, cause?: EvictionCause): void {
-    // [MQTT-3.1.4-3]
-    if (cause === "taken-over") this.#leave(REASON.sessionTakenOver, reason);
-    else this.#leave(cause === "too-fast" ? REASON.messageRateTooHigh : REASON.administrativeAction, reason);
+    this.#leave(EVICTIONS.get(cause) ?? REASON.administrativeAction, reason);
   }
 
   #handlePackets(): void {
@@ -270,6 +286,7 @@ export class MqttSession implements Session, ClientListener {
     const authentication = new Authentication(method, {
       broker: this.#broker,
       peer: this.#peer,
+      host: host.name,
       timeoutMs: this.#options.connectTimeoutMs,
       say: (code, properties) => this.#say({ type: "auth", code, properties }),
       accepted: (login, proof) => {
@@ -293,13 +310,14 @@ export class MqttSession implements Session, ClientListener {
   #renew(login: Login, { client, publisher }: Connected, proof: Properties): void {
     client.renewLogin(login);
     publisher.forgetRoutes();
-    this.#say({ type: "auth", code: REASON.success, properties: proof });
+    this.#say({ type: "auth", code: REASON.success, properties: { ...proof, ...expiryOfLogin(login) } });
   }
 
   async #login(virtualHost: VirtualHost, connect: Connect): Promise<void> {
     try {
-      const { username, password } = connect;
-      const login = await this.#broker.login({ user: username, password: password?.toString(), peer: this.#peer });
+      const { username: user, password } = connect;
+      const credentials = { user, password: password?.toString(), peer: this.#peer, host: virtualHost.name };
+      const login = await this.#broker.login(credentials);
       if (this.#state === "logging-in") this.#enter(login, virtualHost, connect);
     } catch (error) {
       this.#fail(error);
@@ -387,7 +405,11 @@ export class MqttSession implements Session, ClientListener {
         // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
         sessionPresent: version === 3 ? false : present,
         code: REASON.success,
-        properties: { ...offerTo(connect, this.#options, { assigned, keepAlive, expiry }), ...proof },
+        properties: {
+          ...offerTo(connect, this.#options, { assigned, keepAlive, expiry }),
+          ...proof,
+          ...expiryOfLogin(client.login),
+        },
       });
       receiver.resume(client, session);
       session.start();

@@ -55,6 +55,8 @@ const EXPIRY_BITS = headerBit("expires") | headerBit("ttl");
 const BROWSER_BIT = headerBit("browser");
 const SPECIAL_BITS = PERSISTENT_BIT | RETAIN_BIT | REPLY_TO_BIT | PRIORITY_BIT | EXPIRY_BITS | TRAIT_BITS | BROWSER_BIT;
 
+/** What is sent there is a new password or token of the client, and goes nowhere else. */
+export const LOGIN_DESTINATION = "/broker/login";
 /** Places for targets that are found by their bytes alone; a power of two. */
 const NEAR_TARGETS = 16;
 /** Targets remembered in all. */
@@ -69,10 +71,19 @@ export class Sender {
   readonly #near: (Target | undefined)[] = Array.from<Target | undefined>({ length: NEAR_TARGETS });
   readonly #targets = new Map<string, Target>();
   readonly #envelope = new SendEnvelope();
+  readonly #renew: (secret: string) => void;
 
-  constructor(client: Client, wire: SharedWire, version: Version) {
+  /** `renew` is given what is sent to the login destination. */
+  constructor(client: Client, wire: SharedWire, version: Version, renew: (secret: string) => void) {
     this.#client = client;
+    this.#renew = renew;
     this.intake = new Intake(wire.received, client.id, version);
+  }
+
+  /** What the client may do has changed: it is asked again where it sends. */
+  forgetRoutes(): void {
+    this.#targets.clear();
+    this.#near.fill(undefined);
   }
 
   /** SEND. The frame's headers must not be read after it: a big message takes their place. */
@@ -183,9 +194,18 @@ export class Sender {
     const recent = this.#near[near];
     if (recent !== undefined && sameBytes(recent.spelled, data, start, end)) return recent;
     const key = data.toString("latin1", start, end);
+    if (key === LOGIN_DESTINATION) {
+      this.#renew(data.toString("utf8", frame.bodyStart, frame.bodyEnd));
+      return this.#nowhere();
+    }
     const target = this.#targets.get(key) ?? this.#open(key, frame.value(place));
     this.#near[near] = target;
     return target;
+  }
+
+  #nowhere(): Target {
+    const route = this.#client.route([]);
+    return { spelled: NO_BYTES, first: { route, address: NOWHERE, replaced: undefined }, others: [] };
   }
 
   #open(key: string, text: string): Target {
@@ -207,6 +227,7 @@ export class Sender {
   }
 }
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
 const NOWHERE = new Address("queue", ["nowhere"]);
 
 /** The same object for every send: a message copies what it says. */

@@ -58,6 +58,10 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #peerPaused = false;
   /** The receipt that the frame at hand asks for, as spelled. */
   #receipt: string | undefined = undefined;
+  /** A new password or token is being checked. */
+  #renewing = false;
+  /** The receipt that its frame asks for. */
+  #renewalReceipt: string | undefined = undefined;
   #unconfirmed = 0;
   #receiptsWaiting = 0;
   #stalled: StompSubscription[] = [];
@@ -155,8 +159,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     if (frame.command === "SEND") sender.onSend(frame, this.#transactionOf(frame));
     else this.#onOther(frame, this.#connected);
     if (this.#receipt !== undefined) {
-      this.#unconfirmed++;
-      client.confirm(this.#receipt);
+      if (this.#renewing) this.#renewalReceipt = this.#receipt;
+      else this.#confirm(client, this.#receipt);
     }
     this.#receipt = undefined;
     if (this.#state === "leaving") this.#leave();
@@ -188,7 +192,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
 
   async #login(host: VirtualHost, request: ConnectRequest): Promise<void> {
     try {
-      const login = await this.#broker.login({ user: request.login, password: request.passcode, peer: this.#peer });
+      const { login: user, passcode: password } = request;
+      const login = await this.#broker.login({ user, password, peer: this.#peer, host: host.name });
       if (this.#state !== "logging-in") return;
       const client = host.connect({
         peer: this.#peer,
@@ -203,6 +208,37 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     }
   }
 
+  #confirm(client: Client, receipt: string): void {
+    this.#unconfirmed++;
+    client.confirm(receipt);
+  }
+
+  /** The client logs in anew, before its login expires or to be in other groups; nothing else is handled meanwhile. */
+  #renew(secret: string): void {
+    const connected = this.#open();
+    this.#renewing = true;
+    this.#pause();
+    void this.#renewLogin(connected, secret);
+  }
+
+  async #renewLogin({ client, sender }: Connected, password: string): Promise<void> {
+    try {
+      const { user, host } = client;
+      const login = await this.#broker.login({ user, password, peer: this.#peer, host: host.name });
+      if (this.#state !== "open") return;
+      client.renewLogin(login);
+      sender.forgetRoutes();
+      const receipt = this.#renewalReceipt;
+      this.#renewing = false;
+      this.#renewalReceipt = undefined;
+      if (receipt !== undefined) this.#confirm(client, receipt);
+      this.#goOn();
+    } catch (error) {
+      this.#receipt = this.#renewalReceipt;
+      this.#fail(error);
+    }
+  }
+
   #welcome(client: Client, request: ConnectRequest): void {
     const { version } = request;
     const { heartBeatSendMs, heartBeatReceiveMs, heartBeatGrace } = this.#options;
@@ -210,7 +246,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#decoder.agree(version);
     this.#connected = {
       client,
-      sender: new Sender(client, this.wire, version),
+      sender: new Sender(client, this.wire, version, (secret) => this.#renew(secret)),
       subscriptions: new Subscriptions(client, this, this.#options),
     };
     this.#peer.identify({
@@ -226,6 +262,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     ];
     if (version !== "1.0") headers.push(["heart-beat", `${heartBeatSendMs},${heartBeatReceiveMs}`]);
     if (client.user !== undefined) headers.push(["user-name", client.user]);
+    // So that the client can renew it in time.
+    if (client.login.expiresAt !== undefined) headers.push(["login-expires", String(client.login.expiresAt)]);
     this.#write(encodeFrame("CONNECTED", headers, NO_BODY, version));
     // stomp12 "Heart-beating": the slower of what one can do and the other wants; 0 on either side is none.
     const sendMs = request.wantsMs === 0 || heartBeatSendMs === 0 ? 0 : Math.max(request.wantsMs, heartBeatSendMs);
@@ -355,7 +393,11 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   }
 
   #held(): boolean {
-    return this.#connected?.client.blocked === true || this.#receiptsWaiting > this.#options.maxReceiptsWaiting;
+    return (
+      this.#renewing ||
+      this.#connected?.client.blocked === true ||
+      this.#receiptsWaiting > this.#options.maxReceiptsWaiting
+    );
   }
 
   #open(): Connected {
