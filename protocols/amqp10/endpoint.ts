@@ -269,6 +269,11 @@ export class Endpoint {
     this.#stalled.push(link);
   }
 
+  /** The client has to wait, and for longer than usual. */
+  withhold(): void {
+    for (const link of this.#links.values()) if (link instanceof ReceiverLink) link.withhold();
+  }
+
   /** The client need not wait any more. */
   unblocked(): void {
     this.#renewWindow();

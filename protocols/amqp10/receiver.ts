@@ -78,6 +78,8 @@ export class ReceiverLink implements Link {
   readonly #options: ReceiverOptions;
   readonly #second: boolean;
   #credit = 0;
+  /** The sender was told that it has no credit, though what it had still counts. */
+  #withheld = false;
   #deliveryCount: number;
   #partial: Partial | undefined = undefined;
   /** Answered and not yet settled by the sender, which rcv-settle-mode second waits for: tags by delivery-id. */
@@ -151,13 +153,22 @@ export class ReceiverLink implements Link {
   replenish(): void {
     if (this.detaching || this.#endpoint.connected.client.blocked) return;
     const most = this.#options.credit - this.#answered.size;
-    if (this.#credit * 2 > most || this.#credit >= most) return;
-    this.#credit = most;
+    if (!this.#withheld && (this.#credit * 2 > most || this.#credit >= most)) return;
+    this.#withheld = false;
+    this.#credit = Math.max(this.#credit, most);
+    this.sayFlow();
+  }
+
+  /** Tells the sender to wait. What it sent before it heard of that is taken all the same (amqp10 2.6.7). */
+  withhold(): void {
+    if (this.detaching || this.#withheld) return;
+    this.#withheld = true;
     this.sayFlow();
   }
 
   sayFlow(): void {
-    this.#endpoint.sayFlow(this.handle, this.#deliveryCount, this.#credit, false);
+    const credit = this.#withheld ? 0 : this.#credit;
+    this.#endpoint.sayFlow(this.handle, this.#deliveryCount, credit, false);
   }
 
   left(ending: Ending): void {

@@ -32,6 +32,8 @@ const AMQP = 0;
 const SASL = 3;
 /** Bytes of messages that a client may send on credit it had, while it is to wait, before nothing is read from it. */
 const MOST_OVERRUN = 1024 * 1024;
+/** A sender is told to wait when that lasts. */
+const WITHHELD_AFTER_MS = 250;
 
 /** The server's side of one AMQP 1.0 connection. */
 export class Amqp10Session implements Session, ClientListener {
@@ -49,6 +51,8 @@ export class Amqp10Session implements Session, ClientListener {
   /** By channel. */
   readonly #endpoints: (Endpoint | undefined)[] = [];
   #timeout: Timer | undefined;
+  /** Runs from when the client has to wait. */
+  #blockTimer: Timer | undefined = undefined;
   #keepAlive: KeepAlive | undefined = undefined;
   /** The container whose only connection this is, or one of them, as `Containers` knows it. */
   #entered: string | undefined = undefined;
@@ -97,6 +101,8 @@ export class Amqp10Session implements Session, ClientListener {
   }
 
   unblocked(): void {
+    this.#blockTimer?.cancel();
+    this.#blockTimer = undefined;
     if (this.#connected !== undefined) this.#connected.overrun = 0;
     for (const endpoint of this.#endpoints) endpoint?.unblocked();
     this.#goOn();
@@ -122,6 +128,16 @@ export class Amqp10Session implements Session, ClientListener {
       this.#fail(error);
     }
     this.#connected?.answers.flush();
+    if (connected?.client.blocked === true) this.#withholdSoon(connected);
+  }
+
+  /** Credit that was given counts while the client is held up for a moment only. */
+  #withholdSoon({ client }: Connected): void {
+    if (this.#state === "ended") return;
+    this.#blockTimer ??= this.#broker.clock.after(WITHHELD_AFTER_MS, () => {
+      if (!client.blocked || this.#state !== "open") return;
+      for (const endpoint of this.#endpoints) endpoint?.withhold();
+    });
   }
 
   #onFrame(frame: Frame): void {
@@ -475,6 +491,7 @@ export class Amqp10Session implements Session, ClientListener {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#timeout?.cancel();
+    this.#blockTimer?.cancel();
     this.#keepAlive?.stop();
     this.#sasl?.stop();
     this.#closeEndpoints("gone");
