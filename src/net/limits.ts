@@ -64,21 +64,26 @@ const UNLIMITED: Arrival = { refusal: undefined, accounts: [] };
 export class Limits implements ClientLimits {
   readonly #clock: Clock;
   #rules: readonly Rule[];
-  /** By kind and name; the ones that were used last are at the end. */
-  readonly #accounts = new Map<string, Account>();
+  /** By kind and name: those with connections, and those without, of which the last one to go is at the end. */
+  readonly #busy = new Map<string, Account>();
+  readonly #idle = new Map<string, Account>();
   readonly #clients = new Map<Client, readonly Account[]>();
-  #idle = 0;
 
   constructor(limits: Config["limits"], clock: Clock) {
     this.#clock = clock;
     this.#rules = limits.map(ruleOf);
   }
 
+  /** How many users, addresses, listeners and virtual hosts it remembers. */
+  get size(): number {
+    return this.#busy.size + this.#idle.size;
+  }
+
   /** Takes over other limits, for connections and logins from now on. */
   configure(limits: Config["limits"]): void {
     this.#rules = limits.map(ruleOf);
-    this.#accounts.clear();
-    this.#idle = 0;
+    this.#busy.clear();
+    this.#idle.clear();
   }
 
   /** Counts a connection; to be given back to `leave`. */
@@ -130,15 +135,8 @@ export class Limits implements ClientLimits {
   }
 
   #account(per: Per, subject: string): Account | undefined {
-    const key = `${per} ${subject}`;
-    const known = this.#accounts.get(key);
-    if (known !== undefined) return known;
-    const account = this.#fresh(per, subject);
-    if (account === undefined) return undefined;
-    this.#accounts.set(key, account);
-    this.#idle++;
-    if (this.#idle > MOST_IDLE) this.#forget();
-    return account;
+    const key = keyOf(per, subject);
+    return this.#busy.get(key) ?? this.#idle.get(key) ?? this.#fresh(per, subject);
   }
 
   #fresh(per: Per, subject: string): Account | undefined {
@@ -195,31 +193,25 @@ export class Limits implements ClientLimits {
 
   #take(accounts: readonly Account[]): void {
     for (const account of accounts) {
-      if (account.connections === 0 && account.rule.limit.per !== "connection") this.#idle--;
       account.connections++;
+      const { rule, subject } = account;
+      if (account.connections > 1 || rule.limit.per === "connection") continue;
+      const key = keyOf(rule.limit.per, subject);
+      this.#idle.delete(key);
+      this.#busy.set(key, account);
     }
   }
 
   #release(account: Account): void {
     account.connections--;
     const { rule, subject } = account;
-    const key = `${rule.limit.per} ${subject}`;
+    const key = keyOf(rule.limit.per, subject);
     // One from before a reload is known no more.
-    if (account.connections > 0 || this.#accounts.get(key) !== account) return;
-    this.#accounts.delete(key);
-    this.#accounts.set(key, account);
-    this.#idle++;
-    if (this.#idle > MOST_IDLE) this.#forget();
-  }
-
-  /** The account without connections that was left the longest time ago. */
-  #forget(): void {
-    for (const [key, { connections }] of this.#accounts) {
-      if (connections > 0) continue;
-      this.#accounts.delete(key);
-      this.#idle--;
-      return;
-    }
+    if (account.connections > 0 || this.#busy.get(key) !== account) return;
+    this.#busy.delete(key);
+    this.#idle.set(key, account);
+    const [oldest] = this.#idle.keys();
+    if (this.#idle.size > MOST_IDLE && oldest !== undefined) this.#idle.delete(oldest);
   }
 
   #meter(connection: Connection, accounts: readonly Account[], client: Client | undefined): void {
@@ -235,6 +227,10 @@ export class Limits implements ClientLimits {
       exceeded: ({ name }) => client?.evict(`It sends more than it may (${name})`, "too-fast"),
     });
   }
+}
+
+function keyOf(per: Per, subject: string): string {
+  return `${per} ${subject}`;
 }
 
 function delivered({ subscriptions }: Client): number {

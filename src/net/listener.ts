@@ -8,6 +8,7 @@ import type { Peer, Protocol, Session } from "../../core/protocol.ts";
 import { type AddressSet, forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
+import { cannotListen } from "./listen-error.ts";
 import type { Limits } from "./limits.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
@@ -75,6 +76,7 @@ export class Listener {
   readonly #waiting = new Set<Socket>();
   #open = 0;
   #closed = false;
+  #bound: { host: string; port: number } | undefined = undefined;
   #emptied: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(network: Network, options: ListenerOptions) {
@@ -98,11 +100,17 @@ export class Listener {
     return this.#connections;
   }
 
-  /** Starts to accept; rejects with an error that names the setting to change. */
+  /** Where it listens; undefined while it does not. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    return this.#closed ? undefined : this.#bound;
+  }
+
+  /** Starts to accept, also after `close`, on the port it had; rejects with an error that names the setting to change. */
   listen(): Promise<{ host: string; port: number }> {
-    const { host, port } = this.#options;
+    const { host, port } = this.#bound ?? this.#options;
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => reject(this.#cannotListen(error));
+      const failed = (error: Error): void => reject(cannotListen(this.#options, error));
+      this.#server.removeAllListeners("error");
       this.#server.once("error", failed);
       this.#server.listen({ host, port, backlog: BACKLOG }, () => {
         this.#server.off("error", failed);
@@ -110,8 +118,13 @@ export class Listener {
           this.#network.log.error({ listener: this.name, err: error }, "a connection could not be accepted");
         });
         const address = this.#server.address();
-        if (address === null || typeof address === "string") reject(new Error(`${this.name} has no port`));
-        else resolve({ host: address.address, port: address.port });
+        if (address === null || typeof address === "string") {
+          reject(new Error(`${this.name} has no port`));
+          return;
+        }
+        this.#closed = false;
+        this.#bound = { host: address.address, port: address.port };
+        resolve(this.#bound);
       });
     });
   }
@@ -174,7 +187,9 @@ export class Listener {
     const { proxies } = this.#options;
     opening.awaitsProxyHeader = proxies?.trusted.has(opening.address) === true;
     if (proxies?.required === true && !opening.awaitsProxyHeader) {
-      this.#refuse(opening, `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
+      // Whoever is gone already has no address any more: a proxy that looked whether somebody is there.
+      if (socket.remoteAddress === undefined) socket.destroy();
+      else this.#refuse(opening, `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
       return;
     }
     if (!opening.awaitsProxyHeader) this.#arrive(opening);
@@ -469,22 +484,6 @@ export class Listener {
       { listener: name, maxConnections },
       `${maxConnections} connections are open, as many as listeners.${name}.max_connections allows; new ones wait`,
     );
-  }
-
-  #cannotListen(cause: Error): Error {
-    const { host, port } = this.#options;
-    const code = "code" in cause ? cause.code : undefined;
-    const setting = `listeners.${this.name}`;
-    if (code === "EADDRINUSE") {
-      return new Error(`${setting}.port: port ${port} on ${host} is in use by another process`, { cause });
-    }
-    if (code === "EACCES") {
-      return new Error(`${setting}.port: port ${port} on ${host} may not be opened by this user`, { cause });
-    }
-    if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND" || code === "EAI_AGAIN") {
-      return new Error(`${setting}.host: ${host} is not an address of this machine`, { cause });
-    }
-    return new Error(`${setting}: cannot listen on ${host} port ${port}: ${cause.message}`, { cause });
   }
 }
 

@@ -1,14 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ProxyHeader, readProxyHeader } from "../../src/net/proxy-header.ts";
-
-const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
-
-/** A header of version 2. */
-export function binaryHeader(command: number, family: number, block: Buffer): Buffer {
-  const fixed = Buffer.from([0x20 | command, family, block.length >> 8, block.length & 255]);
-  return Buffer.concat([SIGNATURE, fixed, block]);
-}
+import { binaryHeader, SIGNATURE } from "./proxied.ts";
 
 function block(addresses: readonly number[], ports: readonly number[], extensions: readonly number[] = []): Buffer {
   const words = ports.flatMap((port) => [port >> 8, port & 255]);
