@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
 import { cpuSecondsOf, memoryOf } from "./process-usage.ts";
+
+/** The options of Node that `npm start` gives. */
+export const START_OPTIONS: readonly string[] = packageJson.scripts.start.match(/--\S+/g) ?? [];
 
 /** A Delos of its own process, its data in a given folder, that listens on one loopback port. */
 export class DelosProcess {
@@ -24,7 +28,7 @@ export class DelosProcess {
     directory: string,
     port: number,
     more: readonly string[] = [],
-    nodeOptions: readonly string[] = ["--max-semi-space-size=8"],
+    nodeOptions: readonly string[] = START_OPTIONS,
   ): Promise<DelosProcess> {
     const settings = [`store.directory=${directory}`, `listeners.stomp.port=${port}`, "log.level=error"];
     settings.push("management.enabled=false", ...more);

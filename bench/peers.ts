@@ -17,6 +17,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { generate, human, median, type Report } from "./generator.ts";
 import { stolenSeconds } from "./process-usage.ts";
+import { START_OPTIONS } from "./delos-process.ts";
 import { startTargets, type Target } from "./target.ts";
 
 /** What one run came to; in seconds or microseconds. */
@@ -115,7 +116,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     data: { type: "string", default: tmpdir() },
     "no-delos": { type: "boolean", default: false },
-    "node-option": { type: "string", multiple: true, default: ["--max-semi-space-size=8"] },
+    "node-option": { type: "string", multiple: true, default: [...START_OPTIONS] },
   },
 });
 if (values.mqload === undefined) throw new Error("--mqload FILE: the load generator to run");
