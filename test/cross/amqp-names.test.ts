@@ -105,4 +105,20 @@ describe("any routing key", () => {
     });
     await fc.assert(property, { numRuns: 100, endOnFailure: true });
   });
+
+  it("is no other one, however that is written", async () => {
+    const { port } = await startBroker();
+    using rabbit = await AmqpWire.channel(port);
+    const names = ["A", "%41", "%2541", "a.b", "a%2Eb", "a%2eb", "a%252Eb", "+", "%2B"];
+    for (const name of names) {
+      await rabbit.declare(name);
+      await rabbit.ask(1, "queue.bind", { queue: name, exchange: "amq.topic", routingKey: name }, "queue.bind-ok");
+      await rabbit.publish("", name, name);
+      await rabbit.publish("amq.topic", name, `by topic: ${name}`);
+    }
+    for (const name of names) {
+      const bodies = [await rabbit.get(name), await rabbit.get(name)].map((got) => got?.body);
+      expect([...bodies, await rabbit.get(name)]).toEqual([name, `by topic: ${name}`, undefined]);
+    }
+  });
 });
