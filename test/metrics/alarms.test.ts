@@ -54,7 +54,7 @@ class Watched {
 /** Somebody who publishes to the topic t. */
 interface Publisher {
   /** Does not wait for an answer. */
-  publish(body: string): void;
+  readonly publish: (body: string) => void;
   /** How its client was told to wait, where its protocol has words for it. */
   readonly toldToWait?: () => boolean;
 }
@@ -73,7 +73,7 @@ async function overMqtt(port: number): Promise<Publisher> {
 async function overAmqp091(port: number): Promise<Publisher> {
   const connection = await connectAmqp(`amqp://guest:guest@127.0.0.1:${port}`);
   const reasons: (string | undefined)[] = [];
-  connection.on("blocked", (reason) => reasons.push(String(reason)));
+  connection.on("blocked", (reason) => reasons.push(reason));
   connection.on("unblocked", () => reasons.push(undefined));
   connection.on("error", () => {});
   onTestFinished(async () => {
