@@ -235,6 +235,6 @@ function showName(name: string): string {
 }
 
 /** A place as an address. */
-export function amqp10Name({ kind, name }: Place): string {
+function amqp10Name({ kind, name }: Place): string {
   return `${kind}://${name}`;
 }

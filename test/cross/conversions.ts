@@ -36,7 +36,7 @@ export interface Tongue {
 }
 
 /** A connection that speaks in rows. */
-export interface Speaker {
+interface Speaker {
   say(place: Place, row: Row): Promise<void>;
   hear(): Promise<string[]>;
 }
@@ -441,7 +441,7 @@ function inPlainMqtt({ qos, body = "x" }: MqttSaid): MqttSaid {
 }
 
 export const STOMP: Tongue = tongue(stomp, (row) => row.stomp, {});
-export const MQTT_THREE: Tongue = tongue(mqttThree, plainMqtt, {});
+const MQTT_THREE: Tongue = tongue(mqttThree, plainMqtt, {});
 export const MQTT_FIVE: Tongue = tongue(mqttFive, (row) => row.mqtt, {});
 export const AMQP_091: Tongue = tongue(amqp091, (row) => row.amqp091, {});
 export const AMQP_10: Tongue = tongue(amqp10, (row) => row.amqp10, {});

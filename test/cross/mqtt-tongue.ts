@@ -101,6 +101,6 @@ function showName(name: string): string {
 }
 
 /** A place as a topic. */
-export function mqttName({ kind, name }: Place): string {
+function mqttName({ kind, name }: Place): string {
   return `${kind === "queue" ? "$queue/" : ""}${name.replaceAll(".", "/")}`;
 }

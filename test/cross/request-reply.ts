@@ -7,10 +7,10 @@ import { MqttWire } from "../support/mqtt-wire.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
 /** The queue that requests go to. */
-export const SERVICE = "service.upper";
+const SERVICE = "service.upper";
 
 /** An answer as the one who asked gets it. */
-export interface Answer {
+interface Answer {
   readonly body: string;
   /** What its protocol has as the correlation id, which must be the one that was asked with. */
   readonly correlation: unknown;

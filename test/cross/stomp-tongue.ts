@@ -65,6 +65,6 @@ export const stomp: Dialect<StompSaid> = {
 };
 
 /** A place as a destination. */
-export function stompName({ kind, name }: Place): string {
+function stompName({ kind, name }: Place): string {
   return `/${kind}/${name}`;
 }

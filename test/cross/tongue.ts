@@ -36,7 +36,7 @@ export interface Dialect<S> {
 }
 
 /** The body of messages that are about something else. */
-export const ORDINARY_BODY: Buffer = Buffer.from("x");
+const ORDINARY_BODY: Buffer = Buffer.from("x");
 
 const LONGEST_SHOWN = 100;
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
