@@ -21,12 +21,14 @@ import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
 import { backupRoutes } from "./routes/backup.ts";
+import { auditRoutes } from "./routes/audit.ts";
 import { brokerRoutes } from "./routes/broker.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { consoleRoutes } from "./routes/console.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
 import { exchangeRoutes } from "./routes/exchanges.ts";
 import { jobRoutes } from "./routes/jobs.ts";
+import { limitRoutes } from "./routes/limits.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { messagingRoutes } from "./routes/messaging.ts";
 import { queueRoutes } from "./routes/queues.ts";
@@ -42,6 +44,8 @@ type Routes = (app: ManagementApp, context: ManagementContext) => void;
 /** What is under /api/v1. */
 const API_ROUTES: readonly Routes[] = [
   brokerRoutes,
+  auditRoutes,
+  limitRoutes,
   queueRoutes,
   topicRoutes,
   durableSubscriptionRoutes,
