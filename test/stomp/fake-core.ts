@@ -109,6 +109,7 @@ interface Published {
 export class FakeClient {
   readonly id: string;
   readonly user = "joe";
+  readonly login = { user: "joe", groups: [] };
   readonly host = { name: "default" };
   blocked = false;
   closed = false;
