@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Address, AddressKind } from "../core/addresses/address.ts";
+import { AccessRules } from "../core/access/rules.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/time/clock.ts";
 import type { WireFormat } from "../core/message.ts";
@@ -25,6 +26,7 @@ import { MemoryStore } from "../store/memory/store.ts";
 import { Audit } from "./audit.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { parseCron } from "./cron.ts";
+import { accessRuleSet } from "./config/access.ts";
 import { type Certificates, listens, readCertificates } from "./config/certificates.ts";
 import { divertRules, durableRules, policyRules, virtualTopicRules } from "./config/destinations.ts";
 import type { LoadedConfig } from "./config/load.ts";
@@ -87,7 +89,7 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
 
 /** The parts of the configuration that `reload` takes over. */
 const RELOADABLE =
-  /^(log|audit|alarms|limits|security|shutdown|tls)(\.|$)|^hosts\..+\.security\.|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.tls(\.|$)/;
+  /^(log|audit|alarms|limits|security|access_rules|shutdown|tls)(\.|$)|^hosts\..+\.(security\.|access_rules$)|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
@@ -96,11 +98,13 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
   const audit = new Audit(config.audit, clock, log);
   const limits = new Limits(config.limits, clock);
+  const access = new AccessRules(accessRuleSet(config));
   const broker = new Broker({
     clock,
     random: parts.random ?? systemRandom,
     store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
     authenticator: login,
+    access,
     audit,
     limits,
     tracer: openTracer(clock, packageVersion()),
@@ -128,7 +132,13 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     tls: certificates.listeners,
     consolePort: () => running.management?.port,
   });
-  const running: Server = new Server(config, broker, listeners, { login, accounts, log, audit, limits }, failed);
+  const running: Server = new Server(
+    config,
+    broker,
+    listeners,
+    { login, accounts, log, audit, limits, access },
+    failed,
+  );
   try {
     await running.manage(certificates, parts);
     await running.listen();
@@ -154,6 +164,7 @@ interface Parts {
   readonly log: Log;
   readonly audit: Audit;
   readonly limits: Limits;
+  readonly access: AccessRules;
 }
 
 class Server implements RunningServer {
@@ -173,13 +184,14 @@ class Server implements RunningServer {
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
   private readonly limits: Limits;
+  private readonly access: AccessRules;
   private sysTopics: SysTopics | undefined = undefined;
 
   constructor(
     config: Config,
     broker: Broker,
     listeners: readonly Listener[],
-    { login, accounts, log, audit, limits }: Parts,
+    { login, accounts, log, audit, limits, access }: Parts,
     failed: Promise<Error>,
   ) {
     this.config = config;
@@ -190,6 +202,7 @@ class Server implements RunningServer {
     this.log = log;
     this.audit = audit;
     this.limits = limits;
+    this.access = access;
     this.failed = failed;
     this.directory = config.store.kind === "memory" ? undefined : config.store.directory;
   }
@@ -290,6 +303,10 @@ class Server implements RunningServer {
     }
     this.config = next;
     this.config = { ...this.config, ...reloadableVitals(this.config, config) };
+    if ([...applied].some((key) => key.endsWith("access_rules"))) {
+      this.access.replace(accessRuleSet(next));
+      this.broker.reviewAccess();
+    }
     this.certificates = certificates;
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
@@ -378,7 +395,7 @@ function certificatesOf(config: Config, clock: Clock): Certificates {
 
 function withReloadable(
   config: Config,
-  { log, audit, limits, security, shutdown, tls, listeners, hosts, management }: Config,
+  { log, audit, limits, security, access_rules, shutdown, tls, listeners, hosts, management }: Config,
 ): Config {
   const kept = Object.entries(config.listeners).map(([name, listener]) => [
     name,
@@ -393,20 +410,22 @@ function withReloadable(
     audit,
     limits,
     security,
+    access_rules,
     shutdown,
     tls,
     management: managed,
     listeners: Object.fromEntries(kept),
-    hosts: withSecurity(config.hosts, hosts),
+    hosts: withRights(config.hosts, hosts),
   };
 }
 
-/** Virtual hosts keep to what they are; those with security of their own get the new one. */
-function withSecurity(kept: Config["hosts"], given: Config["hosts"]): Config["hosts"] {
+/** Virtual hosts keep to what they are, but for access rules; those with security of their own get the new one. */
+function withRights(kept: Config["hosts"], given: Config["hosts"]): Config["hosts"] {
   return Object.fromEntries(
     Object.entries(kept).map(([name, host]) => {
-      const security = given[name]?.security;
-      return [name, host.security === undefined || security === undefined ? host : { ...host, security }];
+      const { security, access_rules = host.access_rules } = given[name] ?? {};
+      const secured = host.security === undefined || security === undefined ? host : { ...host, security };
+      return [name, { ...secured, access_rules }];
     }),
   );
 }

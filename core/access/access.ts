@@ -157,14 +157,20 @@ export function explainDecision(
   subject: Login,
   action: Action,
   { kind, name }: { readonly kind: ResourceKind; readonly name: string },
-  { allowed, rule, except }: Decision,
+  decision: Decision,
 ): string {
+  const { allowed, rule, except } = decision;
   const what = kind === "virtual-host" ? `virtual host ${name}` : `the ${kind} ${name}`;
   const verb = action === "connect" ? "connect to" : action;
   const who = `User ${subject.user ?? "(none)"} may ${allowed ? "" : "not "}${verb} ${what}`;
-  if (rule === undefined) return allowed ? who : `${who}: no access rule allows it${known(subject)}`;
-  if (!allowed) return `${who}: ${rule} denies it${known(subject)}`;
+  if (!allowed) return `${who}: ${reasonOf(decision)}${known(subject)}`;
+  if (rule === undefined) return who;
   return `${who}: ${rule} allows it${except === undefined ? "" : `, but for what ${except} denies`}`;
+}
+
+/** Why something was refused. */
+export function reasonOf({ rule }: Decision): string {
+  return rule === undefined ? "no access rule allows it" : `${rule} denies it`;
 }
 
 /** What rules may know somebody by, besides the name. */

@@ -18,6 +18,7 @@ export class Channel implements ConsumersOwner {
   readonly connection: Connection;
   readonly clock: Clock;
   readonly answers: Answers;
+  readonly fail: (error: AmqpError) => void;
   readonly unacked = new Unacked();
   /** True from the server's channel.close until the client's answer: what comes until then is dropped. */
   closing = false;
@@ -31,7 +32,9 @@ export class Channel implements ConsumersOwner {
   #confirms: Confirms | undefined = undefined;
   #transaction: LocalTransaction | undefined = undefined;
 
-  constructor(number: number, connection: Connection, clock: Clock) {
+  /** `fail`: the channel is to close over an error that no frame of the client's has caused. Not from within the core. */
+  constructor(number: number, connection: Connection, clock: Clock, fail: (error: AmqpError) => void) {
+    this.fail = fail;
     this.number = number;
     this.connection = connection;
     this.clock = clock;

@@ -7,6 +7,8 @@ import type { Publish } from "./publish.ts";
 
 const PUBLISH = codeOf("basic.publish");
 const ACK = codeOf("basic.ack");
+/** Of an error that no method has caused (amqp091 channel.close). */
+const NO_METHOD = 0;
 
 /** What channels ask of their session. */
 export interface ChannelsOwner {
@@ -141,7 +143,9 @@ export class Channels {
         `channel ${number} was opened; the highest that was agreed on is ${this.#highest} (amqp.channel_max)`,
       );
     }
-    const channel = new Channel(number, this.#connection, this.#clock);
+    const channel: Channel = new Channel(number, this.#connection, this.#clock, (error) => {
+      if (this.#byNumber.get(number) === channel && !channel.closing) this.#refuse(error, channel, NO_METHOD);
+    });
     this.#byNumber.set(number, channel);
     channel.answers.say("channel.open-ok", {});
   }

@@ -1,6 +1,6 @@
 import type { Message } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
-import type { Consumer as CoreConsumer, Delivery } from "../../core/protocol.ts";
+import type { CancelCause, Consumer as CoreConsumer, Delivery } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import type { Connection } from "./connection.ts";
 import type { DeliveryWriter } from "./delivery-writer.ts";
@@ -15,7 +15,7 @@ export interface ConsumerOwner {
   readonly unacked: Unacked;
   readonly prefetch: Prefetch;
   /** The broker ended the consumer. */
-  cancelled(consumer: Consumer): void;
+  cancelled(consumer: Consumer, reason: string, cause: CancelCause | undefined): void;
 }
 
 /** One basic.consume: turns deliveries into basic.deliver. */
@@ -59,8 +59,8 @@ export class Consumer implements CoreConsumer, Recipient {
     return false;
   }
 
-  cancelled(): void {
-    this.#owner.cancelled(this);
+  cancelled(reason: string, cause?: CancelCause): void {
+    this.#owner.cancelled(this, reason, cause);
   }
 
   /** One of the reasons to deliver nothing has gone: goes on if there is no other. */

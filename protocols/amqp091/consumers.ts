@@ -1,5 +1,6 @@
 import type { Address } from "../../core/addresses/address.ts";
 import { Pattern } from "../../core/addresses/pattern.ts";
+import type { CancelCause } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import type { Answers } from "./answers.ts";
 import type { Connection } from "./connection.ts";
@@ -20,6 +21,8 @@ export interface ConsumersOwner {
   readonly clock: Clock;
   readonly answers: Answers;
   readonly unacked: Unacked;
+  /** The channel is to close. Not from within the core. */
+  fail(error: AmqpError): void;
   /** The queue of this name; "" is the one declared last. Throws `AmqpError`. */
   queueNamed(name: string): string;
 }
@@ -135,8 +138,13 @@ export class Consumers implements ConsumerOwner {
     }
   }
 
-  cancelled(consumer: Consumer): void {
+  cancelled(consumer: Consumer, reason: string, cause: CancelCause | undefined): void {
     this.#forget(consumer);
+    if (cause === "not-authorized") {
+      // basic.cancel has no room for a reason, and not every client is told of it.
+      this.#owner.clock.endOfTurn(() => this.#owner.fail(new AmqpError("ACCESS_REFUSED", reason)));
+      return;
+    }
     if (!this.connection.capabilities.cancelNotify) return;
     this.#owner.answers.say("basic.cancel", { consumerTag: consumer.tag, noWait: true });
   }

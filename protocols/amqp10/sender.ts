@@ -1,5 +1,5 @@
 import type { Message } from "../../core/message.ts";
-import type { Consumer, Delivery, Outcome } from "../../core/protocol.ts";
+import type { CancelCause, Consumer, Delivery, Outcome } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import type { Endpoint, Ending, Link } from "./endpoint.ts";
@@ -132,8 +132,9 @@ export class SenderLink implements Link, Consumer {
     this.#endpoint.sayFlow(this.handle, this.#deliveryCount, credit, drain);
   }
 
-  cancelled(reason: string): void {
-    this.#endpoint.failLink(this, new AmqpError("link", CONDITION.resourceDeleted, reason));
+  cancelled(reason: string, cause?: CancelCause): void {
+    const condition = cause === "not-authorized" ? CONDITION.unauthorizedAccess : CONDITION.resourceDeleted;
+    this.#endpoint.failLink(this, new AmqpError("link", condition, reason));
   }
 
   /** Settles what was taken out of the session's unsettled deliveries. Throws BrokerError when the transaction cannot. */

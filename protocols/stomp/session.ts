@@ -4,7 +4,14 @@ import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
-import { type ClientListener, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";
+import {
+  type CancelCause,
+  type ClientListener,
+  type EvictionCause,
+  type Peer,
+  ProtocolError,
+  type Session,
+} from "../../core/protocol.ts";
 import type { Transaction } from "../../core/transaction.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Decoder, encodeFrame, writeReceipt } from "./codec.ts";
@@ -117,8 +124,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#goOn();
   }
 
-  evicted(reason: string): void {
-    this.#failLater(reason);
+  evicted(reason: string, cause?: EvictionCause): void {
+    this.#failLater(reason, cause);
   }
 
   nextMessageId(): string {
@@ -131,8 +138,8 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#stalled.push(subscription);
   }
 
-  cancelled(subscription: StompSubscription, reason: string): void {
-    this.#failLater(`Subscription "${subscription.id}" was ended: ${reason}`);
+  cancelled(subscription: StompSubscription, reason: string, cause: CancelCause | undefined): void {
+    this.#failLater(`Subscription "${subscription.id}" was ended: ${reason}`, cause);
   }
 
   #handleFrames(): void {
@@ -417,8 +424,11 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   }
 
   /** The core is in the middle of something: closing the client now would change it under its hands. */
-  #failLater(reason: string): void {
-    this.#broker.clock.endOfTurn(() => this.#fail(new ProtocolError(reason)));
+  #failLater(reason: string, cause: EvictionCause | CancelCause | undefined): void {
+    const refused = cause === "not-authorized";
+    this.#broker.clock.endOfTurn(() =>
+      this.#fail(refused ? new BrokerError(cause, reason) : new ProtocolError(reason)),
+    );
   }
 
   /** Says in an ERROR frame why, and closes. */

@@ -1,6 +1,6 @@
 import { type Message, TRAIT } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
-import type { Consumer, Delivery } from "../../core/protocol.ts";
+import type { CancelCause, Consumer, Delivery } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import { copyBytes } from "../../core/memory/bytes.ts";
 import { spellHeaders, stompFormat } from "./convert.ts";
@@ -34,7 +34,7 @@ export interface SubscriptionOwner {
   /** The subscription took its last message for now: the output is full. */
   stalled(subscription: StompSubscription): void;
   /** The broker ended the subscription. */
-  cancelled(subscription: StompSubscription, reason: string): void;
+  cancelled(subscription: StompSubscription, reason: string, cause: CancelCause | undefined): void;
 }
 
 /** What SUBSCRIBE said. */
@@ -124,8 +124,8 @@ export class StompSubscription implements Consumer {
     output.advance(writeEnd(output.buffer, at));
   }
 
-  cancelled(reason: string): void {
-    this.#owner.cancelled(this, reason);
+  cancelled(reason: string, cause?: CancelCause): void {
+    this.#owner.cancelled(this, reason, cause);
   }
 
   /** Gives back what is shared with other subscriptions. */

@@ -1,3 +1,4 @@
+import { checkAccessRules } from "./access-coherence.ts";
 import { parseNetwork } from "../net/address-set.ts";
 import { listens, managesByTls, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
@@ -26,6 +27,7 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   checkLimits(config, tell(problems), tell(warnings));
   checkTls(config, tell(problems));
   checkHosts(config, tell(problems));
+  checkAccessRules(config, tell(problems), tell(warnings));
   checkDestinations(config, tell(problems), tell(warnings));
   checkSecurity(config, tell(problems), tell(warnings));
   return { problems, warnings };

@@ -8,6 +8,7 @@
 import { Type } from "typebox";
 import { alarms, metrics } from "./alarms-schema.ts";
 import { audit } from "./audit-schema.ts";
+import { accessRules } from "./access-schema.ts";
 import { diverts, durableSubscriptions, queues, schedule, topics, virtualTopics } from "./destination-schema.ts";
 import { CLOSED, choice, count, duration, flag, limited, names, size, text } from "./field.ts";
 import { limits } from "./limits-schema.ts";
@@ -64,6 +65,7 @@ const host = Type.Object(
       "Queues, topics, exchanges and durable subscriptions it may have in all; ten times as many bindings.",
     ),
     security: Type.Optional(hostSecurity),
+    access_rules: accessRules("Who may do what in this virtual host; asked before the rules of the broker."),
   },
   { ...CLOSED, description: "A virtual host: a name space of queues and topics of its own." },
 );
@@ -335,6 +337,10 @@ export const ConfigSchema = Type.Object(
     amqp,
     amqp10,
     security,
+    access_rules: accessRules(
+      "Who may do what, in order: the first rule that applies decides. No rules at all: everybody may do everything. As " +
+        "soon as there is one, here or in a virtual host: what no rule allows is refused.",
+    ),
     limits,
     audit,
     log: Type.Object(

@@ -1,4 +1,4 @@
-import type { Access, Action, Login } from "../../core/access/access.ts";
+import { type Access, type Action, permissionsOf, reasonOf, type Subject } from "../../core/access/access.ts";
 import { BrokerError } from "../../core/errors.ts";
 
 /**
@@ -23,13 +23,20 @@ interface Needed {
 }
 
 /** Throws BrokerError("not-authorized") with the right that is missing. */
-export function checkRight(access: Access, login: Login, right: Right, host: string | undefined, broker: string): void {
+export function checkRight(
+  access: Access,
+  subject: Subject,
+  right: Right,
+  host: string | undefined,
+  broker: string,
+): void {
   const needed = neededFor(right, host, broker);
-  if (needed === undefined || access.allows(login, needed.action, needed.kind, needed.name)) return;
-  throw new BrokerError(
-    "not-authorized",
-    `User ${login.user ?? "(none)"} lacks the right "${needed.action}" on the ${needed.kind} ${needed.name}`,
-  );
+  if (needed === undefined) return;
+  const { action, kind, name } = needed;
+  const decision = permissionsOf(access, subject, host ?? "").decide(action, kind, name);
+  if (decision.allowed) return;
+  const who = `User ${subject.user ?? "(none)"} lacks the right "${action}" on the ${kind} ${name}`;
+  throw new BrokerError("not-authorized", `${who}: ${reasonOf(decision)}`);
 }
 
 const NEEDED: Readonly<Record<Right, { readonly action: Action; readonly kind: Needed["kind"] } | undefined>> = {

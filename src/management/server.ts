@@ -9,6 +9,7 @@
 import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
+import { subjectOf } from "../../core/access/access.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import type { TlsOptions } from "../net/tls.ts";
@@ -179,7 +180,8 @@ async function admit(
   if (request.caller === undefined) {
     throw new BrokerError("not-authenticated", "This needs a login: by Basic, a Bearer token, or a session");
   }
-  checkRight(broker.access, request.caller.login, right, hostParam(request.params), broker.name);
+  const { login, peer } = request.caller;
+  checkRight(broker.access, subjectOf(login, peer), right, hostParam(request.params), broker.name);
 }
 
 function hostParam(params: unknown): string | undefined {

@@ -24,7 +24,7 @@ function* keys(node: SchemaNode, path = ""): Iterable<{ path: string; name: stri
 
 /** The file with the comment signs before its samples taken away. */
 const withSamples = yaml
-  .replace(/^(queues|topics|durable_subscriptions|diverts|limits): \[\]$/gm, "$1:")
+  .replace(/^(queues|topics|durable_subscriptions|diverts|limits|access_rules): \[\]$/gm, "$1:")
   .replace(/^ {2}users: \{\}$/m, "  users:")
   .replace(/^ {2}names: \[\]$/m, "  names:")
   .replace(/^ {2}api_keys: \{\}$/m, "  api_keys:")
@@ -43,8 +43,8 @@ function valuesAt(value: unknown, path: readonly string[]): unknown[] {
   return Array.isArray(inner) && list ? inner.flatMap((item) => valuesAt(item, rest)) : valuesAt(inner, rest);
 }
 
-/** But for the section of a virtual host that is explained where the one of the broker is. */
-const allKeys = [...keys(configSchema)].filter(({ path }) => !path.startsWith("hosts.*.security."));
+/** But for the sections of a virtual host that are explained where those of the broker are. */
+const allKeys = [...keys(configSchema)].filter(({ path }) => !/^hosts\.\*\.(security\.|access_rules\[\])/.test(path));
 
 describe("the configuration that comes with the broker", () => {
   it("equals the defaults", () => {
