@@ -17,6 +17,7 @@ import { Authentication, challenge } from "./authentication.ts";
 import type { ManagementApp, ManagementContext } from "./context.ts";
 import { allowOrigin, entityTag, guard } from "./headers.ts";
 import { openApi } from "./openapi.ts";
+import { HTTP } from "./host-client.ts";
 import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
@@ -125,10 +126,15 @@ export class Management {
     this.authentication.sessions.endOf(user);
   }
 
-  /** Accepts nothing more and ends; requests under way have until the timeout. */
-  async close(): Promise<void> {
-    await this.port.close(this.context.config().shutdown.timeout);
+  /** Accepts nothing more and ends: who waits for a message is told why, other requests have until the timeout. */
+  async close(reason: string): Promise<void> {
+    const { broker, config } = this.context;
+    for (const { clients } of broker.hosts.values()) {
+      for (const client of clients) if (client.protocol === HTTP) client.evict(reason, "administrative");
+    }
+    // First those who stream: they would go on until the timeout.
     await this.app.close();
+    await this.port.close(config().shutdown.timeout);
   }
 }
 
