@@ -1,11 +1,11 @@
-import { speaksTls } from "../config/certificates.ts";
+import { managesByTls, speaksTls } from "../config/certificates.ts";
 import { type Config, PROTOCOLS } from "../config/schema.ts";
 import type { RunningServer } from "../server.ts";
 
 /** What a started broker says: what it listens on, where the data is, and commands to try it with. */
 export function welcome(
   config: Config,
-  server: Pick<RunningServer, "listeners" | "directory">,
+  server: Pick<RunningServer, "listeners" | "directory" | "management">,
   version: string,
 ): string[] {
   const width = Math.max(0, ...server.listeners.map(({ name }) => name.length));
@@ -18,12 +18,20 @@ export function welcome(
     "",
     "Listening on",
     ...(listening.length === 0 ? ["  nothing: no listener is enabled"] : listening),
+    ...management(config, server),
     server.directory === undefined
       ? "Messages are in memory only and end with this process"
       : `Data in ${server.directory}`,
     ...examples(config, server),
     "",
   ];
+}
+
+function management(config: Config, server: Pick<RunningServer, "management">): string[] {
+  if (server.management === undefined) return [];
+  const { host, port } = server.management;
+  const scheme = managesByTls(config) ? "https" : "http";
+  return [`Management, for people and programs: ${scheme}://${address(reachable(host), port)}/`];
 }
 
 function carriers(config: Config, name: string): string {

@@ -18,7 +18,7 @@ export interface Collecting extends Pick<SubscribeOptions, "patterns" | "attachD
   readonly waitMs: number;
   /** Whether what is taken has to be settled; otherwise it is consumed as it is taken. */
   readonly settling: boolean;
-  /** Called when whoever asked has gone: nobody will read the reply. */
+  /** Aborted, with the reason, when nobody will read the reply, or it cannot be had any more. */
   readonly gone: AbortSignal;
 }
 
@@ -80,7 +80,7 @@ export function collect(clock: Clock, client: Client, wanted: Collecting): Promi
     },
   });
   let timer = clock.after(waitMs, drain);
-  gone.addEventListener("abort", () => reject(new BrokerError("shutting-down", "Whoever asked has gone")));
+  gone.addEventListener("abort", () => reject(gone.reason));
   void promise.finally(() => timer.cancel()).catch(() => {});
   return promise;
 }

@@ -4,15 +4,24 @@ import type { ClientListener } from "../../core/protocol.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import type { Caller } from "./context.ts";
 
+/** What connections for the time of a request say that they speak. */
+export const HTTP = "HTTP";
+
 /** Whoever makes a request, as a client of a virtual host: with its own rights and nobody else's. */
 export class HostClient implements ClientListener {
   readonly client: Client;
   private readonly waiting: { readonly resolve: () => void; readonly reject: (error: unknown) => void }[] = [];
   private readonly blocked: (() => void)[] = [];
+  private readonly controller = new AbortController();
 
   /** Throws BrokerError when it may not connect. */
   constructor(host: VirtualHost, { login, peer }: Caller) {
-    this.client = host.connect({ peer, login, protocol: "HTTP", listener: this });
+    this.client = host.connect({ peer, login, protocol: HTTP, listener: this });
+  }
+
+  /** Aborted with the reason when it has ended, by itself or because the broker wants it gone. */
+  get ended(): AbortSignal {
+    return this.controller.signal;
   }
 
   /** Fulfilled once everything it has done so far is safe. */
@@ -30,8 +39,7 @@ export class HostClient implements ClientListener {
   }
 
   close(): void {
-    this.client.close();
-    for (const { reject } of this.waiting.splice(0)) reject(new BrokerError("shutting-down", "The request has ended"));
+    this.end(new BrokerError("shutting-down", "The request has ended"));
   }
 
   confirmed(): void {
@@ -43,8 +51,13 @@ export class HostClient implements ClientListener {
   }
 
   evicted(reason: string): void {
+    this.end(new BrokerError("shutting-down", reason));
+  }
+
+  private end(reason: BrokerError): void {
     this.client.close();
-    for (const { reject } of this.waiting.splice(0)) reject(new BrokerError("conflict", reason));
+    this.controller.abort(reason);
+    for (const { reject } of this.waiting.splice(0)) reject(reason);
   }
 }
 

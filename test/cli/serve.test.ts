@@ -143,7 +143,7 @@ describe("delos serve", () => {
     write("delos.yaml", `${LISTENERS}security: {guest: {enabled: yes}}\n`);
     delos.signal("SIGHUP");
     const wrong = await eventually(() => delos.events.find((event) => "problem" in event) ?? false);
-    expect(wrong && wrong["problem"]).toContain("delos.yaml:6:29: security.guest.enabled: expected true or false");
+    expect(wrong && wrong["problem"]).toContain("delos.yaml:7:29: security.guest.enabled: expected true or false");
     expect(await connectFrame(port, "")).toMatch(/^ERROR\n/);
   });
 

@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { request } from "node:https";
 import { expect, it } from "vitest";
 import { startBroker, temporaryFolder } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
 import { startManagement } from "../support/management.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 import { ca, tlsSettings } from "../tls/material.ts";
@@ -106,4 +107,14 @@ it("hands what was sent by HTTP to clients of other protocols, and again after a
   expect(frame.body.toString()).toBe('{"a":[1,"x"]}');
   expect(frame.headers.get("correlation-id")).toBe("c");
   expect(frame.headers.get("n")).toBe("1");
+});
+
+it("ends at once with the broker, and tells who waits for a message why", async () => {
+  const api = await startManagement();
+  const path = "/api/v1/hosts/default/queues/a";
+  await api.put(path);
+  const waiting = api.post(`${path}/consume`, { wait_ms: 50_000 });
+  await eventually(async () => expect((await api.get(path)).body).toMatchObject({ consumers: 1 }));
+  await api.broker.stop();
+  expect(await waiting).toMatchObject({ status: 503, body: { code: "shutting-down", detail: "the test is over" } });
 });

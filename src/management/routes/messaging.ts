@@ -241,7 +241,7 @@ async function consume(
       max: wanted.max,
       waitMs: boundedWait(context, wanted.wait_ms),
       settling: true,
-      gone: goneSignal(reply),
+      gone: AbortSignal.any([goneSignal(reply), own.ended]),
     });
     const collected = { messages: [...messages] };
     // It takes nothing more; what it has stays with it.
@@ -285,7 +285,7 @@ function receiving(app: ManagementApp, context: ManagementContext): void {
           max: body.max,
           waitMs: boundedWait(context, body.wait_ms),
           settling: false,
-          gone: goneSignal(reply),
+          gone: AbortSignal.any([goneSignal(reply), own.ended]),
         });
         return { messages: [...messages] };
       } finally {
@@ -322,7 +322,7 @@ function asking(app: ManagementApp, context: ManagementContext): void {
             max: 1,
             waitMs: boundedWait(context, timeoutMs),
             settling: false,
-            gone: goneSignal(reply),
+            gone: AbortSignal.any([goneSignal(reply), own.ended]),
           });
           // Nobody waits for it when the request cannot be sent.
           collected.catch(() => {});
@@ -350,7 +350,7 @@ function patience({ clock, config }: ManagementContext): Promise<void> {
 function goneSignal({ raw }: FastifyReply): AbortSignal {
   const controller = new AbortController();
   raw.once("close", () => {
-    if (!raw.writableFinished) controller.abort();
+    if (!raw.writableFinished) controller.abort(new BrokerError("shutting-down", "Whoever asked has gone"));
   });
   return controller.signal;
 }
