@@ -336,7 +336,7 @@ class Server implements RunningServer {
     const timeoutMs = this.config.shutdown.timeout;
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
     // Last, to be able to say that it is stopping.
-    await this.manager?.close();
+    await this.manager?.close(reason);
     this.vitals?.stop();
     await this.broker.close();
     this.audit.close();
