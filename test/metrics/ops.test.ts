@@ -1,0 +1,103 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { ROOT, temporaryFolder } from "../support/broker.ts";
+import { startManagement } from "../support/management.ts";
+import { HAS_PROMTOOL, promtool, readScrape, seriesOf } from "./scrape.ts";
+
+const OPS = join(ROOT, "ops");
+const ALERTS = join(OPS, "prometheus/alerts.yaml");
+const METRIC = /\b(?:delos|nodejs|process)_[a-z0-9_]+\b/g;
+
+/** Every query anywhere in a document: what its keys `expr` hold, and what Grafana fills variables by. */
+function* queriesIn(value: unknown): Iterable<string> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries(value)) {
+    if (typeof inner === "string" && (key === "expr" || key === "definition")) yield inner;
+    else yield* queriesIn(inner);
+  }
+}
+
+async function allSeries(): Promise<Set<string>> {
+  const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
+  const pages = await Promise.all(["/metrics", "/metrics/per-object"].map((path) => api.get(path)));
+  return new Set(pages.flatMap(({ body }) => [...seriesOf(readScrape(String(body)))]));
+}
+
+describe.each([
+  ["the alert rules", "prometheus/alerts.yaml", 15],
+  ["the dashboard", "grafana/delos.json", 50],
+])("%s", (_what, file, least) => {
+  it("ask for nothing but metrics that there are", async () => {
+    const document: unknown = parse(readFileSync(join(OPS, file), "utf8"));
+    const queries = [...queriesIn(document)];
+    expect(queries.length).toBeGreaterThanOrEqual(least);
+    const series = await allSeries();
+    const unknown = queries.flatMap((query) => [...query.matchAll(METRIC)].filter(([name]) => !series.has(name)));
+    expect(unknown.map(([name]) => name)).toEqual([]);
+  });
+});
+
+describe.skipIf(!HAS_PROMTOOL)("Prometheus", () => {
+  it("takes the alert rules and the scrape configuration", () => {
+    expect(promtool(["check", "rules", ALERTS])).toBe("");
+    expect(promtool(["check", "config", "--syntax-only", join(OPS, "prometheus/scrape.yaml")])).toBe("");
+  });
+
+  it("raises the alerts when it is time", () => {
+    const file = join(temporaryFolder(), "cases.yaml");
+    const labels = { job: "delos", instance: "a" };
+    const series = (name: string, more: string, values: string): object => ({
+      series: `${name}{job="delos", instance="a"${more}}`,
+      values,
+    });
+    const cases = {
+      rule_files: [ALERTS],
+      evaluation_interval: "1m",
+      tests: [
+        {
+          interval: "1m",
+          input_series: [
+            series("delos_alarm", ', alarm="disk"', "0 0 1 1 1 0 0"),
+            series("delos_messages_lost_total", ', host="default", reason="damaged"', "0x3 2x3"),
+            series("delos_messages_lost_total", ', host="default", reason="expired"', "0x3 2x3"),
+          ],
+          alert_rule_test: [
+            { eval_time: "1m", alertname: "DelosAlarm", exp_alerts: [] },
+            {
+              eval_time: "3m",
+              alertname: "DelosAlarm",
+              exp_alerts: [
+                {
+                  exp_labels: { ...labels, alarm: "disk", severity: "critical" },
+                  exp_annotations: {
+                    summary: "a is short of disk: publishers wait",
+                    description: "They go on by themselves once there is more; see alarms in the configuration.",
+                  },
+                },
+              ],
+            },
+            { eval_time: "6m", alertname: "DelosAlarm", exp_alerts: [] },
+            {
+              eval_time: "6m",
+              alertname: "DelosMessagesDamaged",
+              exp_alerts: [
+                {
+                  exp_labels: { ...labels, host: "default", reason: "damaged", severity: "critical" },
+                  exp_annotations: {
+                    summary: "a could not read messages of default from its store",
+                    description: "The log says which files were set aside. Look at the disk.",
+                  },
+                },
+              ],
+            },
+            { eval_time: "6m", alertname: "DelosMessagesDropped", exp_alerts: [] },
+          ],
+        },
+      ],
+    };
+    writeFileSync(file, JSON.stringify(cases));
+    expect(promtool(["test", "rules", file])).toBe("");
+  });
+});
