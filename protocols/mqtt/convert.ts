@@ -16,7 +16,8 @@
  *
  * To MQTT 5.0 from elsewhere: properties as user properties in text (bytes as base64, null left out), and the fields that
  * MQTT has no place for as user properties of the names message-id, subject, content-encoding, user-id, group-id.
- * Annotations are user properties too. MQTT 3 has none of it. Maps, lists and values are JSON, with its content type.
+ * Annotations are user properties too, in place of the sender's of these names. MQTT 3 has none of it. Maps, lists and values
+ * are JSON, with its content type.
  */
 import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
@@ -110,6 +111,20 @@ export const mqtt5Format: WireFormat = {
     return new MqttContent(block);
   },
 };
+
+/** The properties of a message that came by MQTT 5.0. */
+export function storedProperties(message: Message): Properties {
+  const block = new PropertyBlock();
+  const start = propertiesAt(message);
+  if (start < message.bodyStart) block.take(message.data, start, message.bodyStart, PLACE.publish);
+  return {
+    payloadFormatIndicator: block.number("payloadFormatIndicator"),
+    contentType: block.text("contentType"),
+    responseTopic: block.text("responseTopic"),
+    correlationData: block.bytes("correlationData"),
+    userProperties: block.userProperties(),
+  };
+}
 
 /** The properties for MQTT 5.0 of a message that came by another protocol. */
 export function propertiesOf(message: Message): Properties {

@@ -1,12 +1,21 @@
 import { copyBytes } from "../../core/memory/bytes.ts";
 import type { Message } from "../../core/message.ts";
 import { writeU16, writeU32, writeVarint } from "./bytes.ts";
-import { annotationPairs, fieldsAt, mqtt5Format, mqttFormat, propertiesAt, propertiesOf, topicEnd } from "./convert.ts";
+import {
+  annotationPairs,
+  fieldsAt,
+  mqtt5Format,
+  mqttFormat,
+  propertiesAt,
+  propertiesOf,
+  storedProperties,
+  topicEnd,
+} from "./convert.ts";
 import type { Outgoing } from "./encode.ts";
 import type { Version } from "./errors.ts";
 import type { Qos } from "./packet.ts";
 import { propertyRule } from "./property-names.ts";
-import { encodeProperties } from "./property-writer.ts";
+import { encodeProperties, type Pairs } from "./property-writer.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
 /** Properties that are longer get a buffer of their own. */
@@ -63,13 +72,13 @@ export class OutgoingDelivery implements Outgoing {
 
   /** The properties of MQTT 5.0: those of the message, and what is said to this client alone; `alias` 0 for none. */
   setProperties(message: Message, tags: readonly number[], alias: number, now: () => number): void {
-    this.#setOwnProperties(message);
-    const { expiresAt } = message;
     const pairs = annotationPairs(message);
-    if (expiresAt === 0 && tags.length === 0 && alias === 0 && pairs.length === 0) return;
-    const annotations = pairs.length === 0 ? NOTHING : encodeProperties({ userProperties: pairs });
+    if (pairs.length === 0) this.#setOwnProperties(message);
+    else this.#setAnnotated(message, pairs);
+    const { expiresAt } = message;
+    if (expiresAt === 0 && tags.length === 0 && alias === 0) return;
     const own = this.propertiesEnd - this.propertiesStart;
-    const most = own + NUMBERS_BYTES + tags.length * TAG_BYTES + annotations.length;
+    const most = own + NUMBERS_BYTES + tags.length * TAG_BYTES;
     const target = most <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafe(most);
     let to = copyBytes(this.properties, this.propertiesStart, this.propertiesEnd, target, 0);
     if (expiresAt !== 0) {
@@ -88,7 +97,18 @@ export class OutgoingDelivery implements Outgoing {
     }
     this.properties = target;
     this.propertiesStart = 0;
-    this.propertiesEnd = copyBytes(annotations, 0, annotations.length, target, to);
+    this.propertiesEnd = to;
+  }
+
+  /** With what the broker says; who sent the message cannot forge that, as nothing else of these names goes with it. */
+  #setAnnotated(message: Message, annotations: Pairs): void {
+    const { format } = message;
+    const own = format === mqtt5Format ? storedProperties(message) : format === mqttFormat ? {} : propertiesOf(message);
+    const names = new Set(annotations.map(([name]) => name));
+    const others = (own.userProperties ?? []).filter(([name]) => !names.has(name));
+    this.properties = encodeProperties({ ...own, userProperties: [...others, ...annotations] });
+    this.propertiesStart = 0;
+    this.propertiesEnd = this.properties.length;
   }
 
   #setOwnProperties(message: Message): void {

@@ -383,6 +383,9 @@ export const LATER: Row = {
   },
 };
 
+/** What only the broker is to say of a message. */
+export const FORGED: Row = textual("said by who is not the broker", "dead_letter_reason", "forged");
+
 /** A message that says nothing but its body. */
 export const ORDINARY: Row = text("ordinary", "now");
 
