@@ -62,13 +62,42 @@ export class Log {
   private readonly pino: Logger;
   private readonly clock: Clock;
   private perMinute: number;
+  private readonly options: LogOptions;
+  private readonly components = new Map<string, Log>();
   private readonly repeats = new Map<string, Repeats>();
   private timer: Timer | undefined = undefined;
 
   constructor(target: Logger, options: LogOptions) {
     this.pino = target;
+    this.options = options;
     this.clock = options.clock;
     this.perMinute = options.settings.repeats_per_minute;
+  }
+
+  /** The log of a part of the broker, whose lines name it and whose level can be changed by itself. */
+  component(name: string): Log {
+    let component = this.components.get(name);
+    if (component === undefined) {
+      component = new Log(this.pino.child({ component: name }), this.options);
+      component.level = this.level;
+      component.perMinute = this.perMinute;
+      this.components.set(name, component);
+    }
+    return component;
+  }
+
+  /** The names of the parts that have a log of their own, with the level of each. */
+  get levels(): ReadonlyMap<string, Level> {
+    return new Map(Array.from(this.components, ([name, { level }]) => [name, level]));
+  }
+
+  /** The least important kind of event that is logged, until the next `configure`; not by the parts. */
+  get level(): Level {
+    return levelOf(this.pino.level);
+  }
+
+  set level(level: Level) {
+    this.pino.level = level;
   }
 
   trace(details: LogDetails, text: string): void {
@@ -95,10 +124,11 @@ export class Log {
     this.log("fatal", details, text);
   }
 
-  /** Takes over a new level and a new limit of repeats. The format stays until a restart. */
+  /** Takes over a new level, for all parts, and a new limit of repeats. The format stays until a restart. */
   configure(settings: Config["log"]): void {
     this.pino.level = settings.level;
     this.perMinute = settings.repeats_per_minute;
+    for (const component of this.components.values()) component.configure(settings);
   }
 
   /** Tells what was counted and not yet told; before an exit. */
@@ -107,6 +137,7 @@ export class Log {
     this.timer = undefined;
     for (const repeats of this.repeats.values()) this.summarise(repeats);
     this.repeats.clear();
+    for (const component of this.components.values()) component.flush();
   }
 
   private log(level: Level, details: LogDetails, text: string): void {
@@ -165,6 +196,13 @@ export class Log {
     const times = withheld === 1 ? "once more" : `${withheld} times`;
     this.pino[level](event === undefined ? {} : { event }, `${text} ... repeated ${times}`);
   }
+}
+
+/** The levels there are, the least important first. */
+export const LEVELS: readonly Level[] = ["trace", "debug", "info", "warn", "error", "fatal"];
+
+function levelOf(text: string): Level {
+  return LEVELS.find((level) => level === text) ?? "info";
 }
 
 const SECRET = /password|passcode|token|authorization|secret/i;

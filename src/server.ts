@@ -94,15 +94,15 @@ const RELOADABLE =
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
   const clock = parts.clock ?? systemClock;
-  const login = new ConfiguredLogin(config, clock, log);
+  const login = new ConfiguredLogin(config, clock, log.component("security"));
   const { promise: failed, resolve: fail } = Promise.withResolvers<Error>();
-  const audit = new Audit(config.audit, clock, log);
+  const audit = new Audit(config.audit, clock, log.component("audit"));
   const limits = new Limits(config.limits, clock);
   const access = new AccessRules(accessRuleSet(config));
   const broker = new Broker({
     clock,
     random: parts.random ?? systemRandom,
-    store: parts.store ?? createStore(config, clock, (sentence) => log.error({}, sentence)),
+    store: parts.store ?? createStore(config, clock, (sentence) => log.component("store").error({}, sentence)),
     authenticator: login,
     access,
     audit,
@@ -115,7 +115,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     unknownHost: config.unknown_host,
     memoryBytes: config.memory.messages,
     failed: fail,
-    report: (sentence) => log.warn({}, sentence),
+    report: (sentence) => log.component("core").warn({}, sentence),
   });
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
@@ -217,7 +217,7 @@ class Server implements RunningServer {
       certificates: () => this.certificates,
       directory,
       failed,
-      log,
+      log: log.component("metrics"),
       measure,
     });
     this.vitals = vitals;
@@ -442,7 +442,7 @@ interface ListenerParts {
 
 function createListeners(config: Config, { broker, clock, log, limits, tls, consolePort }: ListenerParts): Listener[] {
   const { connection, detection } = config;
-  const network = new Network(clock, log, {
+  const network = new Network(clock, log.component("net"), {
     outputHighWaterBytes: connection.output_high_water,
     outputLowWaterBytes: connection.output_low_water,
     closeTimeoutMs: connection.close_timeout,

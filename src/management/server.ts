@@ -22,15 +22,20 @@ import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
-import { backupRoutes } from "./routes/backup.ts";
 import { auditRoutes } from "./routes/audit.ts";
+import { backupRoutes } from "./routes/backup.ts";
 import { brokerRoutes } from "./routes/broker.ts";
+import { certificateRoutes } from "./routes/certificates.ts";
+import { configurationRoutes } from "./routes/configuration.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { consoleRoutes } from "./routes/console.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { exchangeRoutes } from "./routes/exchanges.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { limitRoutes } from "./routes/limits.ts";
+import { listenerRoutes } from "./routes/listeners.ts";
+import { logRoutes } from "./routes/log.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { messagingRoutes } from "./routes/messaging.ts";
 import { queueRoutes } from "./routes/queues.ts";
@@ -39,6 +44,7 @@ import { scheduleRoutes } from "./routes/schedules.ts";
 import { sessionRoutes } from "./routes/session.ts";
 import { sessionStateRoutes } from "./routes/sessions.ts";
 import { topicRoutes } from "./routes/topics.ts";
+import { userRoutes } from "./routes/users.ts";
 import { compileValidator } from "./validation.ts";
 
 type Routes = (app: ManagementApp, context: ManagementContext) => void;
@@ -59,6 +65,12 @@ const API_ROUTES: readonly Routes[] = [
   retainedRoutes,
   scheduleRoutes,
   exchangeRoutes,
+  eventRoutes,
+  userRoutes,
+  certificateRoutes,
+  listenerRoutes,
+  logRoutes,
+  configurationRoutes,
   backupRoutes,
 ];
 /** What has a place of its own, such as /metrics. */

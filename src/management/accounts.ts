@@ -1,0 +1,154 @@
+/*
+ * Users, groups and keys over HTTP: those of the configuration, which can only be looked at, and those that are managed
+ * here (security/managed-accounts.ts).
+ */
+import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
+import { BrokerError } from "../../core/errors.ts";
+import type { UserSettings } from "../config/security-schema.ts";
+import { hashPassword } from "../security/password.ts";
+import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
+import { apiKeyHash } from "./api-keys.ts";
+import type { ManagementContext } from "./context.ts";
+
+const KEY_BYTES = 32;
+const STORED_CHECK_MS = 2;
+const MOST_NAME_CHARACTERS = 255;
+
+/** A user as it is shown: never with what a password could be found out by. */
+export interface ShownUser {
+  readonly name: string;
+  readonly groups: readonly string[];
+  readonly enabled: boolean;
+  readonly origin: "configuration" | "managed";
+  readonly has_password: boolean;
+}
+
+/** What is to be said of a user; what is absent stays as it is. */
+export interface UserChange {
+  readonly password?: string | undefined;
+  readonly groups?: readonly string[] | undefined;
+  readonly enabled?: boolean | undefined;
+}
+
+/** All users that the broker itself knows, by name: those of files, directories and tokens are not its own. */
+export function usersOf({ config, accounts }: ManagementContext): ShownUser[] {
+  return Object.entries(config().security.users)
+    .map(
+      ([name, { groups, enabled, ...secrets }]) =>
+        ({
+          name,
+          groups,
+          enabled,
+          origin: isManaged(config().security.users[name], accounts.users.get(name)) ? "managed" : "configuration",
+          has_password: Object.keys(secrets).length > 0,
+        }) as const,
+    )
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Throws BrokerError when it is not there. */
+export function userOf(context: ManagementContext, name: string): ShownUser {
+  const user = usersOf(context).find((each) => each.name === name);
+  if (user !== undefined) return user;
+  throw new BrokerError("not-found", `There is no user ${name} that the broker itself knows`);
+}
+
+/** Makes a user or changes one; true when it is new. Throws BrokerError "conflict" for one of the configuration. */
+export async function putUser(context: ManagementContext, name: string, change: UserChange): Promise<boolean> {
+  checkName(name);
+  checkManaged(context, name);
+  const { password, groups, enabled } = change;
+  // Off the event loop, and before anything is looked up: others may change it meanwhile.
+  const secrets = password === undefined ? undefined : await secretsOf(password);
+  checkManaged(context, name);
+  const { accounts, accountChanged } = context;
+  const before = accounts.users.get(name);
+  const after: UserSettings = {
+    ...(secrets ?? secretsIn(before)),
+    groups: [...(groups ?? before?.groups ?? [])],
+    enabled: enabled ?? before?.enabled ?? true,
+  };
+  accounts.putUser(name, after);
+  accountChanged(name);
+  await stored(context);
+  return before === undefined;
+}
+
+/** Throws BrokerError "not-found", and "conflict" for one of the configuration. */
+export async function removeUser(context: ManagementContext, name: string): Promise<void> {
+  userOf(context, name);
+  checkManaged(context, name);
+  context.accounts.remove("user", name);
+  context.accountChanged(name);
+  await stored(context);
+}
+
+/** Makes a key, and returns it: it is not known any more afterwards. Throws BrokerError "conflict" if there is one. */
+export async function makeKey(context: ManagementContext, name: string, groups: readonly string[]): Promise<string> {
+  checkName(name);
+  if (Object.hasOwn(context.config().management.api_keys, name)) {
+    throw new BrokerError("conflict", `There is a key ${name} already; delete it first`);
+  }
+  const key = `delos_${randomBytes(KEY_BYTES).toString("base64url")}`;
+  context.accounts.putKey(name, { hash: apiKeyHash(key), groups: [...groups] });
+  context.accountChanged(undefined);
+  await stored(context);
+  return key;
+}
+
+/** Throws BrokerError "not-found", and "conflict" for one of the configuration. */
+export async function removeKey(context: ManagementContext, name: string): Promise<void> {
+  const { accounts, accountChanged, config } = context;
+  if (accounts.remove("key", name)) {
+    accountChanged(undefined);
+    await stored(context);
+    return;
+  }
+  if (!Object.hasOwn(config().management.api_keys, name)) throw new BrokerError("not-found", `There is no key ${name}`);
+  throw new BrokerError(
+    "conflict",
+    `The key ${name} is one of the configuration (management.api_keys); delete it there`,
+  );
+}
+
+/** Fulfilled once all that was said to the store is on disk: what was answered survives a crash. */
+async function stored({ broker: { store } }: ManagementContext): Promise<void> {
+  const batch = store.gathering;
+  while (store.durable < batch) await setTimeout(STORED_CHECK_MS);
+}
+
+function isManaged(shown: unknown, managed: unknown): boolean {
+  return managed !== undefined && shown === managed;
+}
+
+function checkManaged({ config, accounts }: ManagementContext, name: string): void {
+  const { users } = config().security;
+  if (!Object.hasOwn(users, name) || isManaged(users[name], accounts.users.get(name))) return;
+  throw new BrokerError(
+    "conflict",
+    `User ${name} is one of the configuration (security.users); change it there, and have it read again`,
+  );
+}
+
+/** Basic authentication cannot say a name with a colon. */
+function checkName(name: string): void {
+  const fault =
+    name === "" ? "is empty" : name.length > MOST_NAME_CHARACTERS ? "is longer than 255 characters" : undefined;
+  const found = fault ?? (/[:\p{Cc}]/u.test(name) ? "has a colon or a control character" : undefined);
+  if (found !== undefined) throw new BrokerError("bad-request", `The name ${found}`);
+}
+
+async function secretsOf(password: string): Promise<Pick<UserSettings, "password_hash" | "scram_sha_256">> {
+  if (password === "") throw new BrokerError("bad-request", "The password is empty");
+  const [hash, keys] = await Promise.all([hashPassword(password), deriveScramKeys(password)]);
+  return { password_hash: hash, scram_sha_256: formatScramKeys(keys) };
+}
+
+function secretsIn(user: UserSettings | undefined): Pick<UserSettings, "password_hash" | "scram_sha_256"> {
+  const { password_hash: hash, scram_sha_256: scram } = user ?? {};
+  return {
+    ...(hash === undefined ? {} : { password_hash: hash }),
+    ...(scram === undefined ? {} : { scram_sha_256: scram }),
+  };
+}

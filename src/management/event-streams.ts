@@ -1,0 +1,138 @@
+/*
+ * Live figures for whoever watches, as server-sent events:
+ *
+ *     every second: figures of all virtual hosts, made once -> rates since the second before -> one text -> every stream
+ *
+ * Nothing is measured while nobody watches. A reader that is too slow is cut off: it connects again by itself, and begins
+ * with what is then.
+ */
+import type { ServerResponse } from "node:http";
+import type { Broker } from "../../core/broker.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
+import { BrokerError } from "../../core/errors.ts";
+import { HostFigures } from "./figures.ts";
+
+const INTERVAL_MS = 1000;
+const MOST_STREAMS = 100;
+/** Bytes that wait for one reader. */
+const MOST_WAITING = 256 * 1024;
+/** How long a reader that was cut off waits before it connects again. */
+const RETRY_MS = 2000;
+
+/** What is told as a rate besides as it is. */
+const FLOWS = ["received", "sent", "dropped", "bytes_received", "bytes_written"] as const;
+
+type Figures = ReturnType<HostFigures["sum"]>;
+type Rates = Record<(typeof FLOWS)[number], number>;
+
+interface Sample {
+  readonly at: number;
+  readonly broker: Figures;
+  readonly hosts: ReadonlyMap<string, Figures>;
+}
+
+interface Stream {
+  readonly response: ServerResponse;
+  /** The virtual hosts it is told of; undefined for all, and the broker as a whole. */
+  readonly host: string | undefined;
+}
+
+/** All streams of one broker. */
+export class EventStreams {
+  private readonly broker: Broker;
+  private readonly clock: Clock;
+  private readonly figures: HostFigures;
+  private readonly streams = new Set<Stream>();
+  private last: Sample | undefined = undefined;
+  private timer: Timer | undefined = undefined;
+  private counter = 0;
+
+  constructor(broker: Broker) {
+    this.broker = broker;
+    this.clock = broker.clock;
+    this.figures = new HostFigures(broker.clock);
+  }
+
+  /** Throws BrokerError when there are too many. */
+  check(): void {
+    if (this.streams.size < MOST_STREAMS) return;
+    throw new BrokerError("limit", `${this.streams.size} streams of events are open, the most there may be`);
+  }
+
+  /** Tells a reader from now on, with the figures of one virtual host or of all. */
+  open(response: ServerResponse, host: string | undefined): void {
+    const stream = { response, host };
+    response.once("close", () => {
+      this.streams.delete(stream);
+      if (this.streams.size === 0) this.rest();
+    });
+    this.streams.add(stream);
+    response.write(`retry: ${RETRY_MS}\n\n`);
+    this.last ??= this.sample();
+    this.tell(stream, this.last, this.last, new Map());
+    this.timer ??= this.clock.after(INTERVAL_MS, () => this.round());
+  }
+
+  /** Ends all of them. */
+  close(): void {
+    this.rest();
+    for (const { response } of this.streams) response.destroy();
+  }
+
+  private rest(): void {
+    this.timer?.cancel();
+    this.timer = undefined;
+    this.last = undefined;
+  }
+
+  private round(): void {
+    const before = this.last ?? this.sample();
+    const now = this.sample();
+    this.last = now;
+    this.timer = this.clock.after(INTERVAL_MS, () => this.round());
+    const texts = new Map<string | undefined, string>();
+    for (const stream of this.streams) {
+      if (stream.response.writableLength > MOST_WAITING) stream.response.destroy();
+      else this.tell(stream, before, now, texts);
+    }
+  }
+
+  private tell({ response, host }: Stream, before: Sample, now: Sample, texts: Map<string | undefined, string>): void {
+    let text = texts.get(host);
+    if (text === undefined) {
+      text = `event: figures\nid: ${++this.counter}\ndata: ${JSON.stringify(shown(before, now, host))}\n\n`;
+      texts.set(host, text);
+    }
+    response.write(text);
+  }
+
+  private sample(): Sample {
+    const { hosts } = this.broker;
+    return {
+      at: this.clock.now(),
+      broker: this.figures.sum(hosts.values()),
+      hosts: new Map(Array.from(hosts.values(), (host) => [host.name, this.figures.of(host)])),
+    };
+  }
+}
+
+function shown(before: Sample, now: Sample, host: string | undefined): unknown {
+  const seconds = (now.at - before.at) / 1000;
+  const of = (earlier: Figures | undefined, later: Figures) => ({
+    figures: later,
+    rates: ratesOf(earlier, later, seconds),
+  });
+  const hosts = Array.from(now.hosts).filter(([name]) => host === undefined || name === host);
+  const each = Object.fromEntries(hosts.map(([name, later]) => [name, of(before.hosts.get(name), later)]));
+  return host === undefined
+    ? { time: now.at, ...of(before.broker, now.broker), hosts: each }
+    : { time: now.at, hosts: each };
+}
+
+/** A second. */
+function ratesOf(earlier: Figures | undefined, later: Figures, seconds: number): Rates {
+  const rates: Rates = { received: 0, sent: 0, dropped: 0, bytes_received: 0, bytes_written: 0 };
+  if (earlier === undefined || seconds <= 0) return rates;
+  for (const name of FLOWS) rates[name] = Math.round(((later[name] - earlier[name]) / seconds) * 10) / 10;
+  return rates;
+}
