@@ -15,7 +15,7 @@ export function count(value: number): string {
 
 /** A number in few characters: 1.2M. */
 export function short(value: number): string {
-  return Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(1) : SHORT.format(value);
+  return Math.abs(value) < 1000 ? COUNT.format(value) : SHORT.format(value);
 }
 
 /** Bytes in the unit that fits. */

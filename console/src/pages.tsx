@@ -1,8 +1,12 @@
 import type { JSX } from "preact";
+import { AuditPage } from "./pages/audit.tsx";
+import { ConfigurationPage } from "./pages/configuration.tsx";
 import { ConnectionsPage } from "./pages/connections.tsx";
 import { DeadLettersPage } from "./pages/dead-letters.tsx";
 import { DurableSubscriptionsPage } from "./pages/durable-subscriptions.tsx";
 import { ExchangesPage } from "./pages/exchanges.tsx";
+import { LimitsPage } from "./pages/limits.tsx";
+import { ListenersPage } from "./pages/listeners.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
 import { QueuesPage } from "./pages/queues.tsx";
 import { RetainedPage } from "./pages/retained.tsx";
@@ -10,6 +14,7 @@ import { SchedulesPage } from "./pages/schedules.tsx";
 import { SessionsPage } from "./pages/sessions.tsx";
 import { TopicsPage } from "./pages/topics.tsx";
 import { TryItPage } from "./pages/try-it.tsx";
+import { UsersPage } from "./pages/users.tsx";
 import type { IconName } from "./ui/icon.tsx";
 
 /** One page of the console. */
@@ -63,7 +68,18 @@ export const PAGES: readonly Page[] = [
     show: ([id]) => <ConnectionsPage id={id} />,
   },
   { id: "sessions", title: "Sessions", icon: "session", group: "Clients", show: ([id]) => <SessionsPage id={id} /> },
-  { id: "try-it", title: "Try it", icon: "try", group: "Clients", show: () => <TryItPage /> },
+  { id: "users", title: "Users", icon: "users", group: "Security", show: () => <UsersPage /> },
+  { id: "audit", title: "Audit", icon: "audit", group: "Security", show: () => <AuditPage /> },
+  { id: "limits", title: "Limits and alarms", icon: "limits", group: "Operation", show: () => <LimitsPage /> },
+  { id: "listeners", title: "Listeners", icon: "listeners", group: "Operation", show: () => <ListenersPage /> },
+  {
+    id: "configuration",
+    title: "Configuration",
+    icon: "configuration",
+    group: "Operation",
+    show: () => <ConfigurationPage />,
+  },
+  { id: "try-it", title: "Try it", icon: "try", group: "Operation", show: () => <TryItPage /> },
 ];
 
 /** The page of an address. */

@@ -1,54 +1,85 @@
 import { signal } from "@preact/signals";
-import { number, record, type Row } from "./json.ts";
-import { ask } from "./request.ts";
-import { Rates, Series } from "./series.ts";
+import { isRecord, type Json, number, record, type Row, text } from "./json.ts";
+import { ask, at, reach } from "./request.ts";
+import { Series } from "./series.ts";
+import { broker as known, host } from "./session.ts";
 
-/** Figures of the whole broker over the last minutes, for as long as somebody is signed in. */
+const ABOUT_MS = 5000;
+const AGAIN_MS = 5000;
+
+/** Figures over the last minutes, for as long as somebody is signed in; the broker sends them every second. */
 export class Live {
-  /** The broker as it was told last. */
+  /** What the broker says of itself, every few seconds. */
   readonly broker = signal<Row>({});
+  /** Its figures, or those of the virtual host for whoever may see no more. */
+  readonly figures = signal<Row>({});
   readonly messages = new Series(3);
   readonly bytes = new Series(2);
   readonly stored = new Series(2);
   readonly clients = new Series(2);
-  private readonly flow = new Rates();
-  private timer: number | undefined = undefined;
+  private events: EventSource | undefined = undefined;
+  private about: number | undefined = undefined;
+  private again: number | undefined = undefined;
 
   start(): void {
-    const round = (): void => {
-      if (!document.hidden) void this.round();
+    this.listen();
+    const look = (): void => {
+      if (!document.hidden) void this.look();
     };
-    round();
-    this.timer = window.setInterval(round, 1000);
+    look();
+    this.about = window.setInterval(look, ABOUT_MS);
   }
 
   stop(): void {
-    window.clearInterval(this.timer);
+    window.clearInterval(this.about);
+    window.clearTimeout(this.again);
+    this.events?.close();
   }
 
-  private async round(): Promise<void> {
+  private listen(): void {
+    const path = seesAll() ? "/events" : `${at("hosts", host.peek())}/events`;
+    const events = new EventSource(`/api/v1${path}`);
+    this.events = events;
+    events.addEventListener("figures", ({ data }) => {
+      const value: Json = JSON.parse(String(data));
+      if (isRecord(value)) this.take(value);
+    });
+    events.addEventListener("error", () => {
+      // One that lost its connection comes back by itself; one that was refused does not.
+      if (events.readyState === EventSource.CLOSED) this.again = window.setTimeout(() => this.listen(), AGAIN_MS);
+      else reach.value = "away";
+    });
+  }
+
+  private async look(): Promise<void> {
     try {
-      this.take(await ask("/broker"));
+      this.broker.value = seesAll() ? await ask("/broker") : {};
     } catch {
       // The bar above says when the broker does not answer.
     }
   }
 
-  private take(broker: Row): void {
-    const figures = record(broker, "figures");
-    const at = number(broker, "time");
-    this.broker.value = broker;
-    const names = ["received", "sent", "dropped", "bytes_received", "bytes_written"];
-    const rates = this.flow.of(
-      at,
-      names.map((name) => number(figures, name)),
-    );
-    if (rates === undefined) return;
-    this.messages.add(at, rates.slice(0, 3));
-    this.bytes.add(at, rates.slice(3));
-    this.stored.add(at, [number(figures, "stored"), number(figures, "inflight")]);
-    this.clients.add(at, [number(figures, "clients"), number(figures, "subscriptions")]);
+  private take(told: Row): void {
+    reach.value = "ok";
+    const time = number(told, "time");
+    const about = "figures" in told ? told : record(record(told, "hosts"), host.peek());
+    const figures = record(about, "figures");
+    const rates = record(about, "rates");
+    this.figures.value = figures;
+    this.messages.add(time, numbers(rates, "received", "sent", "dropped"));
+    this.bytes.add(time, numbers(rates, "bytes_received", "bytes_written"));
+    this.stored.add(time, numbers(figures, "stored", "inflight"));
+    this.clients.add(time, numbers(figures, "clients", "subscriptions"));
   }
+}
+
+function numbers(row: Row, ...names: readonly string[]): number[] {
+  return names.map((name) => number(row, name));
+}
+
+/** Whether who is signed in may look at the broker as a whole. */
+function seesAll(): boolean {
+  return text(known.peek(), "name") !== "";
 }
 
 /** The one of this page. */

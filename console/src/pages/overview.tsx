@@ -11,7 +11,7 @@ import { Icon } from "../ui/icon.tsx";
 /** How the broker does. */
 export function OverviewPage(): JSX.Element {
   const broker = live.broker.value;
-  const figures = record(broker, "figures");
+  const figures = live.figures.value;
   const of = (name: string): string => count(number(figures, name));
   const blocked = text(broker, "blocked_by");
   return (
@@ -49,7 +49,7 @@ export function OverviewPage(): JSX.Element {
 
 function Known(): JSX.Element {
   const broker = live.broker.value;
-  const figures = record(broker, "figures");
+  const figures = live.figures.value;
   const memory = record(broker, "memory");
   const listeners = rows(broker, "listeners");
   return (

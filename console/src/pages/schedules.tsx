@@ -19,7 +19,7 @@ export const SCHEDULE_COLUMNS: readonly Column[] = [
   {
     field: "deliver_at",
     title: "Due",
-    width: "minmax(230px, 1.4fr)",
+    width: "minmax(320px, 1.6fr)",
     show: (row) => `${ago(number(row, "deliver_at"))} (${moment(number(row, "deliver_at"))})`,
   },
   { field: "period_ms", title: "Again", ordered: false, width: "minmax(150px, 1fr)", show: (row) => againOf(row) },

@@ -1,8 +1,8 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { rows, text } from "../api/json.ts";
-import { live } from "../api/live.ts";
+import { flag, type Row, rows, text } from "../api/json.ts";
+import { usePolled } from "../api/poll.ts";
 import { me } from "../api/session.ts";
 import { clock } from "../format.ts";
 import type { TryClient, TryListener, TryLogin } from "../try/client.ts";
@@ -62,6 +62,8 @@ export function TryItPage(): JSX.Element {
 
 function Connection(): JSX.Element {
   const spoken = protocol.value;
+  const polled = usePolled("/listeners", 0);
+  const address = addressOf(spoken, rows(polled.value.value, "value"));
   return (
     <Card title="Connection" aside={<Standing />}>
       <div class="stack">
@@ -76,9 +78,9 @@ function Connection(): JSX.Element {
         />
         {state.value === "closed" ? (
           <Form
-            key={spoken}
+            key={address}
             fields={[
-              { name: "url", label: "Address", value: addressOf(spoken), required: true, wide: true },
+              { name: "url", label: "Address", value: address, required: true, wide: true },
               { name: "user", label: "User", value: text(me.value ?? undefined, "user") },
               { name: "password", label: "Password", kind: "password" },
             ]}
@@ -203,10 +205,10 @@ function note(way: Line["way"], what: string, body = ""): void {
 }
 
 /** Where the broker listens for a protocol; every listener speaks all of them unless it is told otherwise. */
-function addressOf(spoken: Protocol): string {
+function addressOf(spoken: Protocol, listeners: readonly Row[]): string {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const listeners = rows(live.broker.value, "listeners");
-  const listener = listeners.find((one) => text(one, "name") === spoken) ?? listeners[0];
+  const usable = listeners.filter((one) => text(one, "state") === "listening" && flag(one, "websocket"));
+  const listener = usable.find((one) => text(one, "name") === spoken) ?? usable[0];
   const port = text(listener, "port") || (spoken === "stomp" ? "61613" : "1883");
   return `${scheme}://${location.hostname}:${port}/`;
 }

@@ -2,10 +2,14 @@ import { useEffect, useRef } from "preact/hooks";
 import type { JSX } from "preact";
 import uPlot from "uplot";
 import { theme } from "../api/session.ts";
-import { clock, short } from "../format.ts";
+import { bytes, clock, short } from "../format.ts";
 import type { Series } from "../api/series.ts";
 
 const HEIGHT = 190;
+/** The least that is shown, so that the first points do not fill the chart. */
+const LEAST_SECONDS = 60;
+/** Steps of an axis of bytes. */
+const POWERS = Array.from({ length: 45 }, (_, power) => 2 ** power);
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4"];
 
 /** A chart that moves on with its series. */
@@ -75,7 +79,10 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
     legend: { show: false },
     cursor: { y: false, points: { size: 7 } },
     padding: [8, 8, 0, 0],
-    scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] } },
+    scales: {
+      x: { range: (_plot, first, last) => windowOf(first, last) },
+      y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] },
+    },
     axes: [
       {
         stroke: ink,
@@ -92,6 +99,7 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
         ticks: { show: false },
         font: "11px system-ui",
         size: 58,
+        ...(format === bytes ? { incrs: POWERS } : {}),
         values: (_plot, values) => values.map(format),
       },
     ],
@@ -103,6 +111,12 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
       }),
     ],
   };
+}
+
+/** The seconds shown, to the newest one; before there is any, to now. */
+function windowOf(first: number | null, last: number | null): [number, number] {
+  const end = last ?? Date.now() / 1000;
+  return [Math.min(first ?? end, end - LEAST_SECONDS), end];
 }
 
 function timesOf(_plot: uPlot, seconds: readonly number[]): string[] {

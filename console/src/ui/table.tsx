@@ -370,7 +370,7 @@ function isNumeric(kind: Kind | undefined): boolean {
 }
 
 function trackOf({ width, kind }: Column): string {
-  return width ?? (isNumeric(kind) ? "minmax(96px, 0.6fr)" : "minmax(110px, 1fr)");
+  return width ?? (isNumeric(kind) ? "minmax(112px, 0.6fr)" : "minmax(110px, 1fr)");
 }
 
 function leastOf(columns: readonly Column[]): string {

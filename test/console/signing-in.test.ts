@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { BROWSER_MISSING, signInAs, useConsole } from "../support/console-pages.ts";
+
+describe.skipIf(BROWSER_MISSING !== "")(`signing in to the console${BROWSER_MISSING}`, () => {
+  const open = useConsole();
+
+  it("asks who it is, says why it is refused, and is remembered until one signs out", async () => {
+    const { page } = await open({ signIn: false });
+    await page.getByLabel("User").fill("admin");
+    await page.getByLabel("Password").fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    await signInAs(page, "admin", "secret");
+    await page.reload();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in to Delos" }).waitFor();
+    await page.reload();
+    await page.getByRole("heading", { name: "Sign in to Delos" }).waitFor();
+  });
+
+  it("is asked for again when the broker does not know the session any more", async () => {
+    const { page, go } = await open();
+    await page.context().clearCookies();
+    await go("queues");
+    await page.getByRole("heading", { name: "Sign in to Delos" }).waitFor();
+  });
+
+  it("runs and styles nothing but its own files", async () => {
+    const { page, management } = await open({ signIn: false });
+    const { headers, body } = await management.get("/", { as: null });
+    expect(headers.get("content-security-policy")).toMatch(/default-src 'none'; script-src 'self'; style-src 'self'/);
+    expect(body).not.toMatch(/<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=/);
+    const made = await page.evaluate(`(() => {
+      const script = document.createElement("script");
+      script.textContent = "document.title = 'not this';";
+      document.body.append(script);
+      return document.title;
+    })()`);
+    expect(made).not.toBe("not this");
+  });
+
+  it("keeps files named by their content for good, and asks for the page each time", async () => {
+    const { management } = await open({ signIn: false });
+    const page = await management.get("/", { as: null });
+    expect(page.headers.get("cache-control")).toBe("no-cache");
+    const [, script = ""] = /src="(\/assets\/[^"]+)"/.exec(String(page.body)) ?? [];
+    const asset = await management.get(script, { as: null });
+    expect(asset.status).toBe(200);
+    expect(asset.headers.get("cache-control")).toContain("immutable");
+    const tag = page.headers.get("etag") ?? "";
+    const again = await management.get("/", { as: null, headers: { "if-none-match": tag } });
+    expect(again.status).toBe(304);
+    expect((await management.get("/assets/..%2f..%2fpackage.json", { as: null })).status).toBe(404);
+  });
+});

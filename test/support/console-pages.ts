@@ -1,0 +1,84 @@
+import { existsSync } from "node:fs";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, onTestFinished } from "vitest";
+import { buildConsole } from "../../console/build.ts";
+import { startManagement, type TestManagement } from "./management.ts";
+
+const CHROMIUM = "/usr/bin/chromium";
+const ARGUMENTS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Why tests of the console are skipped; empty when there is a browser. */
+export const BROWSER_MISSING = existsSync(CHROMIUM) ? "" : ` (skipped: there is no ${CHROMIUM})`;
+
+/** A request that a page made. */
+export interface PageRequest {
+  readonly method: string;
+  readonly url: URL;
+}
+
+/** The console in a browser, and the broker that serves it. */
+export interface ConsolePage {
+  readonly page: Page;
+  readonly management: TestManagement;
+  /** What the page complained of: errors, and replies that say that something failed. */
+  readonly complaints: string[];
+  readonly requests: PageRequest[];
+  /** Goes to a page of the console by what follows the `#/` in its address. */
+  readonly go: (address: string) => Promise<void>;
+}
+
+/** How to open the console. */
+export interface Opening {
+  readonly settings?: readonly string[];
+  /** False to stay where one signs in. */
+  readonly signIn?: boolean;
+  readonly width?: number;
+}
+
+/** Has a browser and a built console for the tests of the `describe` it is called in. */
+export function useConsole(): (opening?: Opening) => Promise<ConsolePage> {
+  let browser: Browser | undefined;
+  beforeAll(async () => {
+    await buildConsole();
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
+  }, 120_000);
+  afterAll(() => browser?.close());
+
+  return async ({ settings = [], signIn = true, width = 1300 } = {}) => {
+    if (browser === undefined) throw new Error("The browser is not there yet");
+    const management = await startManagement(settings);
+    const context = await browser.newContext({ viewport: { width, height: 800 } });
+    onTestFinished(() => context.close());
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    const requests: PageRequest[] = [];
+    page.on("console", (message) => {
+      if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("request", (request) => requests.push({ method: request.method(), url: new URL(request.url()) }));
+    await page.goto(management.url);
+    if (signIn) await signInAs(page, "admin", "secret");
+    const go = async (address: string): Promise<void> => {
+      await page.goto(`${management.url}/#/${address}`);
+    };
+    return { page, management, complaints, requests, go };
+  };
+}
+
+/** Fills in the form of whoever is not signed in. */
+export async function signInAs(page: Page, user: string, password: string): Promise<void> {
+  await page.getByLabel("User").fill(user);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+}
