@@ -210,6 +210,10 @@ export const security = Type.Object(
     enabled: flag(true, "Whether anybody is asked who they are; false lets everybody in, as nobody in particular."),
     ...realm,
     attempts,
+    allow_open: flag(
+      false,
+      "Whether the broker may start though it lets in whoever comes from other machines, without a password.",
+    ),
   },
   { ...CLOSED, description: "Who may log in." },
 );
@@ -228,7 +232,7 @@ export const hostSecurity = Type.Object(
 );
 
 /** Who may log in to the broker, or to one virtual host. */
-export type RealmSettings = Omit<Type.Static<typeof security>, "attempts">;
+export type RealmSettings = Omit<Type.Static<typeof security>, "attempts" | "allow_open">;
 
 /** One module with its control. */
 export type ModuleSettings = Type.Static<typeof module>;
@@ -236,8 +240,8 @@ export type ModuleSettings = Type.Static<typeof module>;
 /** A user as in the configuration or a file of users. */
 export type UserSettings = Type.Static<typeof user>;
 
-/** The schema of a file of users. */
-export const usersFile: object = users;
+/** The schema of a user. */
+export const UserSchema = user;
 
 /** What each kind of module can be set. */
 export type UsersSettings = Type.Static<typeof usersModule>;

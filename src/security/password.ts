@@ -2,7 +2,7 @@
  * Passwords are kept as scrypt$N$r$p$salt$hash, salt and hash in base64. N, r and p are kept with each hash, so the cost
  * can be raised later without making old hashes useless.
  */
-import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import { randomBytes, randomInt, scrypt, timingSafeEqual } from "node:crypto";
 
 /** A stored password, taken apart. */
 export interface PasswordHash {
@@ -14,11 +14,19 @@ export interface PasswordHash {
   readonly hash: Buffer;
 }
 
+/** Those that are not taken for one another. */
+const LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
+const PASSWORD_LENGTH = 24;
 const NEW = { N: 16_384, r: 8, p: 1 };
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 /** A configured cost above this is a mistake: every login would stop the machine. */
 const MOST_MEMORY = 256 * 1024 * 1024;
+
+/** A password that nobody can guess, to be typed. */
+export function newPassword(): string {
+  return Array.from({ length: PASSWORD_LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join("");
+}
 
 /** Reads a stored hash; undefined when it is none, or one that would cost too much or too little to check. */
 export function parsePasswordHash(text: string): PasswordHash | undefined {

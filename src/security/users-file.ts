@@ -1,15 +1,12 @@
 import { Value } from "typebox/value";
 import { parseDocument } from "yaml";
-import { Type } from "typebox";
-import { type UserSettings, usersFile } from "../config/security-schema.ts";
+import { type UserSettings, UserSchema } from "../config/security-schema.ts";
 import { parsePasswordHash } from "./password.ts";
 import { parseProperties } from "./properties.ts";
 import { parseScramKeys } from "./scram.ts";
 
 /** The users in a file, by name. */
 export type Users = Readonly<Record<string, UserSettings>>;
-
-const AS_USERS = Type.Unsafe<Users>(usersFile);
 
 /** Reads the text of a file of users, in the form that its name says. Throws an Error with one sentence. */
 export function parseUsers(path: string, text: string): Users {
@@ -37,11 +34,20 @@ function fromYaml(text: string): Users {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) throw new Error(error.message.split("\n", 1)[0]);
-  const given: unknown = Value.Default(AS_USERS, document.toJS() ?? {});
-  if (Value.Check(AS_USERS, given)) return given;
-  const [fault] = Value.Errors(AS_USERS, given);
+  const given: unknown = document.toJS() ?? {};
+  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+    throw new Error("expected names of users, each with a colon and what is said of it behind it");
+  }
+  return Object.fromEntries(Object.entries(given).map(([name, user]) => [name, userOf(name, user ?? {})]));
+}
+
+function userOf(name: string, given: unknown): UserSettings {
+  const user: unknown = Value.Default(UserSchema, given);
+  if (Value.Check(UserSchema, user)) return user;
+  const [fault] = Value.Errors(UserSchema, user);
+  const key = [name, ...(fault?.instancePath ?? "").split("/").slice(1)].join(".");
   // Not the value: it may be a password.
-  throw new Error(`${(fault?.instancePath ?? "").slice(1).replaceAll("/", ".") || "the file"}: ${fault?.message}`);
+  throw new Error(`${key}: ${fault?.message}`);
 }
 
 /** Apollo's users.properties: the password itself, or what "delos hash-password" prints for either way to log in. */
