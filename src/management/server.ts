@@ -22,6 +22,7 @@ import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { checkRight } from "./rights.ts";
+import { accessRuleRoutes } from "./routes/access-rules.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { backupRoutes } from "./routes/backup.ts";
 import { brokerRoutes } from "./routes/broker.ts";
@@ -65,6 +66,7 @@ const API_ROUTES: readonly Routes[] = [
   retainedRoutes,
   scheduleRoutes,
   exchangeRoutes,
+  accessRuleRoutes,
   eventRoutes,
   userRoutes,
   certificateRoutes,
@@ -117,7 +119,7 @@ export class Management {
       },
       bodyLimit: management.max_body,
       routerOptions: { maxParamLength: MAX_PARAM_CHARACTERS },
-      frameworkErrors: (error, request, reply) => sendProblem(context, error, request, reply),
+      frameworkErrors: (error, request, reply) => void sendProblem(context, error, request, reply),
     });
     await setUp(app, context, authentication);
     return new Management(context, app, await opened, authentication);

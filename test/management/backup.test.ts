@@ -17,9 +17,9 @@ it("copies the store under load: what was confirmed before is in the copy, what 
   const send = (): Promise<void> =>
     client.request("SEND", { destination: "/queue/a", persistent: "true" }, `${sent++}`.padEnd(2000));
   for (let n = 0; n < 50; n++) await send();
-  let loading = true;
-  const load = (async () => {
-    while (loading) await send();
+  const load = { goesOn: true };
+  const loading = (async () => {
+    while (load.goesOn) await send();
   })();
   const before = sent - 1;
   const response = await fetch(`${api.url}/api/v1/backup`, { method: "POST", headers: BASIC });
@@ -27,8 +27,8 @@ it("copies the store under load: what was confirmed before is in the copy, what 
   expect(response.headers.get("content-disposition")).toMatch(/^attachment; filename="delos-.*\.mdb"$/);
   const copy = Buffer.from(await response.arrayBuffer());
   expect(copy).toHaveLength(Number(response.headers.get("content-length")));
-  loading = false;
-  await load;
+  load.goesOn = false;
+  await loading;
   await eventually(() => expect(readdirSync(directory).filter((name) => name.startsWith("backup-"))).toEqual([]));
   expect(api.broker.server.audit.recent()).toContainEqual(
     expect.objectContaining({ action: "broker.backup", result: "ok", user: "admin" }),

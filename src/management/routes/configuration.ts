@@ -138,16 +138,20 @@ function plan(context: ManagementContext, text: string | undefined): Planned {
 function linesOf(context: ManagementContext): Line[] {
   const planned = context.plan(undefined);
   const written = new Map<string, EffectiveSetting>();
-  let isChanged = (_key: string): boolean => false;
+  const changed: string[] = [];
   if (planned?.ok === true) {
     for (const setting of effective(planned.settings, configSchema)) written.set(setting.key, setting);
-    const changed = [...planned.applied, ...planned.needsRestart];
-    isChanged = (key) => changed.some((each) => isOf(key, each));
+    changed.push(...planned.applied, ...planned.needsRestart);
   }
   return running(context).map(({ key, value }) => {
     const there = written.get(key);
     const origin = there === undefined ? null : originText(there.origin);
-    return { key, value, origin, pending: isChanged(key) ? (there?.value ?? null) : undefined };
+    return {
+      key,
+      value,
+      origin,
+      pending: changed.some((each) => isOf(key, each)) ? (there?.value ?? null) : undefined,
+    };
   });
 }
 

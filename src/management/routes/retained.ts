@@ -141,7 +141,7 @@ function reading(app: ManagementApp, context: ManagementContext): void {
       const host = hostOf(context, params.host);
       const address = canonical.parse("topic", params.topic);
       const { login } = callerOf(request);
-      if (!context.broker.access.allows(login, "receive", "topic", address.name)) {
+      if (!context.broker.access.allows(login, "receive", "topic", address.name, host.name)) {
         throw new BrokerError(
           "not-authorized",
           `User ${login.user ?? "(none)"} may not receive the topic ${address.name}`,
