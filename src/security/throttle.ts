@@ -32,6 +32,11 @@ export class Throttle {
     this.settings = settings;
   }
 
+  /** What is kept in memory. */
+  get size(): number {
+    return this.byKey.size + this.trusted.size;
+  }
+
   /** Milliseconds until somebody may try again; 0 for at once. */
   waitMs(user: string, site: string): number {
     const now = this.clock.now();
