@@ -50,7 +50,8 @@ export class EventStreams {
   constructor(broker: Broker) {
     this.broker = broker;
     this.clock = broker.clock;
-    this.figures = new HostFigures(broker.clock);
+    // Those of the second before would make rates of nothing.
+    this.figures = new HostFigures(broker.clock, 0);
   }
 
   /** Throws BrokerError when there are too many. */

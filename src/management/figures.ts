@@ -40,10 +40,13 @@ type Counted = Record<keyof typeof Figures.properties, number>;
 /** The figures of virtual hosts, each kept for a moment. */
 export class HostFigures {
   private readonly clock: Clock;
+  private readonly keptMs: number;
   private readonly kept = new Map<VirtualHost, { readonly at: number; readonly totals: HostTotals }>();
 
-  constructor(clock: Clock) {
+  /** `keptMs` is 0 for who asks seldom and wants what is now. */
+  constructor(clock: Clock, keptMs = KEPT_MS) {
     this.clock = clock;
+    this.keptMs = keptMs;
   }
 
   of(host: VirtualHost): Counted {
@@ -86,7 +89,7 @@ export class HostFigures {
   private totals(host: VirtualHost): HostTotals {
     const now = this.clock.now();
     const kept = this.kept.get(host);
-    if (kept !== undefined && now >= kept.at && now - kept.at < KEPT_MS) return kept.totals;
+    if (kept !== undefined && now >= kept.at && now - kept.at < this.keptMs) return kept.totals;
     const totals = host.totals.now;
     this.kept.set(host, { at: now, totals });
     return totals;
