@@ -1,14 +1,10 @@
-import { randomInt } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { isNode, parseDocument } from "yaml";
-import { hashPassword } from "../security/password.ts";
+import { hashPassword, newPassword } from "../security/password.ts";
 import { complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { packageRoot } from "./package.ts";
-
-const LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789";
-const PASSWORD_LENGTH = 24;
 
 /** `delos init`: a directory that `delos serve` can run from. */
 export const init: Command = {
@@ -71,10 +67,6 @@ function replaceValue(text: string, path: readonly string[], value: string): str
   }
   const before = text.slice(0, node.range[0]);
   return (value.startsWith("\n") ? before.trimEnd() : before) + value + text.slice(node.range[1]);
-}
-
-function newPassword(): string {
-  return Array.from({ length: PASSWORD_LENGTH }, () => LETTERS[randomInt(LETTERS.length)]).join("");
 }
 
 function tell(directory: string, password: string): void {

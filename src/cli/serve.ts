@@ -4,6 +4,7 @@ import { type ConfigSources, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import { type Log, openLog } from "../log.ts";
 import type { RunningServer } from "../server.ts";
+import { type ContainerStart, inContainer, isContainer } from "./container.ts";
 import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { packageVersion } from "./package.ts";
@@ -23,11 +24,17 @@ ${CONFIG_HELP}
 
 Signals: SIGTERM and SIGINT say goodbye to all clients, write what is left and end the process; a
 second one ends it at once. SIGHUP reads the configuration again, certificates too, and takes over what
-can be changed while the broker runs; the log says what needs a restart.`,
+can be changed while the broker runs; the log says what needs a restart.
+
+With DELOS_CONTAINER=1 in the environment all ports listen on every address, guests are not let in, and
+there is a user "admin": its password is in the file that DELOS_ADMIN_PASSWORD_FILE names, or is made up and
+printed at the first start. Whatever the configuration says of these counts instead.`,
 
   async run(args) {
     const { values } = readOptions(args, CONFIG_OPTIONS);
-    const sources = configSources(values);
+    const start = await containerStart(configSources(values));
+    if (start === undefined) return EXIT.usage;
+    const { sources, password } = start;
     const loaded = loadConfig(sources);
     if (!loaded.ok) {
       complain(...loaded.problems);
@@ -35,7 +42,7 @@ can be changed while the broker runs; the log says what needs a restart.`,
     }
     const log = await openLog({ settings: loaded.config.log, clock: systemClock });
     for (const warning of loaded.warnings) log.warn({}, warning);
-    const server = await start(loaded.config, log, sources);
+    const server = await startBroker(loaded.config, log, sources);
     if (server === undefined) return EXIT.failed;
     // Before anybody is told that it is ready: a signal that comes right after that must find somebody who listens.
     const ending = runUntilEnd(server, sources, log);
@@ -43,6 +50,7 @@ can be changed while the broker runs; the log says what needs a restart.`,
     // Whoever reads the lines below may stop reading.
     process.stdout.on("error", () => {});
     print(...welcome(loaded.config, server, packageVersion()));
+    if (password !== undefined) print("  User      admin", `  Password  ${password}   (shown only now)`, "");
     const code = await ending;
     log.flush();
     setTimeout(() => process.exit(code), LINGER_MS).unref();
@@ -50,7 +58,18 @@ can be changed while the broker runs; the log says what needs a restart.`,
   },
 };
 
-async function start(config: Config, log: Log, sources: ConfigSources): Promise<RunningServer | undefined> {
+/** Adds what holds in a container, if this is one; undefined when that cannot be had. */
+async function containerStart(sources: ConfigSources): Promise<ContainerStart | undefined> {
+  if (!isContainer(sources)) return { sources, password: undefined };
+  try {
+    return await inContainer(sources);
+  } catch (error) {
+    complain(`delos serve: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function startBroker(config: Config, log: Log, sources: ConfigSources): Promise<RunningServer | undefined> {
   try {
     const { startServer } = await import("../server.ts");
     return await startServer(config, log, { load: (text) => loadConfig({ ...sources, text }) });

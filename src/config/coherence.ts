@@ -2,6 +2,7 @@ import { checkAccessRules } from "./access-coherence.ts";
 import { parseNetwork } from "../net/address-set.ts";
 import { listens, managesByTls, speaksTls } from "./certificates.ts";
 import { checkDestinations } from "./destination-coherence.ts";
+import { checkExposure } from "./exposure.ts";
 import type { Problem } from "./given.ts";
 import { type Config, TLS_LISTENERS } from "./schema.ts";
 import { checkSecurity } from "./security-coherence.ts";
@@ -30,6 +31,7 @@ export function checkCoherence(config: Config, settings: Setting): Coherence {
   checkAccessRules(config, tell(problems), tell(warnings));
   checkDestinations(config, tell(problems), tell(warnings));
   checkSecurity(config, tell(problems), tell(warnings));
+  checkExposure(config, tell(problems));
   return { problems, warnings };
 }
 

@@ -12,7 +12,7 @@ import { systemClock } from "../clock.ts";
 import { readArguments, readEnvironment } from "./assignment.ts";
 import { readCertificates } from "./certificates.ts";
 import { checkCoherence } from "./coherence.ts";
-import { type Given, originText, type Problem } from "./given.ts";
+import { type Given, givenFrom, originText, type Problem } from "./given.ts";
 import { complete, read } from "./reading.ts";
 import { type Config, ConfigSchema, configSchema } from "./schema.ts";
 import { lay, originOf, plain, type Setting } from "./setting.ts";
@@ -30,6 +30,8 @@ export interface ConfigSources {
   /** What is in the file, when it is not to be read. */
   readonly text?: string | undefined;
   readonly environment?: Readonly<Record<string, string | undefined>>;
+  /** What comes before all others: settings that a variable of the environment stands for. */
+  readonly base?: { readonly name: string; readonly settings: object };
   /** `key=value` each, in order. */
   readonly sets?: readonly string[];
   /** What relative paths count from that are not in a file. */
@@ -52,6 +54,8 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
       if (setting !== undefined) settings = lay(configSchema, settings, setting, "", problems);
     }
   };
+  const { base } = sources;
+  if (base !== undefined) add([givenFrom(base.settings, { kind: "environment", name: base.name })]);
   const { file = sources.text === undefined ? undefined : "configuration" } = sources;
   if (file !== undefined) {
     const text = sources.text ?? readConfigFile(sources, file);

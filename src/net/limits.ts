@@ -8,13 +8,13 @@
  *
  * Without limits nothing is looked up and no connection has meters.
  */
-import { isIPv6 } from "node:net";
 import type { Client } from "../../core/client.ts";
 import type { ClientLimits } from "../../core/client-limits.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
-import { AddressSet, bareAddress, parseNetwork } from "./address-set.ts";
+import { siteOf } from "../security/addresses.ts";
+import { AddressSet, parseNetwork } from "./address-set.ts";
 import { Bucket } from "./bucket.ts";
 import { Connection } from "./connection.ts";
 import { type Allowance, Meter } from "./meter.ts";
@@ -262,12 +262,6 @@ function fitting(per: Per, match: readonly string[]): (subject: string) => boole
 
 /** Whoever has one address of IPv6 has at least 2 to the 64 of them. */
 function addressSubject(endpoint: string): string {
-  const address = bareAddress(endpoint).replace(/%.*$/, "");
-  if (!isIPv6(address)) return address;
-  const [before = "", after] = address.split("::");
-  const front = before === "" ? [] : before.split(":");
-  const back = after === undefined || after === "" ? [] : after.split(":");
-  const zeros = after === undefined ? 0 : 8 - front.length - back.length;
-  const groups = [...front, ...Array<string>(zeros).fill("0"), ...back].slice(0, 4);
-  return `${groups.map((group) => group.replace(/^0+(?=.)/, "").toLowerCase()).join(":")}::/64`;
+  const site = siteOf(endpoint);
+  return site.includes(":") ? `${site}::/64` : site;
 }

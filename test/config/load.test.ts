@@ -119,7 +119,8 @@ describe("a configuration", () => {
       protocols: [],
       max_connections: 15_000,
       connect_rate: 0,
-      websocket: { enabled: true, origins: ["*"] },
+      websocket: { enabled: true, origins: ["*"], trusted_proxies: [] },
+      proxy_protocol: { trusted: [], required: false },
       tls: { enabled: true, required: false },
     });
   });
