@@ -11,11 +11,6 @@ export function ledgerFields<T>(ledgerOf: (item: T) => Ledger): Readonly<Record<
     schema: Type.Integer({ description }),
     read: (item) => read(ledgerOf(item)),
   });
-  const lost = (reasons: readonly LossReason[]) => (ledger: Ledger) => {
-    let sum = 0;
-    for (const reason of reasons) sum += ledger.lost.get(reason) ?? 0;
-    return sum;
-  };
   return {
     received: counter("Messages that came.", (ledger) => ledger.received),
     received_bytes: counter("Bytes of them.", (ledger) => ledger.receivedBytes),
@@ -27,6 +22,14 @@ export function ledgerFields<T>(ledgerOf: (item: T) => Ledger): Readonly<Record<
     dead_lettered: counter("Messages that went to the dead letters.", lost(["dead-lettered"])),
     dropped: counter("Messages there was no room for.", lost(["dropped-oldest", "dropped-newest", "refused"])),
     lost: counter("Messages that were never consumed here, for all reasons together.", (ledger) => ledger.lostTotal),
+  };
+}
+
+function lost(reasons: readonly LossReason[]): (ledger: Ledger) => number {
+  return (ledger) => {
+    let sum = 0;
+    for (const reason of reasons) sum += ledger.lost.get(reason) ?? 0;
+    return sum;
   };
 }
 

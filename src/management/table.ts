@@ -217,10 +217,9 @@ async function sorted<T>(all: readonly T[], orders: readonly Order<T>[], from: n
   if (orders.length === 0) return all.slice(from, from + count);
   const columns: { readonly values: unknown[]; readonly down: boolean }[] = [];
   for (const { read, down } of orders) {
-    const values: unknown[] = new Array(all.length);
-    for (const [place, item] of all.entries()) {
-      values[place] = read(item);
-      if (place % SLICE === SLICE - 1) await turn();
+    const values: unknown[] = [];
+    for (const item of all) {
+      if (values.push(read(item)) % SLICE === 0) await turn();
     }
     columns.push({ values, down });
   }

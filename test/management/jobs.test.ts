@@ -62,7 +62,7 @@ it("sends dead letters back to where they come from, and says why others stayed"
   const api = await startManagement(["queues=[{match: a, dead_letter_queue: dead}]"]);
   await fill(api, "a", 1);
   const { body } = await api.post(`${HOST}/queues/a/consume`, { ack: "lease" });
-  await api.post(`${HOST}/leases/${record(body)["lease"]}`, { outcome: "rejected" });
+  await api.post(`${HOST}/leases/${String(record(body)["lease"])}`, { outcome: "rejected" });
   await eventually(async () => expect(await countOf(api, "dead")).toBe(1));
   await fill(api, "dead", 1);
   expect(await ended(api, await api.post(`${HOST}/queues/dead/redrive`))).toMatchObject({

@@ -97,7 +97,7 @@ it("gives the same pages as a plain sort of everything", async () => {
           if (page.items.length === 0) break;
           got.push(...page.items.map(({ name }) => name));
         }
-        const keys = (thing: Thing | undefined) => o.map((key) => thing?.[keyOf(key)]);
+        const keys = (found: Thing | undefined) => o.map((key) => found?.[keyOf(key)]);
         expect(got.map((name) => keys(directory.get(String(name))))).toEqual(wanted.map(keys));
         expect(new Set(got)).toEqual(new Set(wanted.map(({ name }) => name)));
       },
