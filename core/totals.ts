@@ -35,7 +35,7 @@ interface Flow {
 }
 
 /** What the clients of one protocol have done since the broker started. */
-export interface ProtocolTotals {
+interface ProtocolTotals {
   /** Clients that were let in, and those that are connected. */
   readonly connections: number;
   readonly clients: number;
