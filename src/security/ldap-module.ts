@@ -104,7 +104,7 @@ export class LdapModule implements LoginModule {
       attributes: [attribute],
       sizeLimit: MOST_GROUPS,
     });
-    return searchEntries.flatMap((entry) => textsOf(entry, attribute));
+    return searchEntries.flatMap((entry) => textsOf(entry, attribute)).sort();
   }
 
   private async bindAsSearcher(client: Client): Promise<void> {

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import type { ModuleSettings } from "../../src/config/security-schema.ts";
+import { temporaryFolder } from "../support/broker.ts";
+import { writePair } from "../support/certificates.ts";
+import { loginsBy, peerAt, refusal, securityWith } from "../support/logins.ts";
+import { SLAPD_MISSING, startDirectory } from "../support/slapd.ts";
+import { caFile, local, strangers } from "../tls/material.ts";
+
+type LdapSettings = NonNullable<ModuleSettings["ldap"]>;
+
+const SEARCHING: LdapSettings = {
+  url: "",
+  start_tls: false,
+  ca: "",
+  bind_dn: "cn=reader,dc=example",
+  bind_password: "reads",
+  user_dn: "",
+  user_base: "ou=people,dc=example",
+  user_filter: "(uid={user})",
+  group_base: "ou=groups,dc=example",
+  group_filter: "(member={dn})",
+  group_attribute: "cn",
+  timeout: 5000,
+};
+
+function start(changes: Partial<LdapSettings>) {
+  const parts = loginsBy(securityWith({ modules: [{ control: "required", ldap: { ...SEARCHING, ...changes } }] }));
+  const attempt = (user: string, password: string) =>
+    parts.logins.login({ user, password, peer: peerAt("10.1.2.3:5") });
+  return { ...parts, attempt };
+}
+
+const WRONG = "The user name or the password is not accepted";
+
+describe.skipIf(SLAPD_MISSING !== "")(`a user of OpenLDAP${SLAPD_MISSING}`, () => {
+  it("is found and bound, with groups, and refused with a wrong password", async () => {
+    const { url } = await startDirectory();
+    const { attempt } = start({ url });
+    expect(await attempt("ann", "ann's")).toEqual({ user: "ann", groups: ["admins", "traders"] });
+    expect(await attempt("bob, jr.", "bob's")).toEqual({ user: "bob, jr.", groups: ["traders"] });
+    expect(await refusal(attempt("ann", "bob's"))).toBe(WRONG);
+    expect(await refusal(attempt("nobody", "x"))).toBe(WRONG);
+  });
+
+  it("is never bound without a password, which a directory would take for nobody", async () => {
+    const { url } = await startDirectory();
+    await refusal(start({ url }).attempt("ann", ""));
+    await refusal(start({ url, user_dn: "uid={user},ou=people,dc=example", user_base: "" }).attempt("ann", ""));
+  });
+
+  it("cannot be somebody else by characters of filters and names", async () => {
+    const { url } = await startDirectory();
+    const { attempt } = start({ url });
+    for (const user of ["*", "ann)(uid=*", "a*", "ann\0", "\\61nn"])
+      expect(await refusal(attempt(user, "ann's"))).toBe(WRONG);
+    const direct = start({ url, user_dn: "uid={user},ou=people,dc=example", user_base: "" });
+    for (const user of ["ann,ou=people", "ann+cn=Ann", "nn\\2C"]) {
+      expect(await refusal(direct.attempt(user, "ann's"))).toBe(WRONG);
+    }
+  });
+
+  it("can be bound by name, and looked up by it in groups", async () => {
+    const { url } = await startDirectory();
+    const { attempt } = start({ url, user_dn: "uid={user},ou=people,dc=example", user_base: "" });
+    expect(await attempt("ann", "ann's")).toEqual({ user: "ann", groups: ["admins", "traders"] });
+    expect(await attempt("bob, jr.", "bob's")).toMatchObject({ groups: ["traders"] });
+  });
+
+  it("is remembered for a minute", async () => {
+    const { url, stop } = await startDirectory();
+    const { attempt, clock } = start({ url });
+    await attempt("ann", "ann's");
+    await stop();
+    clock.advance(59_999);
+    expect(await attempt("ann", "ann's")).toMatchObject({ user: "ann" });
+    clock.advance(1);
+    await refusal(attempt("ann", "ann's"), "throttled");
+  });
+
+  it("over TLS is asked for only where the directory is trusted", async () => {
+    const folder = temporaryFolder();
+    const { secureUrl: url, url: plain } = await startDirectory(writePair(folder, "slapd", local));
+    const trust = caFile(folder);
+    expect(await start({ url, ca: trust }).attempt("ann", "ann's")).toMatchObject({ user: "ann" });
+    const byName = { url: plain.replace("127.0.0.1", "localhost"), start_tls: true };
+    expect(await start({ ...byName, ca: trust }).attempt("ann", "ann's")).toMatchObject({ user: "ann" });
+    const wrong = writePair(folder, "strangers", strangers).certificate;
+    const doubtful = start({ url, ca: wrong });
+    await refusal(doubtful.attempt("ann", "ann's"), "throttled");
+    expect(JSON.stringify(doubtful.log)).toMatch(/certificate/);
+    await refusal(start({ ...byName, ca: wrong }).attempt("ann", "ann's"), "throttled");
+  });
+});
+
+describe("a directory that does not answer", () => {
+  it("is nobody's failure: the client is told to try again, the log why", async () => {
+    const { attempt, log } = start({ url: "ldap://127.0.0.1:1" });
+    for (let n = 0; n < 12; n++) await refusal(attempt("ann", "ann's"), "throttled");
+    expect(log[0]).toMatchObject({ text: "a login could not be checked", fields: { user: "ann" } });
+    expect(JSON.stringify(log)).not.toContain("ann's");
+  });
+});
