@@ -1,4 +1,5 @@
 import type { JSX } from "preact";
+import { AccessRulesPage } from "./pages/access-rules.tsx";
 import { AuditPage } from "./pages/audit.tsx";
 import { ConfigurationPage } from "./pages/configuration.tsx";
 import { ConnectionsPage } from "./pages/connections.tsx";
@@ -69,6 +70,13 @@ export const PAGES: readonly Page[] = [
   },
   { id: "sessions", title: "Sessions", icon: "session", group: "Clients", show: ([id]) => <SessionsPage id={id} /> },
   { id: "users", title: "Users", icon: "users", group: "Security", show: () => <UsersPage /> },
+  {
+    id: "access-rules",
+    title: "Access rules",
+    icon: "rules",
+    group: "Security",
+    show: () => <AccessRulesPage />,
+  },
   { id: "audit", title: "Audit", icon: "audit", group: "Security", show: () => <AuditPage /> },
   { id: "limits", title: "Limits and alarms", icon: "limits", group: "Operation", show: () => <LimitsPage /> },
   { id: "listeners", title: "Listeners", icon: "listeners", group: "Operation", show: () => <ListenersPage /> },

@@ -17,6 +17,8 @@ export class Live {
   readonly bytes = new Series(2);
   readonly stored = new Series(2);
   readonly clients = new Series(2);
+  /** The first figures of a stream have no earlier ones to be compared with. */
+  private first = true;
   private events: EventSource | undefined = undefined;
   private about: number | undefined = undefined;
   private again: number | undefined = undefined;
@@ -40,6 +42,9 @@ export class Live {
     const path = seesAll() ? "/events" : `${at("hosts", host.peek())}/events`;
     const events = new EventSource(`/api/v1${path}`);
     this.events = events;
+    events.addEventListener("open", () => {
+      this.first = true;
+    });
     events.addEventListener("figures", ({ data }) => {
       const value: Json = JSON.parse(String(data));
       if (isRecord(value)) this.take(value);
@@ -66,6 +71,10 @@ export class Live {
     const figures = record(about, "figures");
     const rates = record(about, "rates");
     this.figures.value = figures;
+    if (this.first) {
+      this.first = false;
+      return;
+    }
     this.messages.add(time, numbers(rates, "received", "sent", "dropped"));
     this.bytes.add(time, numbers(rates, "bytes_received", "bytes_written"));
     this.stored.add(time, numbers(figures, "stored", "inflight"));

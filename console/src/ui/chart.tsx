@@ -10,6 +10,11 @@ const HEIGHT = 190;
 const LEAST_SECONDS = 60;
 /** Steps of an axis of bytes. */
 const POWERS = Array.from({ length: 45 }, (_, power) => 2 ** power);
+/** Steps of an axis of anything else: 1, 2, 5, 10 and so on. */
+const WHOLE = Array.from(
+  { length: 36 },
+  (_, step) => (([1, 2, 5] as const)[step % 3] ?? 1) * 10 ** Math.floor(step / 3),
+);
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4"];
 
 /** A chart that moves on with its series. */
@@ -33,6 +38,7 @@ export function Chart({ title, series, lines, format = short }: ChartProps): JSX
     const draw = (): void => {
       plot.current?.destroy();
       plot.current = new uPlot(optionsOf(element, lines, format), series.data, element);
+      follow(plot.current, series);
     };
     draw();
     dark.addEventListener("change", draw);
@@ -48,7 +54,9 @@ export function Chart({ title, series, lines, format = short }: ChartProps): JSX
     };
   }, [series, look, lines.join()]);
   const version = series.version.value;
-  useEffect(() => plot.current?.setData(series.data), [version]);
+  useEffect(() => {
+    if (plot.current !== undefined) follow(plot.current, series);
+  }, [version]);
   return (
     <figure class="card" aria-label={title} data-points={version}>
       <header>
@@ -80,7 +88,7 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
     cursor: { y: false, points: { size: 7 } },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { range: (_plot, first, last) => windowOf(first, last) },
+      x: { auto: false },
       y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] },
     },
     axes: [
@@ -99,7 +107,7 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
         ticks: { show: false },
         font: "11px system-ui",
         size: 58,
-        ...(format === bytes ? { incrs: POWERS } : {}),
+        incrs: format === bytes ? POWERS : WHOLE,
         values: (_plot, values) => values.map(format),
       },
     ],
@@ -113,10 +121,12 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
   };
 }
 
-/** The seconds shown, to the newest one; before there is any, to now. */
-function windowOf(first: number | null, last: number | null): [number, number] {
-  const end = last ?? Date.now() / 1000;
-  return [Math.min(first ?? end, end - LEAST_SECONDS), end];
+/** Draws what there is by now, to the newest second; before there is any, to this one. */
+function follow(plot: uPlot, { data }: Series): void {
+  const [times] = data;
+  const end = times.at(-1) ?? Date.now() / 1000;
+  plot.setData(data, false);
+  plot.setScale("x", { min: Math.min(times[0] ?? end, end - LEAST_SECONDS), max: end });
 }
 
 function timesOf(_plot: uPlot, seconds: readonly number[]): string[] {
