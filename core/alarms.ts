@@ -28,7 +28,11 @@ export class Alarms {
   private readonly gates: Readonly<Record<AlarmName, Gate>>;
   private readonly raised = new Map<AlarmName, Alarm>();
 
-  constructor(later: (task: () => void) => void) {
+  private readonly changed: () => void;
+
+  /** `later` is that of gates; `changed` is told when there is another gate. */
+  constructor(later: (task: () => void) => void, changed: () => void) {
+    this.changed = changed;
     this.gates = { memory: new Gate(SUBJECTS.memory, later), disk: new Gate(SUBJECTS.disk, later) };
   }
 
@@ -48,6 +52,7 @@ export class Alarms {
     this.raised.set(name, { name, reason, since: known?.since ?? now });
     this.gates[name].close();
     this.gate ??= this.gates[name];
+    this.changed();
     return known === undefined;
   }
 
@@ -56,6 +61,7 @@ export class Alarms {
     if (!this.raised.delete(name)) return false;
     const [next] = this.raised.keys();
     this.gate = next === undefined ? undefined : this.gates[next];
+    this.changed();
     this.gates[name].open();
     return true;
   }

@@ -79,6 +79,7 @@ export class Client implements GateWaiter, TransactionOwner {
   private readonly transactionBytes: number;
   private readonly transactions = new Set<Transaction>();
   private readonly temporaries = new Map<string, Address>();
+  private readonly tracer: Tracer | undefined;
   private gate: Gate | undefined = undefined;
   /** The newest batch with something this client said. */
   private touched = 0;
@@ -92,6 +93,7 @@ export class Client implements GateWaiter, TransactionOwner {
     this.id = id;
     this.host = host;
     this.engine = engine;
+    this.tracer = engine.traffic.tracer;
     this.currentLogin = options.login;
     this.permissions = options.permissions;
     this.peer = options.peer;
@@ -433,10 +435,9 @@ export class Client implements GateWaiter, TransactionOwner {
   gateOpened(): void {
     this.gate = undefined;
     if (this.closed) return;
-    const { memoryGate, alarms } = this.engine;
-    const gate = memoryGate.closed ? memoryGate : alarms.gate;
-    if (gate === undefined) this.listener.unblocked();
-    else this.waitAt(gate);
+    const { brake } = this.engine;
+    if (brake === undefined) this.listener.unblocked();
+    else this.waitAt(brake);
   }
 
   carryOut(work: readonly Work[]): void {
@@ -484,14 +485,13 @@ export class Client implements GateWaiter, TransactionOwner {
     const engine = this.engine;
     const writes = engine.writes;
     let gate: Gate | undefined;
-    if (engine.traffic.tracer === undefined) gate = route.publish(message, this, checked);
-    else gate = this.sendTraced(route, message, checked, engine.traffic.tracer);
+    if (this.tracer === undefined) gate = route.publish(message, this, checked);
+    else gate = this.sendTraced(route, message, checked, this.tracer);
     if (engine.writes !== writes) {
       this.touched = engine.store.gathering;
       if (engine.storeGate.closed) gate = engine.storeGate;
     }
-    if (engine.memoryGate.closed) gate = engine.memoryGate;
-    else if (engine.alarms.gate !== undefined) gate = engine.alarms.gate;
+    if (engine.brake !== undefined) gate = engine.brake;
     if (gate !== undefined) this.waitAt(gate);
   }
 

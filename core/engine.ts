@@ -50,6 +50,8 @@ export class Engine {
   readonly fresh = new Set<Queue>();
   /** Grows with every operation the store is given: who sees it grow has something to wait for. */
   writes = 0;
+  /** Where everybody who sends has to wait for memory or the end of an alarm; undefined while nobody has to. */
+  brake: Gate | undefined = undefined;
   private readonly memoryLimit: number;
   private used = 0;
   private lastKey: QueueKey = 0;
@@ -63,14 +65,13 @@ export class Engine {
     const later = (task: () => void): void => this.clock.endOfTurn(task);
     this.memoryGate = new Gate("the broker's memory (memory.messages)", later);
     this.storeGate = new Gate("the store", later);
-    this.alarms = new Alarms(later);
+    this.alarms = new Alarms(later, () => this.setBrake());
     this.traffic = new Traffic(options.clock, options.tracer);
   }
 
   /** What keeps everybody from sending now. */
   get closedGate(): Gate | undefined {
-    if (this.memoryGate.closed) return this.memoryGate;
-    return this.storeGate.closed ? this.storeGate : this.alarms.gate;
+    return this.storeGate.closed ? this.storeGate : this.brake;
   }
 
   /** Bytes of messages in memory, of all destinations. */
@@ -82,10 +83,18 @@ export class Engine {
   account(bytes: number): void {
     this.used += bytes;
     if (bytes > 0) {
-      if (this.used > this.memoryLimit) this.memoryGate.close();
+      if (this.used > this.memoryLimit && !this.memoryGate.closed) {
+        this.memoryGate.close();
+        this.setBrake();
+      }
     } else if (this.memoryGate.closed && this.used < this.memoryLimit * REOPEN) {
       this.memoryGate.open();
+      this.setBrake();
     }
+  }
+
+  private setBrake(): void {
+    this.brake = this.memoryGate.closed ? this.memoryGate : this.alarms.gate;
   }
 
   /** What a queue may keep in memory now, of what its policy allows. */

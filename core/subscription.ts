@@ -149,8 +149,7 @@ export class Subscription {
   take(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): void {
     this.delivered++;
     const { traffic } = this;
-    if (--traffic.left <= 0) traffic.look(message, deliveries === 0 && this.browse === undefined);
-    if (traffic.tracer !== undefined) traffic.tracer.delivered(message, this.client);
+    if (--traffic.left <= 0) traffic.look(message, this.client, deliveries === 0 && this.browse === undefined);
     if ((this.counted && (delivery !== undefined || !this.selective)) || !this.autoRefill) {
       this.creditMessages--;
       this.creditBytes -= message.end - message.start;

@@ -15,6 +15,9 @@ export interface Tracer {
 const LOOKS_PER_SECOND = 256;
 const SECOND_MS = 1000;
 
+/** A number that stays a small one, as each delivery counts down from it. */
+const MOST_STRIDE = 1_000_000;
+
 /** Watches messages pass, at the price of a countdown for each. */
 export class Traffic {
   /** Undefined: nobody wants to know. */
@@ -39,9 +42,10 @@ export class Traffic {
   }
 
   /** The countdown is over. What is not new says nothing of how long messages take. */
-  look(message: Message, isNew: boolean): void {
+  look(message: Message, client: Client, isNew: boolean): void {
     this.passed += this.stride;
     this.left = this.stride;
+    this.tracer?.delivered(message, client);
     if (isNew && (message.traits & TRAIT.retained) === 0) this.latency.record(this.clock.now() - message.receivedAt);
   }
 
@@ -51,7 +55,9 @@ export class Traffic {
     const ms = now - this.since;
     if (ms < SECOND_MS) return;
     const perSecond = ((this.passed + this.stride - this.left) * SECOND_MS) / ms;
-    this.stride = Math.max(1, Math.ceil(perSecond / LOOKS_PER_SECOND));
+    // A tracer is to hear of all of them.
+    const most = this.tracer === undefined ? MOST_STRIDE : 1;
+    this.stride = Math.min(most, Math.max(1, Math.ceil(perSecond / LOOKS_PER_SECOND))) | 0;
     this.left = this.stride;
     this.passed = 0;
     this.since = now;

@@ -5,6 +5,11 @@ import { StompWire } from "../support/stomp-wire.ts";
 import { Health } from "../../src/metrics/health.ts";
 import { Alarms } from "../../core/alarms.ts";
 
+function healthy(): Health {
+  const nothing = (): void => {};
+  return new Health(new Alarms(nothing, nothing));
+}
+
 const WELL = { ok: true, reasons: [] };
 
 describe("health", () => {
@@ -47,14 +52,14 @@ describe("health", () => {
   });
 
   it("says that the broker is starting until its ports are open", () => {
-    const health = new Health(new Alarms(() => {}));
+    const health = healthy();
     expect(health.unready).toEqual([{ name: "starting", reason: "the broker is starting" }]);
     health.running();
     expect(health.unready).toEqual([]);
   });
 
   it("is over with the store", () => {
-    const health = new Health(new Alarms(() => {}));
+    const health = healthy();
     health.running();
     health.failed(new Error("the disk is gone"));
     expect([health.fatal, health.unready]).toEqual(
