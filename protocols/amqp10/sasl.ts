@@ -19,7 +19,7 @@ export interface SaslOptions {
 }
 
 /** amqp10 5.3.3.6 */
-const CODE = { ok: 0, auth: 1, system: 2 } as const;
+const CODE = { ok: 0, auth: 1, system: 2, temporary: 4 } as const;
 
 /** Offered to who has shown a certificate that the broker knows. */
 const EXTERNAL = "EXTERNAL";
@@ -94,7 +94,8 @@ export class Sasl {
       if (this.#ended) return;
       const known = error instanceof BrokerError;
       const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      this.#refuse(known ? error.message : why, known ? CODE.auth : CODE.system);
+      if (known) this.#refuse(error.message, error.code === "throttled" ? CODE.temporary : CODE.auth);
+      else this.#refuse(why, CODE.system);
     }
   }
 
