@@ -238,6 +238,7 @@ class Server implements RunningServer {
       plan: (text) => this.plan(load, text),
       health: vitals.health,
       metrics: vitals.metrics,
+      resources: vitals.resources,
     };
     this.manager = await Management.create(context, certificates.management);
   }

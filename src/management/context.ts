@@ -23,6 +23,7 @@ import type { Listener } from "../net/listener.ts";
 import type { ManagedAccounts } from "../security/managed-accounts.ts";
 import type { Health } from "../metrics/health.ts";
 import type { Metrics } from "../metrics/metrics.ts";
+import type { Resources } from "../metrics/resources.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import type { Problem } from "./problem.ts";
 import type { Right } from "./rights.ts";
@@ -57,6 +58,8 @@ export interface ManagementContext {
   /** Whether it lives and is ready. */
   readonly health: Health;
   readonly metrics: Metrics;
+  /** How much memory and disk there is. */
+  readonly resources: Resources;
   /** Reads the configuration again, as SIGHUP has it done. */
   readonly reload: () => Promise<Reloaded>;
   /**

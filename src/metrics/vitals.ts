@@ -26,7 +26,7 @@ export interface VitalsSources {
 export class Vitals {
   readonly health: Health;
   readonly metrics: Metrics;
-  private readonly resources: Resources;
+  readonly resources: Resources;
 
   constructor(broker: Broker, sources: VitalsSources) {
     const { config, listeners, certificates, directory, failed, log, measure } = sources;

@@ -10,7 +10,12 @@ const Alarm = Type.Object(
     reason: Type.Union([Type.String(), Type.Null()], { description: "What was found, and what is needed." }),
     since: Type.Union([Type.Integer(), Type.Null()], { description: "Milliseconds since 1970." }),
     setting: Type.String({ description: "Which setting says when." }),
-    threshold: Type.Integer({ description: "Its value in bytes; 0 leaves it to the broker, or is never." }),
+    threshold: Type.Integer({
+      description: "In bytes: above so much memory, or below so much free disk, it is raised; 0 is never.",
+    }),
+    level: Type.Union([Type.Integer(), Type.Null()], {
+      description: "Bytes of memory in use, or free on the disk, when they were last looked at; null if nobody knows.",
+    }),
   },
   { title: "Alarm" },
 );
@@ -35,7 +40,7 @@ const Limit = Type.Object(
 const tags = ["limits"];
 
 /** What the broker as a whole may run short of, and how much users, addresses, listeners and virtual hosts may do. */
-export function limitRoutes(app: ManagementApp, { broker, config }: ManagementContext): void {
+export function limitRoutes(app: ManagementApp, { broker, config, resources }: ManagementContext): void {
   app.get(
     "/alarms",
     {
@@ -43,10 +48,10 @@ export function limitRoutes(app: ManagementApp, { broker, config }: ManagementCo
       schema: { tags, summary: "List alarms, raised or not", response: { 200: Type.Array(Alarm) } },
     },
     (): Static<typeof Alarm>[] => {
-      const { alarms } = config();
+      const { levels, memoryLimit, diskLimit } = resources;
       const settings = {
-        memory: { setting: "alarms.memory", threshold: alarms.memory },
-        disk: { setting: "alarms.disk_free", threshold: alarms.disk_free },
+        memory: { setting: "alarms.memory", threshold: memoryLimit, level: levels?.memoryUsed ?? null },
+        disk: { setting: "alarms.disk_free", threshold: diskLimit, level: levels?.diskFree ?? null },
       };
       return ALARMS.map((name) => {
         const active = broker.engine.alarms.active.find((alarm) => alarm.name === name);
