@@ -184,6 +184,7 @@ class Server implements RunningServer {
   private readonly login: ConfiguredLogin;
   private readonly log: Log;
   private readonly limits: Limits;
+  private started = false;
   private readonly access: AccessRules;
   private sysTopics: SysTopics | undefined = undefined;
 
@@ -274,6 +275,7 @@ class Server implements RunningServer {
       this.listeners.push({ name: listener.name, ...(await listener.listen()) });
     }
     this.vitals?.health.running();
+    this.started = true;
     this.note("start", this.listeners.map(({ name, host, port }) => `${name} on ${host} port ${port}`).join(", "));
     const intervalMs = this.config.mqtt.sys_interval;
     if (intervalMs === 0) return;
@@ -333,7 +335,7 @@ class Server implements RunningServer {
     this.vitals?.health.stopping();
     this.sysTopics?.stop();
     this.login.stop();
-    this.note("stop", reason);
+    if (this.started) this.note("stop", reason);
     const timeoutMs = this.config.shutdown.timeout;
     await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
     // Last, to be able to say that it is stopping.
