@@ -147,7 +147,8 @@ it("no route is led astray by what stands in its path", async () => {
   ];
   const wrong: string[] = [];
   for (const operation of await operationsOf(api)) {
-    if (operation.method !== "GET") continue;
+    // What streams has no end to wait for.
+    if (operation.method !== "GET" || operation.answers.get("200") === undefined) continue;
     const [, ...names] = Array.from(operation.path.matchAll(/\{(\w+)\}/g), ([, name = ""]) => name).reverse();
     const last = /\{(\w+)\}[^{]*$/.exec(operation.path)?.[1];
     for (const name of last === undefined ? [] : [last, ...names]) {
