@@ -117,9 +117,8 @@ export class Broker {
   readonly version: string;
   readonly engine: Engine;
   readonly hosts = new Map<string, VirtualHost>();
-  /** Who may do what. */
-  readonly access: Access;
   private readonly options: BrokerOptions;
+  private readonly rules: Access;
   private readonly names = new Map<string, VirtualHost>();
   private readonly awaiting = new Set<Client>();
   private defaultHost: VirtualHost | undefined = undefined;
@@ -129,7 +128,7 @@ export class Broker {
   constructor(options: BrokerOptions) {
     this.options = options;
     // Without rules everything is allowed.
-    this.access = options.access ?? new AccessRules();
+    this.rules = options.access ?? new AccessRules();
     this.clock = options.clock;
     this.random = options.random;
     this.store = options.store;
@@ -227,6 +226,11 @@ export class Broker {
     const exchange = this.options.authenticator.begin?.(mechanism, peer, host);
     if (exchange !== undefined) return { step: (data) => this.step(exchange, data, peer) };
     throw new BrokerError("not-authenticated", `The mechanism ${mechanism} is not known`);
+  }
+
+  /** Who may do what. */
+  get access(): Access {
+    return this.rules;
   }
 
   /** What somebody is allowed may have changed: ends what is not any more, some of it in each turn. */

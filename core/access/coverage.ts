@@ -42,6 +42,11 @@ type Rule = (
 
 /** With "one level or more" as one level and any number of others. */
 function unrolled(levels: readonly PatternLevel[]): Step[] {
+  const [only] = levels;
+  // No name is without a level.
+  if (levels.length === 1 && only !== undefined && typeof only !== "string" && "rest" in only) {
+    return [{ single: { any: true } }, REST];
+  }
   return levels.flatMap((level): Step[] => {
     if (typeof level === "string" || !("rest" in level)) return [{ single: level }];
     return level.rest === 0 ? [REST] : [{ single: { any: true } }, REST];
