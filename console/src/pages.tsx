@@ -6,6 +6,7 @@ import { ConnectionsPage } from "./pages/connections.tsx";
 import { DeadLettersPage } from "./pages/dead-letters.tsx";
 import { DurableSubscriptionsPage } from "./pages/durable-subscriptions.tsx";
 import { ExchangesPage } from "./pages/exchanges.tsx";
+import { JobsPage } from "./pages/jobs.tsx";
 import { LimitsPage } from "./pages/limits.tsx";
 import { ListenersPage } from "./pages/listeners.tsx";
 import { OverviewPage } from "./pages/overview.tsx";
@@ -61,6 +62,7 @@ export const PAGES: readonly Page[] = [
   { id: "dead-letters", title: "Dead letters", icon: "dead", group: "Messages", show: () => <DeadLettersPage /> },
   { id: "schedules", title: "Schedules", icon: "schedule", group: "Messages", show: () => <SchedulesPage /> },
   { id: "retained", title: "Retained messages", icon: "retained", group: "Messages", show: () => <RetainedPage /> },
+  { id: "jobs", title: "Jobs", icon: "jobs", group: "Messages", show: () => <JobsPage /> },
   {
     id: "connections",
     title: "Connections",

@@ -6,7 +6,7 @@ import { askFor } from "../ui/dialog.tsx";
 import type { Field, Filled } from "../ui/form.tsx";
 import { say } from "../ui/toast.tsx";
 
-/** How long a job is waited for before it is left to itself; it can be watched on the page of jobs. */
+/** How long a job is waited for before it is left to itself; the page of jobs shows it. */
 const PATIENCE_MS = 3000;
 const LOOK_MS = 150;
 

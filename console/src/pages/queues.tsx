@@ -13,11 +13,11 @@ import { QueuePage } from "./queue.tsx";
 
 /** What the list of queues shows. */
 export const QUEUE_COLUMNS: readonly Column[] = [
-  { field: "name", title: "Queue", width: "minmax(200px, 2.4fr)" },
+  { field: "name", title: "Queue", width: "minmax(180px, 2.4fr)" },
   {
     field: "state",
     title: "State",
-    width: "110px",
+    width: "96px",
     show: (row) => <State value={flag(row, "full") ? "full" : text(row, "state")} />,
   },
   { field: "messages", title: "Messages", kind: "number" },

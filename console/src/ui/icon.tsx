@@ -21,6 +21,7 @@ const PATHS = {
     "M4 7h10M18 7h2M4 17h2M10 17h10M16 7m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0M8 17m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0",
   listeners: "M4 5h16v5H4zM4 14h16v5H4zM8 7.5v.1M8 16.5v.1",
   try: "M5 4l14 8-14 8z",
+  jobs: "M4 6h4v4H4zM4 14h4v4H4zM12 8h8M12 16h8",
   search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14M16 16l4.5 4.5",
   plus: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",

@@ -180,7 +180,7 @@ function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
       aria-rowcount={total + 1}
       aria-activedescendant={total === 0 ? undefined : `row-${active}`}
       tabIndex={0}
-      style={{ "--tracks": tracks, "--least": leastOf(table.columns) }}
+      style={{ "--tracks": tracks, "--least": leastOf(table.columns, picks !== undefined) }}
       onScroll={look}
       onKeyDown={(event) => {
         const row = list.row(active);
@@ -370,9 +370,11 @@ function isNumeric(kind: Kind | undefined): boolean {
 }
 
 function trackOf({ width, kind }: Column): string {
-  return width ?? (isNumeric(kind) ? "minmax(112px, 0.6fr)" : "minmax(110px, 1fr)");
+  return width ?? (isNumeric(kind) ? "minmax(104px, 0.6fr)" : "minmax(110px, 1fr)");
 }
 
-function leastOf(columns: readonly Column[]): string {
-  return `${columns.length * 104 + 120}px`;
+/** The width below which a table is scrolled sideways: that of its columns at their smallest. */
+function leastOf(columns: readonly Column[], picking: boolean): string {
+  const widths = columns.map((column) => Number(/\d+/.exec(trackOf(column))?.[0]));
+  return `${widths.reduce((sum, width) => sum + width, picking ? 48 : 16)}px`;
 }
