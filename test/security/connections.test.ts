@@ -108,6 +108,12 @@ function token(seconds: number, claims: object = {}): string {
   return hmacToken({ sub: "ann", exp: Math.floor(Date.now() / 1000) + seconds, ...claims });
 }
 
+/** What MQTT says by OAUTHBEARER. */
+const bearer = (text: string) => ({
+  authenticationMethod: "OAUTHBEARER",
+  authenticationData: Buffer.from(`n,,\x01auth=Bearer ${text}\x01\x01`),
+});
+
 function logins({ server }: TestBroker, host = "default"): Login[] {
   return [...(server.broker.hosts.get(host)?.clients ?? [])].map(({ login }) => login);
 }
@@ -168,15 +174,11 @@ describe("a token that is renewed in time", () => {
     const clock = new LeapingClock();
     const broker = await startBroker(TOKENS, { clock });
     using client = await MqttWire.open(broker.port);
-    const data = (text: string) => ({
-      authenticationMethod: "OAUTHBEARER",
-      authenticationData: Buffer.from(`n,,\x01auth=Bearer ${text}\x01\x01`),
-    });
-    await client.sendConnect({ clientId: "c", properties: data(token(600)) });
+    await client.sendConnect({ clientId: "c", properties: bearer(token(600)) });
     const connack = await client.expect("connack");
     expect(connack.reasonCode).toBe(0);
     expect(Number(connack.properties?.userProperties?.["login-expires"])).toBeGreaterThan(Date.now());
-    await client.send({ cmd: "auth", reasonCode: 0x19, properties: data(token(1200, { groups: ["new"] })) });
+    await client.send({ cmd: "auth", reasonCode: 0x19, properties: bearer(token(1200, { groups: ["new"] })) });
     expect((await client.expect("auth")).reasonCode).toBe(0);
     expect(logins(broker)).toMatchObject([{ user: "ann", groups: ["new"] }]);
     clock.leap(700_000);
@@ -207,12 +209,13 @@ async function reload(broker: TestBroker, sets: string[]): Promise<void> {
   await broker.server.reload(loaded.config);
 }
 
-describe("when the configuration changes, a client", () => {
-  const ann = (groups: string, password = "secret") => [
-    `security.users.ann.password=${password}`,
-    `security.users.ann.groups=[${groups}]`,
-  ];
+/** Settings that make ann a user. */
+const ann = (groups: string, password = "secret") => [
+  `security.users.ann.password=${password}`,
+  `security.users.ann.groups=[${groups}]`,
+];
 
+describe("when the configuration changes, a client", () => {
   it.each(ALL)("over %s whose user is removed has to go, and is told why", async (name, enter) => {
     const broker = await startBroker(ann("a"));
     using guest = await enter(broker.port, { user: "ann", password: "secret" });

@@ -67,10 +67,11 @@ describe.skipIf(SLAPD_MISSING !== "")(`a user of OpenLDAP${SLAPD_MISSING}`, () =
   });
 
   it("is remembered for a minute", async () => {
-    const { url, stop } = await startDirectory();
+    const directory = await startDirectory();
+    const { url } = directory;
     const { attempt, clock } = start({ url });
     await attempt("ann", "ann's");
-    await stop();
+    await directory.stop();
     clock.advance(59_999);
     expect(await attempt("ann", "ann's")).toMatchObject({ user: "ann" });
     clock.advance(1);

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { ModuleSettings } from "../../src/config/security-schema.ts";
+import type { LoginSettings } from "../../src/security/login.ts";
 import { parseKeySet, parsePublicKey } from "../../src/security/jwt-module.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { loginsBy, peerAt, refusal, securityWith } from "../support/logins.ts";
@@ -27,8 +28,13 @@ const NOW = Date.UTC(2026, 0, 1) / 1000;
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const jwks = JSON.stringify({ keys: [{ ...rsa.publicKey.export({ format: "jwk" }), kid: "k1", alg: "RS256" }] });
 
+function settingsWith(changes: Partial<JwtSettings>): LoginSettings {
+  const modules: ModuleSettings[] = [{ control: "required", jwt: { ...SETTINGS, ...changes } }];
+  return { security: securityWith({ modules }), hosts: {} };
+}
+
 function start(changes: Partial<JwtSettings>) {
-  const parts = loginsBy(securityWith({ modules: [{ control: "required", jwt: { ...SETTINGS, ...changes } }] }));
+  const parts = loginsBy(settingsWith(changes).security);
   const attempt = (token: string, user?: string) =>
     parts.logins.login({ user, password: token, peer: peerAt("10.1.2.3:5") });
   return { ...parts, attempt };
@@ -146,21 +152,18 @@ describe("a token", () => {
     const { attempt, logins, clock } = start({ secret: JWT_SECRET });
     const login = await attempt(hmacToken(ann));
     const peer = peerAt("10.1.2.3:5");
-    const settings = (changes: Partial<JwtSettings>) => ({
-      security: securityWith({
-        modules: [{ control: "required" as const, jwt: { ...SETTINGS, secret: JWT_SECRET, ...changes } }],
-      }),
-      hosts: {},
-    });
-    logins.reload(settings({}));
+    logins.reload(settingsWith({ secret: JWT_SECRET }));
     expect(await logins.review(login, peer)).toEqual(login);
     clock.advance(630_000);
     expect(await refusal(logins.review(login, peer))).toMatch(/has expired/);
     const later = await attempt(hmacToken({ sub: "ann" }));
-    logins.reload(settings({ issuer: "https://login.example" }));
+    logins.reload(settingsWith({ secret: JWT_SECRET, issuer: "https://login.example" }));
     await refusal(logins.review(later, peer));
   });
 });
+
+const message = (token: string, header = "n,,") => Buffer.from(`${header}\x01host=x\x01auth=Bearer ${token}\x01\x01`);
+const begin = () => start({ secret: JWT_SECRET }).logins.begin("OAUTHBEARER", peerAt("10.1.2.3:5"));
 
 describe("keys", () => {
   it.each(["{}", '{"keys": 5}', '{"keys": [5]}', "[]"])("are not read from %s", (text) => {
@@ -174,9 +177,6 @@ describe("keys", () => {
 });
 
 describe("OAUTHBEARER (RFC 7628)", () => {
-  const begin = () => start({ secret: JWT_SECRET }).logins.begin("OAUTHBEARER", peerAt("10.1.2.3:5"));
-  const message = (token: string, header = "n,,") => Buffer.from(`${header}\x01host=x\x01auth=Bearer ${token}\x01\x01`);
-
   it("takes a token in its one message, which may be asked for", async () => {
     const exchange = begin();
     expect(await exchange.step(Buffer.alloc(0))).toEqual({ done: false, data: Buffer.alloc(0) });
