@@ -18,14 +18,14 @@ export function ledgerFields<T>(ledgerOf: (item: T) => Ledger): Readonly<Record<
     delivered_bytes: counter("Bytes of them.", (ledger) => ledger.deliveredBytes),
     consumed: counter("Messages that were consumed.", (ledger) => ledger.consumed),
     returned: counter("Deliveries that came back.", (ledger) => ledger.returned),
-    expired: counter("Messages whose time was over.", lost(["expired"])),
-    dead_lettered: counter("Messages that went to the dead letters.", lost(["dead-lettered"])),
-    dropped: counter("Messages there was no room for.", lost(["dropped-oldest", "dropped-newest", "refused"])),
+    expired: counter("Messages whose time was over.", lostFor(["expired"])),
+    dead_lettered: counter("Messages that went to the dead letters.", lostFor(["dead-lettered"])),
+    dropped: counter("Messages there was no room for.", lostFor(["dropped-oldest", "dropped-newest", "refused"])),
     lost: counter("Messages that were never consumed here, for all reasons together.", (ledger) => ledger.lostTotal),
   };
 }
 
-function lost(reasons: readonly LossReason[]): (ledger: Ledger) => number {
+function lostFor(reasons: readonly LossReason[]): (ledger: Ledger) => number {
   return (ledger) => {
     let sum = 0;
     for (const reason of reasons) sum += ledger.lost.get(reason) ?? 0;

@@ -175,7 +175,7 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
     return undefined;
   });
   app.addHook("onSend", async (request, reply, payload) => entityTag(request, reply, payload));
-  app.addHook("onResponse", async (request, reply) => audit(request, reply, context, authentication.peerOf(request)));
+  app.addHook("onResponse", async (request, reply) => note(request, reply, context, authentication.peerOf(request)));
   for (const routes of ROOT_ROUTES) routes(app, context);
   await app.register(
     async (api: ManagementApp) => {
@@ -224,7 +224,7 @@ function sendProblem(
 }
 
 /** Changes, and tries at them that came to nothing. */
-function audit(
+function note(
   request: FastifyRequest,
   { statusCode }: FastifyReply,
   { audit, clock }: ManagementContext,
