@@ -244,7 +244,6 @@ export type UserSettings = Type.Static<typeof user>;
 export const UserSchema = user;
 
 /** What each kind of module can be set. */
-export type UsersSettings = Type.Static<typeof usersModule>;
 export type GroupsSettings = Type.Static<typeof groupsModule>;
 export type CertificateSettings = Type.Static<typeof certificateModule>;
 export type SourceAddressSettings = Type.Static<typeof sourceAddressModule>;

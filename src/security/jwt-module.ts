@@ -61,7 +61,7 @@ function isKeySet(value: unknown): value is JSONWebKeySet {
 }
 
 /** Whether a password looks like a token. */
-export function isToken(password: string): boolean {
+function isToken(password: string): boolean {
   return password.length <= MOST_BYTES && TOKEN.test(password);
 }
 
