@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { brief, number, record, type Row, text } from "../api/json.ts";
+import { brief, type Json, number, record, type Row, text } from "../api/json.ts";
 import { moment } from "../format.ts";
 import { Facts } from "../ui/parts.tsx";
 import { Body } from "./body.tsx";
@@ -43,7 +43,12 @@ function Scalars({ title, values }: { readonly title: string; readonly values: R
   return (
     <div>
       <h3 class="label">{title}</h3>
-      <Facts facts={entries.map(([name, value]) => [name, brief(value)] as const)} />
+      <Facts facts={entries.map(([name, value]) => [name, shownValue(name, value)] as const)} />
     </div>
   );
+}
+
+/** What the broker says of moments is in milliseconds since 1970. */
+function shownValue(name: string, value: Json): string {
+  return name.endsWith("_at") && typeof value === "number" ? moment(value) : brief(value);
 }

@@ -18,6 +18,10 @@ export function SignIn(): JSX.Element {
           action="Sign in"
           onSubmit={({ user = "", password = "" }) => signIn(user, password)}
         />
+        <p class="hint">
+          A broker without a configuration lets in <code>guest</code> with the password <code>guest</code>, from its own
+          machine.
+        </p>
       </div>
     </main>
   );

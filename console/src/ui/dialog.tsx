@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { reasonOf } from "../api/request.ts";
 import { type Field, type Filled, Form } from "./form.tsx";
 import { Icon } from "./icon.tsx";
@@ -137,7 +137,8 @@ interface DialogProps {
 function Dialog({ title, small, children }: DialogProps): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Before anything that is typed meanwhile comes.
+  useLayoutEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
     element.current?.querySelector<HTMLElement>("[autofocus], .dialog-body input, .dialog-body textarea")?.focus();
