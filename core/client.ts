@@ -147,7 +147,9 @@ export class Client implements GateWaiter, TransactionOwner {
 
   /** Why the broker is not reading from this client. */
   get waitingOn(): string {
-    return this.gate === undefined ? "client request" : `blocked sending to: ${this.gate.subject}`;
+    if (this.gate !== undefined) return `blocked sending to: ${this.gate.subject}`;
+    const { heldBy } = this.peer;
+    return heldBy === undefined ? "client request" : `held up by ${heldBy}`;
   }
 
   /** Where sends to these addresses go; makes what may be made. Keep it: it renews itself. Throws BrokerError. */

@@ -73,6 +73,8 @@ export interface Peer {
   readonly virtualHost?: string | undefined;
   /** Why this peer is not to be let in: its session is to say so in its own words when the peer logs in. */
   readonly refusal?: BrokerError | undefined;
+  /** The limit that holds it up right now; undefined when none does. */
+  readonly heldBy?: string | undefined;
   /** The subprotocol agreed on, over WebSocket. */
   readonly subprotocol: string | undefined;
   /** Stops reading from the peer, until `resume`. Chunks already read may still come. */
