@@ -8,7 +8,7 @@ const ABOUT_MS = 5000;
 const AGAIN_MS = 5000;
 
 /** Figures over the last minutes, for as long as somebody is signed in; the broker sends them every second. */
-export class Live {
+class Live {
   /** What the broker says of itself, every few seconds. */
   readonly broker = signal<Row>({});
   /** Its figures, or those of the virtual host for whoever may see no more. */

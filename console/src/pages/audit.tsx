@@ -6,7 +6,7 @@ import { openDialog } from "../ui/dialog.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 
 /** What the audit log shows. */
-export const AUDIT_COLUMNS: readonly Column[] = [
+const AUDIT_COLUMNS: readonly Column[] = [
   { field: "at", title: "When", width: "minmax(170px, 0.8fr)", show: (row) => clock(number(row, "at")) },
   { field: "user", title: "User", width: "minmax(100px, 0.7fr)" },
   { field: "action", title: "What", width: "minmax(130px, 0.8fr)" },

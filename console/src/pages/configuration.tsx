@@ -11,7 +11,7 @@ import { type Column, Table } from "../ui/table.tsx";
 import { attempt, say } from "../ui/toast.tsx";
 
 /** What the list of settings shows. */
-export const SETTING_COLUMNS: readonly Column[] = [
+const SETTING_COLUMNS: readonly Column[] = [
   { field: "key", title: "Setting", width: "minmax(260px, 1.4fr)", show: (row) => <code>{text(row, "key")}</code> },
   { field: "value", title: "Value", ordered: false, width: "minmax(180px, 1fr)", show: (row) => valueOf(row) },
   { field: "origin", title: "Written in", width: "minmax(160px, 1fr)", show: (row) => originOf(row) },

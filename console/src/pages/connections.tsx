@@ -13,7 +13,7 @@ import { type Column, Table } from "../ui/table.tsx";
 import { say } from "../ui/toast.tsx";
 
 /** What the list of connections shows. */
-export const CONNECTION_COLUMNS: readonly Column[] = [
+const CONNECTION_COLUMNS: readonly Column[] = [
   { field: "id", title: "Connection", width: "minmax(130px, 1fr)" },
   { field: "user", title: "User" },
   { field: "protocol", title: "Protocol", width: "100px" },
@@ -26,7 +26,7 @@ export const CONNECTION_COLUMNS: readonly Column[] = [
 ];
 
 /** What the list of a connection's subscriptions shows. */
-export const SUBSCRIPTION_COLUMNS: readonly Column[] = [
+const SUBSCRIPTION_COLUMNS: readonly Column[] = [
   {
     field: "patterns",
     title: "Subscription to",

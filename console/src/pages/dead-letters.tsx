@@ -9,7 +9,7 @@ import { type Column, Table } from "../ui/table.tsx";
 import { askRedrive } from "./move.tsx";
 
 /** What the list of queues shows that give messages up. */
-export const DEAD_LETTER_COLUMNS: readonly Column[] = [
+const DEAD_LETTER_COLUMNS: readonly Column[] = [
   {
     field: "name",
     title: "Queue",

@@ -12,7 +12,7 @@ import { say } from "../ui/toast.tsx";
 import { HolderPage } from "./queue.tsx";
 
 /** What the list of durable subscriptions shows. */
-export const DURABLE_COLUMNS: readonly Column[] = [
+const DURABLE_COLUMNS: readonly Column[] = [
   { field: "id", title: "Durable subscription", width: "minmax(200px, 2fr)" },
   { field: "kind", title: "Kind", width: "100px" },
   {

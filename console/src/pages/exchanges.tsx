@@ -16,7 +16,7 @@ import { say } from "../ui/toast.tsx";
 const DEFAULT = "amq.default";
 
 /** What the list of exchanges shows. */
-export const EXCHANGE_COLUMNS: readonly Column[] = [
+const EXCHANGE_COLUMNS: readonly Column[] = [
   { field: "name", title: "Exchange", width: "minmax(180px, 2fr)", show: (row) => nameOf(row) },
   { field: "type", title: "Type", width: "100px" },
   { field: "durable", title: "Durable", kind: "yes", width: "90px" },
@@ -28,7 +28,7 @@ export const EXCHANGE_COLUMNS: readonly Column[] = [
 ];
 
 /** What the list of an exchange's bindings shows. */
-export const BINDING_COLUMNS: readonly Column[] = [
+const BINDING_COLUMNS: readonly Column[] = [
   { field: "key", title: "Routing key", width: "minmax(160px, 1.4fr)", show: (row) => text(row, "key") || "(any)" },
   { field: "destination_kind", title: "To", width: "120px" },
   { field: "destination", title: "Name", width: "minmax(160px, 1.4fr)" },

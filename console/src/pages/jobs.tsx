@@ -10,7 +10,7 @@ import { type Column, Table } from "../ui/table.tsx";
 import { attempt } from "../ui/toast.tsx";
 
 /** What the list of jobs shows. */
-export const JOB_COLUMNS: readonly Column[] = [
+const JOB_COLUMNS: readonly Column[] = [
   { field: "kind", title: "What", width: "100px" },
   { field: "source", title: "From", width: "minmax(180px, 1.4fr)" },
   { field: "target", title: "To", width: "minmax(180px, 1.4fr)" },

@@ -57,8 +57,7 @@ export function openPublish(goal?: Goal, done?: () => void): void {
   });
 }
 
-/** Publishes a message. Throws `Problem`. */
-export async function publish({ kind, name }: Goal, message: Json): Promise<void> {
+async function publish({ kind, name }: Goal, message: Json): Promise<void> {
   const path = `${at("hosts", host.value)}/${kind}s${at(name)}/messages`;
   await ask(path, { method: "POST", body: message });
 }

@@ -26,7 +26,7 @@ const TABS = [
 ] as const;
 
 /** What the list of a queue's consumers shows. */
-export const CONSUMER_COLUMNS: readonly Column[] = [
+const CONSUMER_COLUMNS: readonly Column[] = [
   { field: "connection", title: "Connection", width: "minmax(140px, 1fr)" },
   { field: "user", title: "User" },
   { field: "protocol", title: "Protocol" },

@@ -12,7 +12,7 @@ import { say } from "../ui/toast.tsx";
 import { QueuePage } from "./queue.tsx";
 
 /** What the list of queues shows. */
-export const QUEUE_COLUMNS: readonly Column[] = [
+const QUEUE_COLUMNS: readonly Column[] = [
   { field: "name", title: "Queue", width: "minmax(180px, 2.4fr)" },
   {
     field: "state",

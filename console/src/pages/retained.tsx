@@ -12,7 +12,7 @@ import { say } from "../ui/toast.tsx";
 import { MessageView } from "./message.tsx";
 
 /** What the list of retained messages shows. */
-export const RETAINED_COLUMNS: readonly Column[] = [
+const RETAINED_COLUMNS: readonly Column[] = [
   { field: "topic", title: "Topic", width: "minmax(240px, 4fr)" },
   { field: "bytes", title: "Size", kind: "bytes" },
 ];

@@ -13,7 +13,7 @@ import { MessageView } from "./message.tsx";
 import { Icon } from "../ui/icon.tsx";
 
 /** What the list of scheduled messages shows. */
-export const SCHEDULE_COLUMNS: readonly Column[] = [
+const SCHEDULE_COLUMNS: readonly Column[] = [
   { field: "address", title: "For", width: "minmax(180px, 1.6fr)" },
   { field: "kind", title: "Kind", width: "90px" },
   {

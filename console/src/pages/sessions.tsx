@@ -11,7 +11,7 @@ import { Card, Facts, Failure, PageHead, State } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 
 /** What the list of sessions shows. */
-export const SESSION_COLUMNS: readonly Column[] = [
+const SESSION_COLUMNS: readonly Column[] = [
   { field: "id", title: "Session", width: "minmax(180px, 2fr)" },
   { field: "user", title: "User" },
   {

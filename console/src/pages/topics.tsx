@@ -18,7 +18,7 @@ import { openPublish } from "./publish.tsx";
 import { PolicyCard } from "./queue.tsx";
 
 /** What the list of topics shows. */
-export const TOPIC_COLUMNS: readonly Column[] = [
+const TOPIC_COLUMNS: readonly Column[] = [
   { field: "name", title: "Topic", width: "minmax(220px, 2.4fr)" },
   { field: "subscribers", title: "Subscribers", kind: "number" },
   { field: "received", title: "Received", kind: "number" },
@@ -29,7 +29,7 @@ export const TOPIC_COLUMNS: readonly Column[] = [
 ];
 
 /** What the list of a topic's subscribers shows. */
-export const SUBSCRIBER_COLUMNS: readonly Column[] = [
+const SUBSCRIBER_COLUMNS: readonly Column[] = [
   { field: "id", title: "Subscriber", width: "minmax(180px, 1.4fr)" },
   { field: "kind", title: "Kind" },
   { field: "user", title: "User" },

@@ -12,7 +12,7 @@ import { type Column, Table } from "../ui/table.tsx";
 import { say } from "../ui/toast.tsx";
 
 /** What the list of users shows. */
-export const USER_COLUMNS: readonly Column[] = [
+const USER_COLUMNS: readonly Column[] = [
   { field: "name", title: "User", width: "minmax(180px, 1.4fr)" },
   {
     field: "groups",

@@ -1,5 +1,4 @@
 import type { ComponentChildren, JSX } from "preact";
-import type { Json } from "../api/json.ts";
 import { alter, link, place } from "../route.ts";
 
 /** The head of a page: what it is, where it belongs, what can be done here. */
@@ -186,11 +185,4 @@ export function Failure({ text }: { readonly text: string }): JSX.Element | null
       {text}
     </p>
   );
-}
-
-/** Any value of REST, for people. */
-export function Value({ value }: { readonly value: Json }): JSX.Element {
-  if (value === null || value === undefined || value === "") return <span class="quiet">none</span>;
-  if (typeof value === "object") return <code class="break">{JSON.stringify(value)}</code>;
-  return <span class="break">{String(value)}</span>;
 }

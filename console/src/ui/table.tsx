@@ -22,7 +22,7 @@ const REFRESH_MS = 3000;
 const TYPING_MS = 250;
 
 /** How the values of a column look. */
-export type Kind = "text" | "number" | "bytes" | "moment" | "ago" | "yes";
+type Kind = "text" | "number" | "bytes" | "moment" | "ago" | "yes";
 
 /** One column: a field of the rows, and how it looks. */
 export interface Column {
@@ -327,7 +327,7 @@ function Cell({ row, column, table, first }: CellProps): JSX.Element {
 }
 
 /** A value as a column of a kind shows it. */
-export function shown(value: Json, kind: Kind = "text"): string {
+function shown(value: Json, kind: Kind = "text"): string {
   if (kind === "yes") return value === true ? "yes" : "";
   if (typeof value !== "number") return brief(value);
   if (kind === "bytes") return bytes(value);
