@@ -236,20 +236,20 @@ describe("a broker", () => {
   it("takes note of what was refused for want of a right", async () => {
     const events: AuditEvent[] = [];
     const access = { allows: (_login: unknown, action: string) => action !== "send" };
-    const { client } = await coreBroker({ broker: { access, audit: { record: (event) => events.push(event) } } });
-    expect(() => client().send("queue:orders", "hello")).toThrow(/may not send/);
+    const core = await coreBroker({ broker: { access, audit: { record: (event) => events.push(event) } } });
+    expect(() => core.client().send("queue:orders", "hello")).toThrow(/may not send/);
     expect(events).toMatchObject([
       { action: "queue.send", resource: "default/queue/orders", result: "refused", user: "tester" },
     ]);
   });
 
   it("takes note of a reload, what changed by it, and of its end", async () => {
-    const { server, stop } = await startBroker(["security.users.ann.password=secret"]);
+    const broker = await startBroker(["security.users.ann.password=secret"]);
     const loaded = loadConfig({ sets: ["store.kind=memory", "audit.kept=7", "detection.timeout=7s"], directory: ROOT });
     if (!loaded.ok) expect.fail(loaded.problems.join("\n"));
-    await server.reload(loaded.config);
-    await stop();
-    expect(server.audit.recent().toReversed()).toMatchObject([
+    await broker.server.reload(loaded.config);
+    await broker.stop();
+    expect(broker.server.audit.recent().toReversed()).toMatchObject([
       { action: "broker.start" },
       {
         action: "broker.reload",

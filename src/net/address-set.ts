@@ -38,7 +38,7 @@ export function parseNetwork(
 }
 
 /** The address of an endpoint without its port and brackets; IPv4 that is mapped into IPv6 as what it is. */
-export function bareAddress(endpoint: string): string {
+function bareAddress(endpoint: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(endpoint)?.[1];
   const isWithPort = bracketed === undefined && endpoint.indexOf(":") === endpoint.lastIndexOf(":");
   const address = bracketed ?? (isWithPort ? endpoint.replace(/:\d+$/, "") : endpoint);

@@ -25,7 +25,7 @@ const IPV4_BYTES = 12;
 const IPV6_BYTES = 36;
 
 /** Where a proxy says that a connection comes from, and where it went. */
-export interface ProxiedEnds {
+interface ProxiedEnds {
   /** `203.0.113.7:50312` */
   readonly remote: string;
   readonly local: string;
