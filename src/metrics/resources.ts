@@ -2,7 +2,7 @@ import { statfs } from "node:fs/promises";
 import type { AlarmName, Alarms } from "../../core/alarms.ts";
 import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../net/network.ts";
 import { memoryInUse, usableMemory } from "./memory.ts";
 
 /** What is looked at, in bytes. */

@@ -5,8 +5,9 @@ import { StompWire } from "../support/stomp-wire.ts";
 import { Health } from "../../src/metrics/health.ts";
 import { Alarms } from "../../core/alarms.ts";
 
+function nothing(): void {}
+
 function healthy(): Health {
-  const nothing = (): void => {};
   return new Health(new Alarms(nothing, nothing));
 }
 
