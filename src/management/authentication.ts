@@ -79,7 +79,7 @@ export class Authentication {
     return { login: await this.broker.login({ user: undefined, password: token, peer }), by: "token", peer };
   }
 
-  private bySession(request: FastifyRequest): Caller | undefined {
+  private async bySession(request: FastifyRequest): Promise<Caller | undefined> {
     const session = this.sessionOf(request);
     if (session === undefined) return undefined;
     if (!SAFE_METHODS.has(request.method)) {
@@ -92,7 +92,9 @@ export class Authentication {
         );
       }
     }
-    return { login: session.login, by: "session", peer: this.peerOf(request) };
+    const peer = this.peerOf(request);
+    // Who may not log in any more is out at once, and not when the session ends.
+    return { login: await this.broker.review(session.login, peer), by: "session", peer };
   }
 
   /** Throws HttpError when a page of another origin sends this. */

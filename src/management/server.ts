@@ -21,6 +21,7 @@ import { HTTP } from "./host-client.ts";
 import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
 import { HttpError, problemOf } from "./problem.ts";
+import { rabbitRoutes } from "./rabbitmq/api.ts";
 import { checkRight } from "./rights.ts";
 import { accessRuleRoutes } from "./routes/access-rules.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -76,7 +77,7 @@ const API_ROUTES: readonly Routes[] = [
   backupRoutes,
 ];
 /** What has a place of its own, such as /metrics. */
-const ROOT_ROUTES: readonly Routes[] = [metricsRoutes, consoleRoutes];
+const ROOT_ROUTES: readonly Routes[] = [metricsRoutes, consoleRoutes, rabbitRoutes];
 
 const API_PREFIX = "/api/v1";
 /** Names of destinations may be long, and each of their bytes take three. */
@@ -219,7 +220,7 @@ function sendProblem(
   request.failure = problem;
   if (problem.status === 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
   if (problem.status === 401) challenge(request, reply);
-  if (problem.status === 503) reply.header("retry-after", "1");
+  if (problem.status === 503 || problem.status === 429) reply.header("retry-after", "1");
   return reply.code(problem.status).type("application/problem+json").send(problem);
 }
 

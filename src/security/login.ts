@@ -82,9 +82,10 @@ export class ConfiguredLogin implements Authenticator {
   }
 
   get mechanisms(): readonly string[] {
-    const { broker, hosts } = this.realms;
-    const tokens = broker.takesTokens || [...hosts.values()].some(({ takesTokens }) => takesTokens);
-    return tokens ? [SCRAM_SHA_256, OAUTHBEARER] : [SCRAM_SHA_256];
+    const realms = [this.realms.broker, ...this.realms.hosts.values()];
+    // Clients take the best one that is offered: SCRAM, where nobody has keys for it, would keep them all out.
+    const byKeys = realms.some(({ hasPasswords }) => hasPasswords) ? [SCRAM_SHA_256] : [];
+    return realms.some(({ takesTokens }) => takesTokens) ? [...byKeys, OAUTHBEARER] : byKeys;
   }
 
   get differsByHost(): boolean {

@@ -78,6 +78,11 @@ export class Realm {
     return this.scram.find(({ accounts }) => accounts.scram.has(user)) ?? this.scram[0];
   }
 
+  /** Whether there are users whose passwords are known here. */
+  get hasPasswords(): boolean {
+    return this.scram.length > 0;
+  }
+
   /** Whether it takes tokens. */
   get takesTokens(): boolean {
     return this.settings.modules.some(({ jwt }) => jwt !== undefined);

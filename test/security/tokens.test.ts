@@ -195,7 +195,7 @@ describe("OAUTHBEARER (RFC 7628)", () => {
   });
 
   it("is offered only where tokens are taken", () => {
-    expect(start({ secret: JWT_SECRET }).logins.mechanisms).toEqual(["SCRAM-SHA-256", "OAUTHBEARER"]);
+    expect(start({ secret: JWT_SECRET }).logins.mechanisms).toEqual(["OAUTHBEARER"]);
     expect(loginsBy(securityWith()).logins.mechanisms).toEqual(["SCRAM-SHA-256"]);
   });
 });
