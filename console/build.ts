@@ -1,6 +1,6 @@
 /*
- * Builds the console into dist/console unless what is there was made of the same sources. `npm start` runs this first; it
- * never fails, for a broker without its console is a broker still.
+ * Builds the console into dist/console unless what is there was made of the same sources. `npm start` has this done first
+ * (preload.ts); it never fails, for a broker without its console is a broker still.
  */
 import { createHash } from "node:crypto";
 import {
@@ -21,6 +21,11 @@ const HERE = import.meta.dirname;
 const OUT = join(HERE, "../dist/console");
 /** Says which sources a built console was made of. */
 const STAMP = ".sources";
+
+/** Whether what is in dist/console was made of these sources. */
+export function isConsoleBuilt(): boolean {
+  return stampOf(OUT) === digestOfSources();
+}
 
 /** Builds what is not built yet; returns whether there was anything to do. */
 export async function buildConsole(): Promise<boolean> {
