@@ -37,6 +37,11 @@ export class QueueRequests {
     return declared.status(declared.declare(client, declaration, destinations), address);
   }
 
+  /** What was declared of a queue; undefined for one that was not declared. */
+  declarationOf(address: Address): QueueDeclaration | undefined {
+    return this.options.declared.of(address);
+  }
+
   /** What a queue has. Throws BrokerError when it is not there, or another connection's alone. */
   status(client: Client, address: Address): QueueStatus {
     return this.options.declared.status(this.find(client, address), address);

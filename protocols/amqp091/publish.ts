@@ -123,6 +123,16 @@ export function rewriteProperties(publish: Publish, properties: BasicProperties)
   publish.detached = true;
 }
 
+/** A publish that came by no frame: with these properties, and this body. Throws `AmqpError` for what no frame could say. */
+export function composedPublish(properties: BasicProperties, body: Buffer): Publish {
+  const kept = encodeKept(encodeProperties(properties), body);
+  const publish = new Publish();
+  publish.data = kept.data;
+  publish.readContent(kept.start, kept.bodyStart, kept.bodyEnd, kept.end);
+  publish.detached = true;
+  return publish;
+}
+
 /** Checks the beginning of a header frame's payload; returns how long the body is to be. Throws `AmqpError`. */
 export function readContentHead(data: Buffer, start: number, end: number): number {
   if (end - start < CONTENT_HEAD + 2) {

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { BrokerError } from "../../core/errors.ts";
 import type { UserSettings } from "../config/security-schema.ts";
-import { hashPassword } from "../security/password.ts";
+import { hashPassword, parsePasswordHash } from "../security/password.ts";
 import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
 import { apiKeyHash } from "./api-keys.ts";
 import type { ManagementContext } from "./context.ts";
@@ -27,6 +27,8 @@ export interface ShownUser {
 /** What is to be said of a user; what is absent stays as it is. */
 export interface UserChange {
   readonly password?: string | undefined;
+  /** What "delos hash-password" prints, in place of a password; empty for a user that no password lets in. */
+  readonly password_hash?: string | undefined;
   readonly groups?: readonly string[] | undefined;
   readonly enabled?: boolean | undefined;
 }
@@ -58,9 +60,9 @@ export function userOf(context: ManagementContext, name: string): ShownUser {
 export async function putUser(context: ManagementContext, name: string, change: UserChange): Promise<boolean> {
   checkName(name);
   checkManaged(context, name);
-  const { password, groups, enabled } = change;
+  const { password, password_hash: hash, groups, enabled } = change;
   // Off the event loop, and before anything is looked up: others may change it meanwhile.
-  const secrets = password === undefined ? undefined : await secretsOf(password);
+  const secrets = password === undefined ? hashGiven(hash) : await secretsOf(password);
   checkManaged(context, name);
   const { accounts, accountChanged } = context;
   const before = accounts.users.get(name);
@@ -143,6 +145,12 @@ async function secretsOf(password: string): Promise<Pick<UserSettings, "password
   if (password === "") throw new BrokerError("bad-request", "The password is empty");
   const [hash, keys] = await Promise.all([hashPassword(password), deriveScramKeys(password)]);
   return { password_hash: hash, scram_sha_256: formatScramKeys(keys) };
+}
+
+function hashGiven(hash: string | undefined): Pick<UserSettings, "password_hash"> | undefined {
+  if (hash === undefined || hash === "") return hash === undefined ? undefined : {};
+  if (parsePasswordHash(hash) !== undefined) return { password_hash: hash };
+  throw new BrokerError("bad-request", 'The password_hash is not what "delos hash-password" prints');
 }
 
 function secretsIn(user: UserSettings | undefined): Pick<UserSettings, "password_hash" | "scram_sha_256"> {

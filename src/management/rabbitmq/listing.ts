@@ -1,0 +1,131 @@
+/*
+ * Lists as tools for RabbitMQ ask for them:
+ *
+ *     all -> name (a part of it) -> sort, sort_reverse -> page, page_size -> columns
+ *
+ * In the order of names, which most ask for, only what is on the page is built.
+ */
+import { type Static, Type } from "typebox";
+import { BrokerError } from "../../../core/errors.ts";
+import { gather } from "../slices.ts";
+
+/** Fields by name. */
+export type Row = Readonly<Record<string, unknown>>;
+
+const text = Type.Optional(Type.String({ maxLength: 1024 }));
+const MOST_ROWS = 500;
+
+/** The query of a list; what else tools add to it means nothing. */
+export const ListQuery = Type.Object({
+  name: text,
+  use_regex: text,
+  sort: text,
+  sort_reverse: text,
+  columns: text,
+  page: Type.Optional(Type.Integer({ minimum: 1 })),
+  page_size: Type.Integer({ default: 100, minimum: 1, maximum: MOST_ROWS }),
+});
+
+type Query = Static<typeof ListQuery>;
+
+/** One kind of things that are listed. */
+export interface Listed<T> {
+  readonly name: (item: T) => string;
+  readonly show: (item: T) => Row;
+}
+
+/** A reply to a list: its rows or, if a page is asked for, that. Throws BrokerError for expressions. */
+export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, query: Query): Promise<unknown> {
+  if (query.use_regex === "true" && (query.name ?? "") !== "") {
+    throw new BrokerError("bad-request", "Names are not looked for by expressions here; name is a part of them");
+  }
+  const { name: wanted = "", sort = "", page, page_size: size } = query;
+  let total = 0;
+  const found = await gather(items, Number.POSITIVE_INFINITY, (item) => {
+    total++;
+    return wanted === "" || name(item).includes(wanted);
+  });
+  const down = query.sort_reverse === "true";
+  const from = page === undefined ? 0 : (page - 1) * size;
+  const to = page === undefined ? found.length : from + size;
+  let rows: Row[];
+  if (sort === "" || sort === "name") {
+    const named = found.map((item) => ({ item, name: name(item) }));
+    if (sort === "name" || page !== undefined) named.sort((a, b) => compare(a.name, b.name));
+    if (down) named.reverse();
+    rows = await built(
+      named.slice(from, to).map(({ item }) => item),
+      show,
+    );
+  } else {
+    const all = (await built(found, show)).map((row) => ({ row, value: valueAt(row, sort) }));
+    all.sort((a, b) => compare(a.value, b.value));
+    if (down) all.reverse();
+    rows = all.slice(from, to).map(({ row }) => row);
+  }
+  const shown = columns(rows, query.columns);
+  if (page === undefined) return shown;
+  return {
+    filtered_count: found.length,
+    item_count: shown.length,
+    items: shown,
+    page,
+    page_count: Math.max(1, Math.ceil(found.length / size)),
+    page_size: size,
+    total_count: total,
+  };
+}
+
+/** Rows of a list that is short by its nature. */
+export function shortList(rows: readonly Row[], query: Query): Promise<unknown> {
+  return listing(rows, { name: (row) => String(row["name"] ?? ""), show: (row) => row }, query);
+}
+
+/** The columns of one row that were asked for. */
+export function withColumns(row: Row, names: string | undefined): Row {
+  return columns([row], names)[0] ?? row;
+}
+
+async function built<T>(items: readonly T[], show: (item: T) => Row): Promise<Row[]> {
+  const rows: Row[] = [];
+  await gather(items, Number.POSITIVE_INFINITY, (item) => rows.push(show(item)) < 0);
+  return rows;
+}
+
+function columns(rows: readonly Row[], names: string | undefined): Row[] {
+  if (names === undefined || names === "") return [...rows];
+  const paths = names.split(",").map((name) => name.split("."));
+  return rows.map((row) => {
+    const chosen: Record<string, unknown> = {};
+    for (const path of paths) put(chosen, path, valueAt(row, path.join(".")));
+    return chosen;
+  });
+}
+
+function put(row: Record<string, unknown>, [first = "", ...rest]: readonly string[], value: unknown): void {
+  if (value === undefined) return;
+  if (rest.length === 0) {
+    row[first] = value;
+    return;
+  }
+  const inner = row[first];
+  const group: Record<string, unknown> = isRow(inner) ? { ...inner } : {};
+  row[first] = group;
+  put(group, rest, value);
+}
+
+function valueAt(row: Row, path: string): unknown {
+  let value: unknown = row;
+  for (const name of path.split(".")) value = isRow(value) ? value[name] : undefined;
+  return value;
+}
+
+function compare(a: unknown, b: unknown): number {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  const [left, right] = [String(a ?? ""), String(b ?? "")];
+  return left < right ? -1 : Number(left > right);
+}
+
+function isRow(value: unknown): value is Row {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

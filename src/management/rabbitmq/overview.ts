@@ -1,0 +1,234 @@
+import { hrtime } from "node:process";
+import { Type } from "typebox";
+import { BrokerError } from "../../../core/errors.ts";
+import type { VirtualHost } from "../../../core/virtual-host.ts";
+import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { HostFigures } from "../figures.ts";
+import { checkRight } from "../rights.ts";
+import { subjectOf } from "../../../core/access/access.ts";
+import { listing, ListQuery, type Row, shortList, withColumns } from "./listing.ts";
+import { consumersOf, NODE } from "./views.ts";
+import { type Asker, hostsOf, vhostName, vhostOf } from "./vhosts.ts";
+
+/** Whose API this is like: tools compare it. */
+const LIKE_VERSION = "3.13.0";
+const RATE_MS = 1000;
+/** What has no like here. */
+const EMPTY_LISTS = [
+  "parameters",
+  "policies",
+  "operator-policies",
+  "vhost-limits",
+  "user-limits",
+  "topic-permissions",
+  "extensions",
+  "feature-flags",
+  "deprecated-features",
+];
+const FOREIGN_PATHS = [
+  "/policies/:vhost/:name",
+  "/operator-policies/:vhost/:name",
+  "/parameters/:component/:vhost/:name",
+  "/global-parameters/:name",
+  "/vhost-limits/:vhost/:name",
+  "/user-limits/:user/:name",
+  "/topic-permissions/:vhost/:user",
+];
+const VhostParams = Type.Object({ vhost: Type.String() });
+const NodeParams = Type.Object({ node: Type.String() });
+const read = { config: { right: "login" }, schema: { hide: true, querystring: ListQuery } } as const;
+
+/** The broker as a whole, its one node and its virtual hosts, as RabbitMQ has them. */
+export function overviewRoutes(app: ManagementApp, context: ManagementContext): void {
+  const figures = new HostFigures(context.clock);
+  const rates = new Rates();
+
+  app.get("/overview", read, (request) => {
+    const hosts = hostsOf(context, request, undefined);
+    return withColumns(overview(context, hosts, figures, rates), request.query.columns);
+  });
+  app.get("/cluster-name", read, () => ({ name: context.broker.name }));
+  app.get("/nodes", read, (request) => {
+    mayMonitor(context, request);
+    return shortList([node(context)], request.query);
+  });
+  app.get("/nodes/:node", { ...read, schema: { ...read.schema, params: NodeParams } }, (request) => {
+    mayMonitor(context, request);
+    return withColumns(node(context), request.query.columns);
+  });
+  for (const name of EMPTY_LISTS) app.get(`/${name}`, read, () => []);
+  app.get("/global-parameters", read, () => [{ name: "cluster_name", value: context.broker.name }]);
+
+  foreign(app, context);
+  const vhosts = { name: vhostName, show: (host: VirtualHost) => vhostRow(host, figures) };
+  app.get("/vhosts", read, (request) => listing(hostsOf(context, request, undefined), vhosts, request.query));
+  app.get("/vhosts/:vhost", { ...read, schema: { ...read.schema, params: VhostParams } }, (request) => {
+    const host = vhostOf(context, request, request.params.vhost, "monitor host");
+    return withColumns(vhostRow(host, figures), request.query.columns);
+  });
+}
+
+/** What has no like here is refused with where to look instead. */
+function foreign(app: ManagementApp, context: ManagementContext): void {
+  const refused = { config: { right: "login", audit: "rabbitmq.unsupported" }, schema: { hide: true } } as const;
+  for (const path of FOREIGN_PATHS) {
+    for (const method of ["PUT", "DELETE"] as const) {
+      app.route({
+        method,
+        url: path,
+        ...refused,
+        handler: () => {
+          throw new BrokerError(
+            "bad-request",
+            "There is nothing like it here: queues, limits and rules are set in the configuration (queues, limits, access_rules)",
+          );
+        },
+      });
+    }
+  }
+  const vhost = { ...refused, schema: { hide: true, params: VhostParams } };
+  app.put("/vhosts/:vhost", vhost, (request, reply) => {
+    const { vhost: name } = request.params;
+    try {
+      vhostOf(context, request, name, "admin host");
+    } catch (refusal) {
+      if (refusal instanceof BrokerError && refusal.code === "not-found") throw inConfiguration(name);
+      throw refusal;
+    }
+    return reply.code(204).send();
+  });
+  app.delete("/vhosts/:vhost", vhost, (request) => {
+    throw inConfiguration(request.params.vhost);
+  });
+}
+
+function inConfiguration(vhost: string): BrokerError {
+  return new BrokerError("bad-request", `Virtual hosts are made and removed in the configuration (hosts): ${vhost}`);
+}
+
+function mayMonitor({ broker }: ManagementContext, asker: Asker): void {
+  const { login, peer } = callerOf(asker);
+  checkRight(broker.access, subjectOf(login, peer), "monitor broker", undefined, broker.name);
+}
+
+type Figures = ReturnType<HostFigures["of"]>;
+
+function overview(
+  { broker, listeners, config }: ManagementContext,
+  hosts: readonly VirtualHost[],
+  figures: HostFigures,
+  rates: Rates,
+): Row {
+  const each = hosts.map((host) => figures.of(host));
+  const of = (read: (one: Figures) => number): number => each.reduce((total, one) => total + read(one), 0);
+  const publish = of(({ received }) => received);
+  const deliver = of(({ sent }) => sent);
+  const [publishRate, deliverRate] = rates.of([publish, deliver]);
+  const stored = of((one) => one.stored);
+  const inflight = of((one) => one.inflight);
+  const consumers = hosts.reduce((total, host) => total + Array.from(consumersOf(host)).length, 0);
+  return {
+    management_version: LIKE_VERSION,
+    rabbitmq_version: LIKE_VERSION,
+    product_name: "Delos",
+    product_version: broker.version,
+    erlang_version: "",
+    rates_mode: "basic",
+    cluster_name: broker.name,
+    cluster_tags: {},
+    node: NODE,
+    exchange_types: ["direct", "fanout", "topic", "headers"].map((name) => ({ name, enabled: true })),
+    disable_stats: false,
+    enable_queue_totals: true,
+    message_stats: {
+      publish,
+      publish_details: { rate: publishRate },
+      deliver_get: deliver,
+      deliver_get_details: { rate: deliverRate },
+    },
+    queue_totals: {
+      messages: stored,
+      messages_ready: Math.max(0, stored - inflight),
+      messages_unacknowledged: inflight,
+    },
+    object_totals: {
+      connections: of(({ clients }) => clients),
+      channels: of(({ clients }) => clients),
+      exchanges: hosts.reduce((total, { exchanges }) => total + Array.from(exchanges.all()).length, 0),
+      queues: of(({ queues }) => queues),
+      consumers,
+    },
+    statistics_db_event_queue: 0,
+    listeners: listeners().map(({ name, address }) => ({
+      node: NODE,
+      protocol: name,
+      ip_address: address?.host ?? config().listeners[name]?.host ?? "",
+      port: address?.port ?? 0,
+    })),
+    contexts: [],
+  };
+}
+
+function node({ broker }: ManagementContext): Row {
+  const { rss } = process.memoryUsage();
+  const { alarms } = broker.engine;
+  const raised = (name: string): boolean => alarms.active.some((alarm) => alarm.name === name);
+  return {
+    name: NODE,
+    type: "disc",
+    running: true,
+    os_pid: String(process.pid),
+    uptime: Math.round(process.uptime() * 1000),
+    mem_used: rss,
+    mem_limit: broker.engine.memoryLimitBytes,
+    mem_alarm: raised("memory"),
+    disk_free_alarm: raised("disk"),
+    processors: 1,
+    rates_mode: "basic",
+    being_drained: false,
+    partitions: [],
+    applications: [{ name: "delos", description: "Delos", version: broker.version }],
+    auth_mechanisms: [],
+    enabled_plugins: [],
+    cluster_links: [],
+  };
+}
+
+function vhostRow(host: VirtualHost, figures: HostFigures): Row {
+  const { stored, inflight, received, sent, bytes_received, bytes_written } = figures.of(host);
+  return {
+    name: vhostName(host),
+    description: "",
+    tags: [],
+    default_queue_type: "classic",
+    metadata: { description: "", tags: [] },
+    tracing: false,
+    cluster_state: { [NODE]: "running" },
+    messages: stored,
+    messages_ready: Math.max(0, stored - inflight),
+    messages_unacknowledged: inflight,
+    recv_oct: bytes_received,
+    send_oct: bytes_written,
+    message_stats: { publish: received, deliver_get: sent },
+  };
+}
+
+/** How fast counters grow, between the moments at which somebody asks. */
+class Rates {
+  private before: { readonly at: number; readonly counters: readonly number[] } | undefined = undefined;
+  private last: readonly number[] = [];
+
+  /** A second, since they were asked for before; kept if that was a moment ago. */
+  of(counters: readonly number[]): readonly number[] {
+    const at = Number(hrtime.bigint() / 1_000_000n);
+    const { before } = this;
+    if (before !== undefined && at - before.at < RATE_MS) return this.last;
+    this.last = counters.map((counter, index) => {
+      if (before === undefined) return 0;
+      const grown = Math.max(0, counter - (before.counters[index] ?? 0));
+      return Math.round((grown / (at - before.at)) * 10_000) / 10;
+    });
+    this.before = { at, counters };
+    return this.last;
+  }
+}
