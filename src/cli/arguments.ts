@@ -5,7 +5,7 @@ import { nearest } from "../config/nearest.ts";
 export class UsageError extends Error {}
 
 /** How a process ends. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 3, refused: 4 } as const;
 
 /** Options that commands with a configuration share. */
 export const CONFIG_OPTIONS = {
@@ -21,17 +21,19 @@ export const CONFIG_HELP = `  -c, --config FILE  the configuration; otherwise th
                      The environment overrides the file in the same way: DELOS__stomp__max_body=1m,
                      or DELOS__stomp__max_body__FILE=PATH for a value that is in a file`;
 
-/** Reads the options of a command. `names` says which further words it takes; they are all required. */
+/** Reads the options of a command. `names` says which further words it takes; all but the last `optional` are required. */
 export function readOptions<const T extends ParseArgsOptionsConfig>(
   args: readonly string[],
   options: T,
   names: readonly string[] = [],
+  optional = 0,
 ) {
   const parsed = parse(args, options);
   const { positionals } = parsed;
+  const required = names.slice(0, names.length - optional);
   if (positionals.length > names.length) throw new UsageError(`"${positionals[names.length]}" is one word too many`);
-  if (positionals.length < names.length)
-    throw new UsageError(`${names.slice(positionals.length).join(" and ")} is missing`);
+  if (positionals.length < required.length)
+    throw new UsageError(`${required.slice(positionals.length).join(" and ")} is missing`);
   return parsed;
 }
 

@@ -1,5 +1,6 @@
 import { nearest } from "../config/nearest.ts";
 import { complain, EXIT, print, readOptions, UsageError } from "./arguments.ts";
+import { ManagementError } from "./management-error.ts";
 import { packageVersion } from "./package.ts";
 
 /** One command of `delos`; each is in a module of its own, which is loaded when it is needed. */
@@ -28,8 +29,28 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: "make a key for management, and what a configuration keeps of it",
     load: async () => (await import("./api-key.ts")).apiKeyCommand,
   },
+  status: { summary: "how the broker is", load: async () => (await import("./status.ts")).status },
+  top: { summary: "watch its busiest queues", load: async () => (await import("./top.ts")).top },
+  queues: { summary: "list queues, or look at one", load: () => listingOf("queues") },
+  topics: { summary: "list topics, or look at one", load: () => listingOf("topics") },
+  connections: { summary: "list who is connected", load: () => listingOf("connections") },
+  sessions: { summary: "list what outlives connections", load: () => listingOf("sessions") },
+  pub: { summary: "send a message", load: async () => (await import("./publish.ts")).publish },
+  sub: { summary: "print messages and consume them", load: async () => (await import("./subscribe.ts")).subscribe },
+  browse: { summary: "print messages and leave them", load: async () => (await import("./subscribe.ts")).browse },
+  purge: { summary: "throw messages away", load: async () => (await import("./bulk.ts")).purge },
+  redrive: {
+    summary: "send dead letters back to where they come from",
+    load: async () => (await import("./bulk.ts")).redrive,
+  },
+  passwd: { summary: "give a user a password", load: async () => (await import("./accounts.ts")).passwd },
+  acl: { summary: "list access rules, or ask what they say", load: async () => (await import("./accounts.ts")).acl },
   version: { summary: "print the version", load: () => Promise.resolve(version) },
 };
+
+async function listingOf(segment: string): Promise<Command> {
+  return (await import("./listing.ts")).listingCommand(segment);
+}
 
 const version: Command = {
   help: "Usage: delos version\n\nPrints the version.",
@@ -68,6 +89,10 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
     return await command.run(rest);
   } catch (error) {
+    if (error instanceof ManagementError) {
+      complain(`delos ${name}: ${error.message}`);
+      return error.exitCode;
+    }
     if (!(error instanceof UsageError)) throw error;
     complain(`delos ${name}: ${error.message}`, `Try "delos ${name} --help".`);
     return EXIT.usage;
@@ -88,5 +113,6 @@ A message broker that speaks many protocols over one core.
 ${lines.join("\n")}
   help           print this, or with the name of a command, about that
 
-Exit codes: 0 done, 1 failed while running, 2 wrong command line or configuration.`;
+Exit codes: 0 done, 1 failed while running, 2 wrong command line or configuration; of commands that ask a
+running broker also 3 it cannot be reached, 4 not allowed.`;
 }

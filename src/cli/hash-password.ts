@@ -1,9 +1,8 @@
-import { createInterface } from "node:readline/promises";
-import { Writable } from "node:stream";
 import { hashPassword } from "../security/password.ts";
 import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
 import { complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
+import { readPassword } from "./password-input.ts";
 
 /** `delos hash-password`: reads a password and prints its hash. */
 export const hashPasswordCommand: Command = {
@@ -17,7 +16,7 @@ and prints the hash, for security.users.NAME.password_hash in a configuration.
 
   async run(args) {
     const { scram } = readOptions(args, { scram: { type: "boolean" } }).values;
-    const password = process.stdin.isTTY ? await ask("Password: ") : await firstLine();
+    const password = await readPassword("Password: ");
     if (password === "") {
       complain("delos hash-password: the password is empty");
       return EXIT.usage;
@@ -26,22 +25,3 @@ and prints the hash, for security.users.NAME.password_hash in a configuration.
     return EXIT.ok;
   },
 };
-
-async function ask(question: string): Promise<string> {
-  process.stderr.write(question);
-  // What readline would echo goes nowhere.
-  const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const reader = createInterface({ input: process.stdin, output: silence, terminal: true });
-  try {
-    return await reader.question("");
-  } finally {
-    reader.close();
-    process.stderr.write("\n");
-  }
-}
-
-async function firstLine(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString("utf8").split(/\r?\n/, 1)[0] ?? "";
-}
