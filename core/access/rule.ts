@@ -5,7 +5,7 @@ import { namesLike, namesMatching, type ResourceNames } from "./resource-names.t
 export const PRINCIPAL_KINDS = ["user", "group", "address", "certificate"] as const;
 
 /** What a name in a rule is a name of. */
-export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
+type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 /** Stands in a list of actions or kinds for all of them, and in one of principals for anybody. */
 export const ANY = "*";
