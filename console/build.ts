@@ -42,14 +42,15 @@ export async function buildConsole(): Promise<boolean> {
   // Another user may run the broker.
   chmodSync(made, 0o755);
   writeFileSync(join(made, STAMP), digest);
-  rmSync(OUT, { recursive: true, force: true });
   try {
+    // Somebody else may have built the same meanwhile, and use it already.
+    if (stampOf(OUT) === digest) return false;
+    rmSync(OUT, { recursive: true, force: true });
     renameSync(made, OUT);
-  } catch (error) {
+    return true;
+  } finally {
     rmSync(made, { recursive: true, force: true });
-    if (stampOf(OUT) !== digest) throw error;
   }
-  return true;
 }
 
 function createFolder(folder: string): string {

@@ -46,6 +46,20 @@ describe.skipIf(BROWSER_MISSING !== "")(`messages in the console${BROWSER_MISSIN
     expect(complaints).toEqual([]);
   });
 
+  it("come in pages", async () => {
+    const { page, management, go } = await open();
+    await management.put(`${HOST}/queues/orders`);
+    for (let number = 1; number <= 60; number++) await send(management, { body: `message ${number}` });
+    await go("queues/orders?tab=messages");
+    await page.getByText("message 50", { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Further" }).click();
+    await page.getByText("message 60", { exact: true }).waitFor();
+    expect(await page.getByText("message 50", { exact: true }).count()).toBe(0);
+    expect(await page.getByRole("button", { name: "Further" }).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Back" }).click();
+    await page.getByText("message 1", { exact: true }).waitFor();
+  });
+
   it("can be published with properties; what is no JSON is told before it is sent", async () => {
     const { page, management, go } = await open();
     await management.put(`${HOST}/queues/orders`);

@@ -50,6 +50,11 @@ describe.skipIf(BROWSER_MISSING !== "")(`operating the broker from the console${
     await page.getByRole("dialog").getByLabel("Routing key").fill("new");
     await page.getByRole("dialog").getByRole("button", { name: "Bind" }).click();
     await page.getByRole("gridcell", { name: "orders" }).waitFor();
+    await page.getByRole("button", { name: "Publish" }).click();
+    await page.getByRole("dialog").getByLabel("Routing key").fill("new");
+    await page.getByRole("dialog").getByRole("button", { name: "Publish" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    expect((await management.get(`${HOST}/queues/orders`)).body).toMatchObject({ messages: 1 });
     await page.getByRole("grid", { name: "Bindings" }).getByRole("checkbox").check();
     await page.getByRole("button", { name: "Unbind" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Unbind" }).click();

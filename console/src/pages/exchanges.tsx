@@ -11,6 +11,7 @@ import { Icon } from "../ui/icon.tsx";
 import { Failure, PageHead, Tiles } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { say } from "../ui/toast.tsx";
+import { openPublish } from "./publish.tsx";
 
 /** The default exchange has no name; this is what it is called in addresses. */
 const DEFAULT = "amq.default";
@@ -69,6 +70,14 @@ function ExchangePage({ name }: { readonly name: string }): JSX.Element {
       <PageHead up={{ path: ["exchanges"], title: "Exchanges" }} title={name} intro={introOf(row)}>
         <button type="button" class="button primary" onClick={() => bind(name)}>
           <Icon name="plus" /> Bind
+        </button>
+        <button
+          type="button"
+          class="button"
+          disabled={text(row, "name") === "" || row?.["internal"] === true}
+          onClick={() => openPublish({ kind: "exchange", name: text(row, "name") }, polled.again)}
+        >
+          <Icon name="send" /> Publish
         </button>
         <button
           type="button"

@@ -29,6 +29,7 @@ export function openPublish(goal?: Goal, done?: () => void): void {
             { name: "name", label: "Name", required: true },
           ] as const)
         : []),
+      ...(goal?.kind === "exchange" ? [{ name: "key", label: "Routing key", wide: true }] : []),
       { name: "body", label: "Body", kind: "area" },
       { name: "encoding", label: "The body is", kind: "choice", choices: ENCODINGS },
       { name: "content_type", label: "Content type", placeholder: "text/plain" },
@@ -38,6 +39,9 @@ export function openPublish(goal?: Goal, done?: () => void): void {
       { name: "correlation_id", label: "Correlation id" },
       { name: "group_id", label: "Message group" },
       { name: "durable", label: "Durable", kind: "check", value: "true", hint: "survives a restart" },
+      ...(goal?.kind === "topic"
+        ? ([{ name: "retain", label: "Retained", kind: "check", hint: "also for subscribers to come" }] as const)
+        : []),
       {
         name: "properties",
         label: "Properties",
@@ -50,16 +54,16 @@ export function openPublish(goal?: Goal, done?: () => void): void {
     run: async (filled) => {
       const kind = goal?.kind ?? (filled["kind"] === "topic" ? "topic" : "queue");
       const name = goal?.name ?? filled["name"] ?? "";
-      await publish({ kind, name }, messageOf(filled));
+      await publish({ kind, name }, messageOf(filled), filled["key"] ?? "");
       say(`Published to ${kind} ${name}`);
       done?.();
     },
   });
 }
 
-async function publish({ kind, name }: Goal, message: Json): Promise<void> {
+async function publish({ kind, name }: Goal, message: Json, key: string): Promise<void> {
   const path = `${at("hosts", host.value)}/${kind}s${at(name)}/messages`;
-  await ask(path, { method: "POST", body: message });
+  await ask(path, { method: "POST", body: message, ...(kind === "exchange" ? { query: { key } } : {}) });
 }
 
 function messageOf(filled: Filled): Json {
@@ -69,6 +73,7 @@ function messageOf(filled: Filled): Json {
     body: isJson ? parsed(body, "The body") : body,
     body_encoding: encoding,
     durable: filled["durable"] === "true",
+    ...(filled["retain"] === "true" ? { retain: true } : {}),
     priority: Number(filled["priority"] || 4),
     ...numbers(filled, ["ttl_ms", "delay_ms"]),
     ...given(filled, ["content_type", "correlation_id", "group_id"]),
