@@ -40,11 +40,7 @@ export function definitionRoutes(app: ManagementApp, context: ManagementContext)
   app.get(
     "/definitions/:vhost",
     { config: { right: "login" }, schema: { hide: true, params: VhostParams } },
-    async (request) => {
-      const host = vhostOf(context, request, request.params.vhost, "admin host");
-      const parts = await partsOf(host);
-      return { ...versionOf(context), ...withoutVhosts(parts), parameters: [], policies: [] };
-    },
+    (request) => exportedOf(context, vhostOf(context, request, request.params.vhost, "admin host")),
   );
   app.post("/definitions", { config: audited, schema: { hide: true } }, (request) => {
     mayAdminister(context, request);
@@ -81,6 +77,18 @@ async function exported(context: ManagementContext): Promise<Row> {
   };
 }
 
+async function exportedOf(context: ManagementContext, host: VirtualHost): Promise<Row> {
+  const { queues, exchanges, bindings } = await partsOf(host);
+  return {
+    ...versionOf(context),
+    parameters: [],
+    policies: [],
+    queues: queues.map(withoutVhost),
+    exchanges: exchanges.map(withoutVhost),
+    bindings: bindings.map(withoutVhost),
+  };
+}
+
 function versionOf({ broker }: ManagementContext): Row {
   return {
     rabbit_version: "3.13.0",
@@ -114,9 +122,8 @@ async function partsOf(host: VirtualHost): Promise<Parts> {
   return { queues, exchanges, bindings };
 }
 
-function withoutVhosts({ queues, exchanges, bindings }: Parts): Parts {
-  const bare = (rows: readonly Row[]): Row[] => rows.map(({ vhost: _vhost, ...row }) => row);
-  return { queues: bare(queues), exchanges: bare(exchanges), bindings: bare(bindings) };
+function withoutVhost({ vhost: _vhost, ...row }: Row): Row {
+  return row;
 }
 
 /** One document that comes in. */

@@ -78,7 +78,7 @@ export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, 
 
 /** Rows of a list that is short by its nature. */
 export function shortList(rows: readonly Row[], query: Query): Promise<unknown> {
-  return listing(rows, { name: (row) => String(row["name"] ?? ""), show: (row) => row }, query);
+  return listing(rows, { name: (row) => textOf(row["name"]), show: (row) => row }, query);
 }
 
 /** The columns of one row that were asked for. */
@@ -122,8 +122,12 @@ function valueAt(row: Row, path: string): unknown {
 
 function compare(a: unknown, b: unknown): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
-  const [left, right] = [String(a ?? ""), String(b ?? "")];
+  const [left, right] = [textOf(a), textOf(b)];
   return left < right ? -1 : Number(left > right);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : (JSON.stringify(value) ?? "");
 }
 
 function isRow(value: unknown): value is Row {

@@ -8,10 +8,11 @@ import type { Message } from "../../../core/message.ts";
 import type { Delivery, Outcome } from "../../../core/protocol.ts";
 import type { Queue } from "../../../core/queue/queue.ts";
 import type { Subscription } from "../../../core/subscription.ts";
+import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { envelopeOf, messageOf } from "../../../protocols/amqp091/convert.ts";
 import { outgoingProperties } from "../../../protocols/amqp091/outgoing.ts";
 import { composedPublish } from "../../../protocols/amqp091/publish.ts";
-import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { HostClient } from "../host-client.ts";
 import { Body } from "./body.ts";
 import { exchangeName } from "./exchanges.ts";
@@ -48,34 +49,30 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
   app.post(
     "/exchanges/:vhost/:exchange/publish",
     { config: { right: "login" }, schema: { hide: true, params: ExchangeParams } },
-    async (request) => {
-      const { params } = request;
-      const host = vhostOf(context, request, params.vhost, "login");
+    (request) => {
+      const { vhost, exchange } = request.params;
+      const host = vhostOf(context, request, vhost, "login");
       const full = context.broker.engine.closedGate;
       if (full !== undefined) throw new BrokerError("full", `Publishers have to wait: ${full.subject}`);
       const body = new Body(request.body);
-      const own = new HostClient(host, callerOf(request));
-      try {
-        const routed = publish(own.client, exchangeName(params.exchange), body, context.clock.now());
+      return asHostClient(host, callerOf(request), async (own) => {
+        const routed = publish(own.client, exchangeName(exchange), body, context.clock.now());
         await own.settled();
         return { routed };
-      } finally {
-        own.close();
-      }
+      });
     },
   );
 
   app.post(
     "/queues/:vhost/:queue/get",
     { config: { right: "login" }, schema: { hide: true, params: QueueParams } },
-    async (request) => {
-      const { params } = request;
-      const host = vhostOf(context, request, params.vhost, "login");
-      const queue = queueOf(host, params.queue);
+    (request) => {
+      const { vhost, queue: name } = request.params;
+      const host = vhostOf(context, request, vhost, "login");
+      const queue = queueOf(host, name);
       const wanted = wantedOf(new Body(request.body));
-      const own = new HostClient(host, callerOf(request));
-      try {
-        const taken = await take(own.client, queueAddress(params.queue), wanted.count);
+      return asHostClient(host, callerOf(request), async (own) => {
+        const taken = await take(own.client, queueAddress(name), wanted.count);
         const now = context.clock.now();
         const shown = taken.map((one) => messageRow(one, queue, wanted, now));
         for (const { subscription, delivery } of taken) {
@@ -83,11 +80,19 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
         }
         await own.settled();
         return shown;
-      } finally {
-        own.close();
-      }
+      });
     },
   );
+}
+
+/** Does something as a client that is gone afterwards. */
+async function asHostClient<T>(host: VirtualHost, caller: Caller, act: (own: HostClient) => Promise<T>): Promise<T> {
+  const own = new HostClient(host, caller);
+  try {
+    return await act(own);
+  } finally {
+    own.close();
+  }
 }
 
 /** Whether anybody got it. Throws BrokerError and AmqpError. */

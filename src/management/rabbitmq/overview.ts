@@ -120,7 +120,7 @@ function overview(
   rates: Rates,
 ): Row {
   const each = hosts.map((host) => figures.of(host));
-  const of = (read: (one: Figures) => number): number => each.reduce((total, one) => total + read(one), 0);
+  const of = (figure: (one: Figures) => number): number => each.reduce((total, one) => total + figure(one), 0);
   const publish = of(({ received }) => received);
   const deliver = of(({ sent }) => sent);
   const [publishRate, deliverRate] = rates.of([publish, deliver]);
