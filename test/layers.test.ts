@@ -65,7 +65,6 @@ describe("the rooms", () => {
       "core",
       "docs",
       "node_modules",
-      "ops",
       "protocols",
       "src",
       "store",

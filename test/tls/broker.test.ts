@@ -123,6 +123,7 @@ describe("a reload", () => {
     const { port, server } = await startBroker();
     await expect(shown(port)).rejects.toThrow();
     const settings = [...tlsSettings(folder).filter((one) => one.startsWith("tls.")), "store.kind=memory"];
+    settings.push("management.enabled=false", "management.port=0");
     const others = ["mqtt", "amqp", "openwire"].map((name) => `listeners.${name}.enabled=false`);
     const on = await server.reload(configOf([...settings, ...others, "listeners.stomp.port=0", "log.level=debug"]));
     expect(on.applied).toEqual(expect.arrayContaining(["tls.certificate", "tls.key", "listeners.stomp.tls"]));

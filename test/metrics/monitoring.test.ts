@@ -6,7 +6,7 @@ import { ROOT, temporaryFolder } from "../support/broker.ts";
 import { startManagement } from "../support/management.ts";
 import { HAS_PROMTOOL, promtool, readScrape, seriesOf } from "./scrape.ts";
 
-const OPS = join(ROOT, "ops");
+const OPS = join(ROOT, "conf/monitoring");
 const ALERTS = join(OPS, "prometheus/alerts.yaml");
 const METRIC = /\b(?:delos|nodejs|process)_[a-z0-9_]+\b/g;
 
