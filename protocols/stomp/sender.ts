@@ -56,7 +56,7 @@ const BROWSER_BIT = headerBit("browser");
 const SPECIAL_BITS = PERSISTENT_BIT | RETAIN_BIT | REPLY_TO_BIT | PRIORITY_BIT | EXPIRY_BITS | TRAIT_BITS | BROWSER_BIT;
 
 /** What is sent there is a new password or token of the client, and goes nowhere else. */
-export const LOGIN_DESTINATION = "/broker/login";
+const LOGIN_DESTINATION = "/broker/login";
 /** Places for targets that are found by their bytes alone; a power of two. */
 const NEAR_TARGETS = 16;
 /** Targets remembered in all. */
