@@ -25,6 +25,7 @@ import type { DurableSubscription } from "./topic/durable-subscription.ts";
 import { DurableSubscriptions } from "./topic/durable-subscriptions.ts";
 import type { Engine } from "./engine.ts";
 import { type Message, TRAIT } from "./message.ts";
+import { explainSend, type SendExplanation } from "./explain.ts";
 import { ExchangeRequests } from "./exchanges/exchange-requests.ts";
 import { Exchanges } from "./exchanges/exchanges.ts";
 import type { Ledger } from "./ledger.ts";
@@ -320,6 +321,15 @@ export class VirtualHost {
     return this.destinations.admissionOf(this.destination(address, client));
   }
 
+  /** What would become of a message that somebody sends; nothing is sent. */
+  explainSend(address: Address, subject: Subject, message: Message): SendExplanation {
+    const { engine, destinations, exchanges, settings } = this;
+    const room = settings.maxDestinations - this.size;
+    const permissions = this.guard.permissions(subject);
+    const options = { engine, destinations, exchanges, permissions, autoCreate: settings.autoCreate, room };
+    return explainSend(options, address, message);
+  }
+
   /** Calls back in a turn soon. */
   later(task: () => void): void {
     this.engine.clock.after(1, task);
@@ -535,8 +545,13 @@ export class VirtualHost {
     }
   }
 
+  /** Of destinations, as they are limited. */
+  private get size(): number {
+    return this.queues.size + this.topics.size + this.durables.size + this.exchanges.count;
+  }
+
   private checkRoom(): void {
-    const count = this.queues.size + this.topics.size + this.durables.size + this.exchanges.count;
+    const count = this.size;
     if (count < this.settings.maxDestinations) return;
     throw new BrokerError(
       "limit",

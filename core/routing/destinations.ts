@@ -12,7 +12,7 @@ import type { Client } from "../client.ts";
 import { unescape } from "../addresses/escape.ts";
 import type { DeadLetterOffice } from "./dead-letters.ts";
 import { Directory } from "./directory.ts";
-import { type DivertRule, Diverts } from "./divert.ts";
+import { type Divert, type DivertRule, Diverts } from "./divert.ts";
 import { type DuplicateWindow, storedWindows } from "./duplicates.ts";
 import type { Engine } from "../engine.ts";
 import { BrokerError } from "../errors.ts";
@@ -213,6 +213,11 @@ export class Destinations {
       bound ||= each === target;
     });
     return bound;
+  }
+
+  /** Where else what is sent to an address goes by configuration. */
+  divertsOf(address: Address): readonly Divert[] {
+    return this.diverts.of(address);
   }
 
   /** The policy of a destination that may not be there. */

@@ -43,6 +43,7 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: "send dead letters back to where they come from",
     load: async () => (await import("./bulk.ts")).redrive,
   },
+  explain: { summary: "what would become of a message", load: async () => (await import("./explain.ts")).explain },
   passwd: { summary: "give a user a password", load: async () => (await import("./accounts.ts")).passwd },
   acl: { summary: "list access rules, or ask what they say", load: async () => (await import("./accounts.ts")).acl },
   version: { summary: "print the version", load: () => Promise.resolve(version) },

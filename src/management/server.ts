@@ -34,6 +34,7 @@ import { consoleRoutes } from "./routes/console.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { exchangeRoutes } from "./routes/exchanges.ts";
+import { explainRoutes } from "./routes/explain.ts";
 import { jobRoutes } from "./routes/jobs.ts";
 import { limitRoutes } from "./routes/limits.ts";
 import { listenerRoutes } from "./routes/listeners.ts";
@@ -68,6 +69,7 @@ const API_ROUTES: readonly Routes[] = [
   scheduleRoutes,
   exchangeRoutes,
   accessRuleRoutes,
+  explainRoutes,
   eventRoutes,
   userRoutes,
   certificateRoutes,
