@@ -8,32 +8,31 @@ import { Badge, PageHead } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { askRedrive } from "./move.tsx";
 
-/** What the list of queues shows that give messages up. */
-const DEAD_LETTER_COLUMNS: readonly Column[] = [
-  {
-    field: "name",
-    title: "Queue",
-    width: "minmax(200px, 2fr)",
-  },
-  {
-    field: "dead_letter_queue",
-    title: "Dead letters go to",
-    width: "minmax(200px, 1.6fr)",
-    show: (row) => {
-      const grave = text(row, "dead_letter_queue");
-      if (grave === "") return <Badge tone="warn">nowhere</Badge>;
-      return (
-        <a href={link(["queues", grave], { tab: "messages" })} tabIndex={-1}>
-          {grave}
-        </a>
-      );
+/** What the list of queues shows that give messages up; where those go is a link if it is there. */
+function columnsOf(graves: ReadonlySet<string>): readonly Column[] {
+  return [
+    { field: "name", title: "Queue", width: "minmax(200px, 2fr)" },
+    {
+      field: "dead_letter_queue",
+      title: "Dead letters go to",
+      width: "minmax(200px, 1.6fr)",
+      show: (row) => {
+        const grave = text(row, "dead_letter_queue");
+        if (grave === "") return <Badge tone="warn">nowhere</Badge>;
+        if (!graves.has(grave)) return <span class="quiet">{grave}</span>;
+        return (
+          <a href={link(["queues", grave], { tab: "messages" })} tabIndex={-1}>
+            {grave}
+          </a>
+        );
+      },
     },
-  },
-  { field: "messages", title: "Messages now", kind: "number" },
-  { field: "dead_lettered", title: "Dead letters", kind: "number" },
-  { field: "expired", title: "Expired", kind: "number" },
-  { field: "returned", title: "Returned", kind: "number" },
-];
+    { field: "messages", title: "Messages", kind: "number" },
+    { field: "dead_lettered", title: "Given up", kind: "number" },
+    { field: "expired", title: "Expired", kind: "number" },
+    { field: "returned", title: "Returned", kind: "number" },
+  ];
+}
 
 /** Queues asked for by name at a time; a filter has a length. */
 const MOST_GRAVES = 40;
@@ -89,7 +88,7 @@ export function DeadLettersPage(): JSX.Element {
       <Table
         label="Queues that give messages up"
         path={path}
-        columns={DEAD_LETTER_COLUMNS}
+        columns={columnsOf(new Set(graves.map(({ name }) => name)))}
         name="name"
         order="-dead_lettered"
         href={(row) => link(["queues", text(row, "name")])}
