@@ -3,8 +3,8 @@
  *
  *     every second: figures of all virtual hosts, made once -> rates since the second before -> one text -> every stream
  *
- * Nothing is measured while nobody watches. A reader that is too slow is cut off: it connects again by itself, and begins
- * with what is then.
+ * Nothing is measured while nobody watches. A reader that is too slow is cut off, and every stream ends after some minutes:
+ * the reader connects again by itself, if it still may, and begins with what is then.
  */
 import type { ServerResponse } from "node:http";
 import type { Broker } from "../../core/broker.ts";
@@ -18,6 +18,8 @@ const MOST_STREAMS = 100;
 const MOST_WAITING = 256 * 1024;
 /** How long a reader that was cut off waits before it connects again. */
 const RETRY_MS = 2000;
+/** How long a stream lasts: whoever watches may have lost the right to it meanwhile. */
+const LIFETIME_MS = 5 * 60_000;
 
 /** What is told as a rate besides as it is. */
 const FLOWS = ["received", "sent", "dropped", "bytes_received", "bytes_written"] as const;
@@ -33,8 +35,9 @@ interface Sample {
 
 interface Stream {
   readonly response: ServerResponse;
-  /** The virtual hosts it is told of; undefined for all, and the broker as a whole. */
+  /** The virtual host it is told of; undefined for all, and the broker as a whole. */
   readonly host: string | undefined;
+  readonly until: number;
 }
 
 /** All streams of one broker. */
@@ -62,7 +65,7 @@ export class EventStreams {
 
   /** Tells a reader from now on, with the figures of one virtual host or of all. */
   open(response: ServerResponse, host: string | undefined): void {
-    const stream = { response, host };
+    const stream = { response, host, until: this.clock.now() + LIFETIME_MS };
     response.once("close", () => {
       this.streams.delete(stream);
       if (this.streams.size === 0) this.rest();
@@ -94,6 +97,7 @@ export class EventStreams {
     const texts = new Map<string | undefined, string>();
     for (const stream of this.streams) {
       if (stream.response.writableLength > MOST_WAITING) stream.response.destroy();
+      else if (now.at >= stream.until) stream.response.end();
       else this.tell(stream, before, now, texts);
     }
   }

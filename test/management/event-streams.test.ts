@@ -1,0 +1,73 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
+import { expect, it } from "vitest";
+import { BrokerError } from "../../core/errors.ts";
+import { EventStreams } from "../../src/management/event-streams.ts";
+import { coreBroker } from "../support/core-broker.ts";
+
+/** A reader that takes nothing, and what waits for it. */
+class Reader extends ServerResponse {
+  written = "";
+  waiting = 0;
+
+  constructor() {
+    super(new IncomingMessage(new Socket()));
+    Object.defineProperty(this, "writableLength", { get: () => this.waiting });
+  }
+
+  override write(text: string): boolean {
+    this.written += text;
+    return true;
+  }
+}
+
+it("tells rates of the second before, once a second, and measures nothing when nobody watches", async () => {
+  const { broker, clock, client } = await coreBroker();
+  const streams = new EventStreams(broker);
+  const reader = new Reader();
+  streams.open(reader, undefined);
+  const sender = client();
+  for (let n = 0; n < 30; n++) sender.send("topic:a", "x");
+  clock.advance(1000);
+  expect(reader.written.match(/^event: figures$/gm)).toHaveLength(2);
+  expect(reader.written).toContain('"rates":{"received":30,');
+  clock.advance(1000);
+  expect(reader.written.match(/"rates":\{"received":0,/g)?.length).toBeGreaterThanOrEqual(2);
+  const { length } = reader.written;
+  reader.emit("close");
+  clock.advance(5000);
+  expect(reader.written).toHaveLength(length);
+});
+
+it("tells of one virtual host only to those who watch that", async () => {
+  const { broker } = await coreBroker();
+  const reader = new Reader();
+  new EventStreams(broker).open(reader, "default");
+  expect(JSON.parse(/^data: (.*)$/m.exec(reader.written)?.[1] ?? "")).toEqual({
+    time: expect.any(Number),
+    hosts: { default: { figures: expect.any(Object), rates: expect.any(Object) } },
+  });
+});
+
+it("cuts off who is too slow, and ends every stream after some minutes", async () => {
+  const { broker, clock } = await coreBroker();
+  const streams = new EventStreams(broker);
+  const [slow, old] = [new Reader(), new Reader()];
+  for (const reader of [slow, old]) streams.open(reader, undefined);
+  slow.waiting = 1 << 20;
+  clock.advance(1000);
+  expect([slow.destroyed, old.destroyed]).toEqual([true, false]);
+  clock.advance(5 * 60_000);
+  expect(old.writableEnded).toBe(true);
+});
+
+it("refuses more than a hundred readers", async () => {
+  const { broker } = await coreBroker();
+  const streams = new EventStreams(broker);
+  for (let n = 0; n < 100; n++) {
+    streams.check();
+    streams.open(new Reader(), undefined);
+  }
+  expect(() => streams.check()).toThrow(BrokerError);
+  streams.close();
+});
