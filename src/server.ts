@@ -38,7 +38,7 @@ import type { Management } from "./management/server.ts";
 import { packageVersion } from "./cli/package.ts";
 import { reviewLogins } from "./security/live-logins.ts";
 import type { Measure } from "./metrics/resources.ts";
-import { reloadableVitals, Vitals } from "./metrics/vitals.ts";
+import { Vitals } from "./metrics/vitals.ts";
 import { ConfiguredLogin } from "./security/login.ts";
 import { ManagedAccounts } from "./security/managed-accounts.ts";
 import { AddressSet } from "./net/address-set.ts";
@@ -47,6 +47,7 @@ import { Limits } from "./net/limits.ts";
 import { Network } from "./net/network.ts";
 import type { TlsOptions } from "./net/tls.ts";
 import { plainFormat } from "./plain-message.ts";
+import { changesBetween, withReloadable } from "./reloading.ts";
 import { SysTopics } from "./sys-topics.ts";
 import { openTracer } from "./tracing.ts";
 
@@ -86,10 +87,6 @@ const FORMATS: ReadonlyMap<string, WireFormat> = new Map(
     format,
   ]),
 );
-
-/** The parts of the configuration that `reload` takes over. */
-const RELOADABLE =
-  /^(log|audit|alarms|limits|security|access_rules|shutdown|tls)(\.|$)|^hosts\..+\.(security\.|access_rules$)|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.tls(\.|$)/;
 
 /** Starts a broker; rejects with one sentence that names the setting to change. */
 export async function startServer(config: Config, log: Log, parts: ServerParts = {}): Promise<RunningServer> {
@@ -254,9 +251,7 @@ class Server implements RunningServer {
   private plan(load: ServerParts["load"], text: string | undefined): Planned | undefined {
     const loaded = load?.(text);
     if (loaded === undefined || !loaded.ok) return loaded;
-    const changed = differences(this.config, loaded.config);
-    const applied = changed.filter((key) => RELOADABLE.test(key));
-    return { ...loaded, applied, needsRestart: changed.filter((key) => !RELOADABLE.test(key)) };
+    return { ...loaded, ...changesBetween(this.config, loaded.config) };
   }
 
   private async reread(load: ServerParts["load"]): Promise<Reloaded> {
@@ -289,9 +284,9 @@ class Server implements RunningServer {
     const tls = certificates.listeners;
     const next = withReloadable(this.config, config);
     this.login.reload(this.accounts.over(next));
-    const changed = differences(this.config, config);
-    const applied = new Set(changed.filter((key) => RELOADABLE.test(key)));
-    const needsRestart = new Set(changed.filter((key) => !applied.has(key)));
+    const changes = changesBetween(this.config, config);
+    const applied = new Set(changes.applied);
+    const needsRestart = new Set(changes.needsRestart);
     this.audit.configure(config.audit);
     this.log.configure(config.log);
     if (!isDeepStrictEqual(config.limits, this.config.limits)) this.limits.configure(config.limits);
@@ -305,7 +300,6 @@ class Server implements RunningServer {
       if (!running && listens(config, name)) needsRestart.add(`listeners.${name}.enabled`);
     }
     this.config = next;
-    this.config = { ...this.config, ...reloadableVitals(this.config, config) };
     if ([...applied].some((key) => key.endsWith("access_rules"))) {
       this.access.replace(accessRuleSet(next));
       this.broker.reviewAccess();
@@ -394,43 +388,6 @@ function certificatesOf(config: Config, clock: Clock): Certificates {
   });
   if (problems.length > 0) throw new Error(problems.join("; "));
   return certificates;
-}
-
-function withReloadable(
-  config: Config,
-  { log, audit, limits, security, access_rules, shutdown, tls, listeners, hosts, management }: Config,
-): Config {
-  const kept = Object.entries(config.listeners).map(([name, listener]) => [
-    name,
-    { ...listener, tls: listeners[name]?.tls ?? listener.tls },
-  ]);
-  const { tls: managementTls, cors_origins, trusted_proxies, max_wait, sessions, api_keys } = management;
-  const taken = { cors_origins, trusted_proxies, max_wait, sessions, api_keys };
-  const managed = { ...config.management, tls: managementTls, ...taken };
-  return {
-    ...config,
-    log,
-    audit,
-    limits,
-    security,
-    access_rules,
-    shutdown,
-    tls,
-    management: managed,
-    listeners: Object.fromEntries(kept),
-    hosts: withRights(config.hosts, hosts),
-  };
-}
-
-/** Virtual hosts keep to what they are, but for access rules; those with security of their own get the new one. */
-function withRights(kept: Config["hosts"], given: Config["hosts"]): Config["hosts"] {
-  return Object.fromEntries(
-    Object.entries(kept).map(([name, host]) => {
-      const { security, access_rules = host.access_rules } = given[name] ?? {};
-      const secured = host.security === undefined || security === undefined ? host : { ...host, security };
-      return [name, { ...secured, access_rules }];
-    }),
-  );
 }
 
 /** What listeners are made of besides the configuration. */
@@ -574,17 +531,4 @@ function amqp10Protocol({ amqp10, transactions }: Config): Protocol {
     closeTimeoutMs: amqp10.close_timeout,
     plainAddress: amqp10.plain_address,
   });
-}
-
-/** The keys, joined by dots, whose values differ. */
-function differences(before: unknown, after: unknown, key = ""): string[] {
-  if (isRecord(before) && isRecord(after)) {
-    const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-    return [...names].flatMap((name) => differences(before[name], after[name], key === "" ? name : `${key}.${name}`));
-  }
-  return JSON.stringify(before) === JSON.stringify(after) ? [] : [key];
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

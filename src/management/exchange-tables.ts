@@ -109,7 +109,7 @@ export function argumentsOf(given: Static<typeof Arguments> | undefined): Declar
 }
 
 /** By what it is found again. */
-export function bindingId(binding: Binding): string {
+function bindingId(binding: Binding): string {
   const { kind, name } = endOf(binding);
   const made = [binding.source.name, kind, name, binding.key, argumentsJson(binding.arguments)];
   return Buffer.from(JSON.stringify(made)).toString("base64url");

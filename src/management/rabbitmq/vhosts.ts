@@ -30,7 +30,7 @@ export function vhostOf(context: ManagementContext, asker: Asker, name: string, 
 }
 
 /** Those that whoever asks may look at. */
-export function visibleHosts(context: ManagementContext, asker: Asker): VirtualHost[] {
+function visibleHosts(context: ManagementContext, asker: Asker): VirtualHost[] {
   return [...context.broker.hosts.values()].filter((host) => {
     try {
       checkRight(context.broker.access, subject(asker), "monitor host", host.name, context.broker.name);
