@@ -29,6 +29,12 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: "make a key for management, and what a configuration keeps of it",
     load: async () => (await import("./api-key.ts")).apiKeyCommand,
   },
+  doctor: {
+    summary: "check what a broker needs where it is to run",
+    load: async () => (await import("./doctor.ts")).doctor,
+  },
+  backup: { summary: "copy all that a broker has stored", load: async () => (await import("./backup.ts")).backup },
+  restore: { summary: "put such a copy in its place", load: async () => (await import("./backup.ts")).restore },
   status: { summary: "how the broker is", load: async () => (await import("./status.ts")).status },
   top: { summary: "watch its busiest queues", load: async () => (await import("./top.ts")).top },
   queues: { summary: "list queues, or look at one", load: () => listingOf("queues") },

@@ -6,6 +6,8 @@ export interface Column {
   /** The name of what it shows. */
   readonly field: string;
   readonly show?: (value: unknown) => string;
+  /** However long it is: only for the last column. */
+  readonly whole?: boolean;
 }
 
 const MOST_CHARACTERS = 80;
@@ -14,7 +16,10 @@ const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 /** Rows under titles; numbers stand to the right. */
 export function textTable(columns: readonly Column[], rows: readonly Readonly<Record<string, unknown>>[]): string[] {
   const cells = rows.map((row) =>
-    columns.map(({ field, show = shown }) => cut(printable(show(row[field])), MOST_CHARACTERS)),
+    columns.map(({ field, show = shown, whole = false }) => {
+      const text = printable(show(row[field]));
+      return whole ? text : cut(text, MOST_CHARACTERS);
+    }),
   );
   const right = columns.map(({ field }) => rows.some((row) => typeof row[field] === "number"));
   const widths = columns.map(({ title }, at) => Math.max(title.length, ...cells.map((row) => row[at]?.length ?? 0)));

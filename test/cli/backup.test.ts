@@ -1,0 +1,89 @@
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { startBroker, startBrokerProcess, temporaryFolder } from "../support/broker.ts";
+import { delos } from "../support/delos.ts";
+import { startManagement, type TestManagement } from "../support/management.ts";
+import { StompWire } from "../support/stomp-wire.ts";
+
+const LOGIN = { headers: { login: "admin", passcode: "secret" } };
+
+function env(api: TestManagement): Readonly<Record<string, string>> {
+  return { DELOS_URL: api.url, DELOS_PASSWORD: "secret" };
+}
+
+it("a copy made under load, restored over another store, has all that was confirmed before, in order and once", async () => {
+  const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
+  const client = await StompWire.connect(api.broker.port, LOGIN);
+  let sent = 0;
+  const send = (): Promise<unknown> =>
+    client.request("SEND", { destination: "/queue/a", persistent: "true" }, `${sent++}`.padEnd(1000));
+  for (let n = 0; n < 30; n++) await send();
+  const load = { goesOn: true };
+  const loading = (async () => {
+    while (load.goesOn) await send();
+  })();
+  const before = sent - 1;
+  const file = join(temporaryFolder(), "copy.mdb");
+  const made = await delos(["backup", file], { env: env(api) });
+  load.goesOn = false;
+  await loading;
+  expect(made).toMatchObject({ code: 0, err: "" });
+  expect(sent).toBeGreaterThan(before + 1);
+  expect(statSync(file).mode & 0o077).toBe(0);
+
+  // Killed, so that a journal is left whose messages must not come into the copy.
+  const directory = temporaryFolder();
+  const other = await startBrokerProcess(directory);
+  const stranger = await StompWire.connect(other.port);
+  await stranger.request("SEND", { destination: "/queue/b", persistent: "true" }, "other");
+  const inUse = await delos(["restore", file, "--set", `store.directory=${directory}`, "--force"]);
+  expect([inUse.code, inUse.err]).toEqual([1, expect.stringContaining("is in use by process")]);
+  await other.end("SIGKILL");
+  const careful = await delos(["restore", file, "--set", `store.directory=${directory}`]);
+  expect([careful.code, careful.err]).toEqual([1, expect.stringContaining("holds a store; --force moves it aside")]);
+  const restored = await delos(["restore", file, "--set", `store.directory=${directory}`, "--force"]);
+  expect(restored).toMatchObject({ code: 0, err: "" });
+  const kept = readdirSync(directory).find((name) => name.startsWith("before-")) ?? "";
+  expect(readdirSync(join(directory, kept))).toContain("delos.mdb");
+
+  const again = await startBroker(["store.kind=lmdb", `store.directory=${directory}`]);
+  const host = again.server.broker.host(undefined);
+  expect(host?.queues.has("b")).toBe(false);
+  const count = host?.queues.get("a")?.count ?? 0;
+  expect(count).toBeGreaterThanOrEqual(before);
+  const reader = await StompWire.connect(again.port);
+  await reader.send("SUBSCRIBE", { id: "1", destination: "/queue/a" });
+  const bodies = await reader.bodies(count);
+  expect(bodies.map((body) => Number(body.trim()))).toEqual(Array.from({ length: count }, (_, n) => n));
+});
+
+it("no file is overwritten, and none is left of a copy that failed", async () => {
+  const api = await startManagement();
+  const folder = temporaryFolder();
+  const file = join(folder, "copy.mdb");
+  const none = await delos(["backup", file], { env: env(api) });
+  expect([none.code, none.err]).toEqual([1, expect.stringContaining("in memory only")]);
+  expect(readdirSync(folder)).toEqual([]);
+  writeFileSync(file, "mine");
+  expect(await delos(["backup", file], { env: env(api) })).toMatchObject({ code: 2 });
+});
+
+it("what is no copy is not put in the place of a store", async () => {
+  const folder = temporaryFolder();
+  const directory = join(folder, "data");
+  const file = join(folder, "copy.mdb");
+  for (const [text, why] of [
+    ["", "it is empty"],
+    ["no copy at all".repeat(1000), "its first pages are not those of a data file"],
+  ] as const) {
+    writeFileSync(file, text);
+    const refused = await delos(["restore", file, "--set", `store.directory=${directory}`]);
+    expect([refused.code, refused.err]).toEqual([1, expect.stringContaining(why)]);
+  }
+  expect(existsSync(directory)).toBe(false);
+  expect(await delos(["restore", join(folder, "none"), "--set", `store.directory=${directory}`])).toMatchObject({
+    code: 1,
+  });
+  expect(await delos(["restore", file, "--set", "store.kind=memory"])).toMatchObject({ code: 2 });
+});
