@@ -8,6 +8,7 @@ import { type ContainerStart, inContainer, isContainer } from "./container.ts";
 import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { packageVersion } from "./package.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { configSources } from "./sources.ts";
 import { welcome } from "./welcome.ts";
 
@@ -45,11 +46,13 @@ printed at the first start. Whatever the configuration says of these counts inst
     const server = await startBroker(loaded.config, log, sources);
     if (server === undefined) return EXIT.failed;
     // Before anybody is told that it is ready: a signal that comes right after that must find somebody who listens.
-    const ending = runUntilEnd(server, sources, log);
+    const manager = ServiceManager.of(process.env, systemClock, log);
+    const ending = runUntilEnd({ server, sources, log, manager });
     log.info({ listeners: server.listeners, directory: server.directory }, "ready");
     // Whoever reads the lines below may stop reading.
     process.stdout.on("error", () => {});
     print(...welcome(loaded.config, server, packageVersion()));
+    manager?.ready(`Serves on ${server.listeners.length} ports`);
     if (password !== undefined) print("  User      admin", `  Password  ${password}   (shown only now)`, "");
     const code = await ending;
     log.flush();
@@ -81,8 +84,16 @@ async function startBroker(config: Config, log: Log, sources: ConfigSources): Pr
   }
 }
 
+/** A broker that runs, and whom to tell of it. */
+interface Running {
+  readonly server: RunningServer;
+  readonly sources: ConfigSources;
+  readonly log: Log;
+  readonly manager: ServiceManager | undefined;
+}
+
 /** Resolves to the exit code once a signal has stopped the broker. A failure ends the process. */
-function runUntilEnd(server: RunningServer, sources: ConfigSources, log: Log): Promise<number> {
+function runUntilEnd({ server, sources, log, manager }: Running): Promise<number> {
   process.on("SIGHUP", () => void reload(server, sources, log));
   process.on("uncaughtException", (error) => {
     die(log, error, "a fault in the broker; it ends, as nothing can be relied on any more");
@@ -99,6 +110,7 @@ function runUntilEnd(server: RunningServer, sources: ConfigSources, log: Log): P
         process.exit(EXIT.failed);
       }
       stopping = true;
+      void manager?.stopping();
       resolve(stop(server, signal, log));
     };
     process.on("SIGTERM", onSignal);

@@ -1,0 +1,83 @@
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { ROOT, temporaryFolder } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
+
+const START = ["--max-semi-space-size=8", "--external-memory-accounted-in-global-limit"];
+
+/** What stands in for systemd-notify: writes what it was told to say. */
+function recorder(folder: string): string {
+  const said = join(folder, "said");
+  const program = join(folder, "systemd-notify");
+  writeFileSync(program, `#!/bin/sh\necho "$@" >> '${said}'\n`);
+  chmodSync(program, 0o755);
+  return said;
+}
+
+function serve(folder: string, env: Readonly<Record<string, string>>) {
+  const off = ["mqtt", "amqp", "openwire"].flatMap((name) => ["--set", `listeners.${name}.enabled=false`]);
+  const sets = ["store.kind=memory", "listeners.stomp.port=0", "management.enabled=false"].flatMap((set) => [
+    "--set",
+    set,
+  ]);
+  const child = spawn(process.execPath, [...START, "src/main.ts", "serve", ...sets, ...off], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: `${folder}${delimiter}${process.env["PATH"]}`, ...env },
+    stdio: "ignore",
+  });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  return child;
+}
+
+function linesOf(file: string): string[] {
+  return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+}
+
+describe("a broker that a service manager started", () => {
+  it("says that it is ready, then that it lives, then that it stops", async () => {
+    const folder = temporaryFolder();
+    const said = recorder(folder);
+    const child = serve(folder, { NOTIFY_SOCKET: "/nowhere", WATCHDOG_USEC: "60000" });
+    await eventually(() => expect(linesOf(said).slice(1, 3)).toEqual(["WATCHDOG=1", "WATCHDOG=1"]));
+    expect(linesOf(said)[0]).toBe("READY=1 STATUS=Serves on 1 ports");
+    const gone = new Promise((done) => child.once("exit", done));
+    child.kill("SIGTERM");
+    expect(await gone).toBe(0);
+    expect(linesOf(said).some((line) => line.startsWith("STOPPING=1"))).toBe(true);
+  });
+
+  it("is silent where nobody listens, and runs where nobody can be told", async () => {
+    const folder = temporaryFolder();
+    const said = recorder(folder);
+    const alone = serve(folder, {});
+    const untold = serve(folder, { NOTIFY_SOCKET: "/nowhere", WATCHDOG_USEC: "1000000", WATCHDOG_PID: "1" });
+    await eventually(() => expect(linesOf(said)).toEqual(["READY=1 STATUS=Serves on 1 ports"]));
+    expect([alone.exitCode, untold.exitCode]).toEqual([null, null]);
+  });
+});
+
+describe("what operators are given", () => {
+  it("runs Node with the options of npm start", () => {
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const unit = readFileSync(join(ROOT, "conf/systemd/delos.service"), "utf8");
+    const image = readFileSync(join(ROOT, "Dockerfile"), "utf8");
+    for (const option of START) {
+      expect(scripts.start).toContain(option);
+      expect(/^ExecStart=.*$/m.exec(unit)?.[0]).toContain(option);
+      expect(/^ENTRYPOINT .*$/m.exec(image)?.[0]).toContain(`"${option}"`);
+    }
+  });
+
+  it.skipIf(spawnSync("systemd-analyze", ["--version"]).status !== 0)("is a unit that systemd can read", () => {
+    const folder = temporaryFolder();
+    const unit = readFileSync(join(ROOT, "conf/systemd/delos.service"), "utf8");
+    const file = join(folder, "delos.service");
+    // Where it is not installed, its programs are not there either.
+    writeFileSync(file, unit.replaceAll("/opt/delos/node_modules/.bin/node", process.execPath));
+    const { stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], { encoding: "utf8" });
+    expect(stderr.split("\n").filter((line) => line.includes("delos.service"))).toEqual([]);
+  });
+});
