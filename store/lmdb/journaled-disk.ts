@@ -65,7 +65,7 @@ export class JournaledDisk implements Disk {
   private timer: NodeJS.Timeout | undefined = undefined;
   private running: Promise<void> | undefined = undefined;
   /** Copies of the data file that are being made. */
-  private backups = 0;
+  private readonly backups = new Set<Promise<void>>();
   private closing = false;
   private failure: { cause: unknown } | undefined = undefined;
 
@@ -135,18 +135,13 @@ export class JournaledDisk implements Disk {
 
   /** The copy needs no journal: whatever was confirmed before is in it. */
   async backup(path: string): Promise<void> {
-    const { file } = this;
-    if (file.backup === undefined) throw new Error("This disk cannot be copied while it is in use");
+    const copying = this.copyTo(path);
     // From now on batches are applied whole, whichever moment the copy is of.
-    this.backups++;
+    this.backups.add(copying);
     try {
-      while (this.running !== undefined) await this.running;
-      this.check();
-      if (!this.gathering.empty) await this.apply();
-      this.check();
-      await file.backup(path);
+      await copying;
     } finally {
-      this.backups--;
+      this.backups.delete(copying);
     }
   }
 
@@ -157,8 +152,20 @@ export class JournaledDisk implements Disk {
     // One after the other: what gathers while one runs is for the next.
     await this.running;
     if (this.failure === undefined && !this.gathering.empty) await this.apply();
+    // Whoever copies the file reads from it.
+    await Promise.allSettled(this.backups);
     await this.journal.close(this.failure === undefined ? "delete" : "keep");
     await this.file.close();
+  }
+
+  private async copyTo(path: string): Promise<void> {
+    const { file } = this;
+    if (file.backup === undefined) throw new Error("This disk cannot be copied while it is in use");
+    while (this.running !== undefined) await this.running;
+    this.check();
+    if (!this.gathering.empty) await this.apply();
+    this.check();
+    await file.backup(path);
   }
 
   /** Bytes of records that are not applied. */
@@ -193,7 +200,7 @@ export class JournaledDisk implements Disk {
     try {
       const changes: Change[] = [...this.applying.changes(), point];
       for (let from = 0; from < changes.length; ) {
-        const to = this.backups > 0 ? changes.length : from + MOST_CHANGES;
+        const to = this.backups.size > 0 ? changes.length : from + MOST_CHANGES;
         await this.file.commit(changes.slice(from, to));
         from = to;
       }

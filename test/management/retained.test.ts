@@ -47,6 +47,9 @@ it("lists messages that wait for their time, and cancels them by id, selector or
   expect((await api.delete(`${HOST}/schedules/${id}`)).status).toBe(404);
   expect((await api.delete(`${HOST}/schedules?selector=n > 2`)).body).toEqual({ messages: 1 });
   expect((await api.delete(`${HOST}/schedules`)).status).toBe(400);
+  await send("c", 0);
+  expect((await api.delete(`${HOST}/schedules?kind=topic`)).body).toEqual({ messages: 0 });
   expect((await api.delete(`${HOST}/schedules?kind=queue&address=a`)).body).toEqual({ messages: 3 });
-  expect((await api.get(`${HOST}/schedules`)).body).toMatchObject({ total_rows: 0 });
+  expect((await api.get(`${HOST}/schedules`)).body).toMatchObject({ total_rows: 1, items: [{ address: "c" }] });
+  expect((await api.delete(`${HOST}/schedules?all=true`)).body).toEqual({ messages: 1 });
 });
