@@ -18,7 +18,7 @@ ENV NODE_ENV=production \
     DELOS__store__directory=/data
 WORKDIR /opt/delos
 COPY --from=build /opt/delos /opt/delos
-RUN ln -s /opt/delos/src/main.ts /usr/local/bin/delos \
+RUN printf '#!/bin/sh\nexec node /opt/delos/src/main.ts "$@"\n' > /usr/local/bin/delos && chmod 755 /usr/local/bin/delos \
  && mkdir -m 0700 /data && chown node:node /data
 USER node
 VOLUME /data
