@@ -6,6 +6,7 @@ import { ConnectionsPage } from "./pages/connections.tsx";
 import { DeadLettersPage } from "./pages/dead-letters.tsx";
 import { DurableSubscriptionsPage } from "./pages/durable-subscriptions.tsx";
 import { ExchangesPage } from "./pages/exchanges.tsx";
+import { ExplainPage } from "./pages/explain.tsx";
 import { JobsPage } from "./pages/jobs.tsx";
 import { LimitsPage } from "./pages/limits.tsx";
 import { ListenersPage } from "./pages/listeners.tsx";
@@ -79,6 +80,7 @@ export const PAGES: readonly Page[] = [
     group: "Security",
     show: () => <AccessRulesPage />,
   },
+  { id: "explain", title: "Explain", icon: "explain", group: "Security", show: () => <ExplainPage /> },
   { id: "audit", title: "Audit", icon: "audit", group: "Security", show: () => <AuditPage /> },
   { id: "limits", title: "Limits and alarms", icon: "limits", group: "Operation", show: () => <LimitsPage /> },
   { id: "listeners", title: "Listeners", icon: "listeners", group: "Operation", show: () => <ListenersPage /> },

@@ -37,6 +37,21 @@ describe.skipIf(BROWSER_MISSING !== "")(`operating the broker from the console${
       .waitFor();
   });
 
+  it("explains what would become of a message", async () => {
+    const { page, management, go, complaints } = await open({ settings: [RULES] });
+    await management.put(`${HOST}/queues/orders`);
+    await go("explain");
+    await page.getByLabel("To", { exact: true }).fill("/queue/orders");
+    await page.getByLabel("By the user").fill("admin");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("heading", { name: "queue orders" }).waitFor();
+    await page.getByText("accepted", { exact: true }).waitFor();
+    await page.getByLabel("By the user").fill("");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByText("refused", { exact: true }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
   it("binds a queue to an exchange and takes that back", async () => {
     const { page, management, go, complaints } = await open();
     await management.put(`${HOST}/queues/orders`);
@@ -90,6 +105,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`operating the broker from the console${
     await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
     const error = await stomp.expect("ERROR");
     expect(error.headers.get("message")).toContain("too loud");
+    await page.getByText("Nobody is connected").waitFor();
     await go("audit");
     await page.getByRole("gridcell", { name: "connection.close" }).waitFor();
   });

@@ -57,8 +57,11 @@ export function useConsole(): (opening?: Opening) => Promise<ConsolePage> {
     if (browser === undefined) throw new Error("The browser is not there yet");
     const management = await startManagement(settings);
     const context = await browser.newContext({ viewport: { width, height: 800 } });
-    onTestFinished(() => context.close());
     const page = await context.newPage();
+    onTestFinished(async ({ task }) => {
+      if (task.result?.state === "fail") console.log(`The page at ${page.url()}:\n${await page.innerText("body")}`);
+      await context.close();
+    });
     const complaints: string[] = [];
     const requests: PageRequest[] = [];
     page.on("console", (message) => {
@@ -77,6 +80,7 @@ export function useConsole(): (opening?: Opening) => Promise<ConsolePage> {
 
 /** Fills in the form of whoever is not signed in. */
 export async function signInAs(page: Page, user: string, password: string): Promise<void> {
+  await page.getByRole("heading", { name: "Sign in to Delos" }).waitFor();
   await page.getByLabel("User").fill(user);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -33,8 +33,9 @@ export interface Asking {
 /** Asks the REST API. Throws `Problem`. */
 export async function ask(path: string, asking: Asking = {}): Promise<Row> {
   const { method = "GET", body, query, signal: abort } = asking;
+  const session = csrf.value;
   const headers: Record<string, string> = { accept: "application/json", authprompt: "false" };
-  if (method !== "GET") headers["x-csrf-token"] = csrf.value;
+  if (method !== "GET") headers["x-csrf-token"] = session;
   if (body !== undefined) headers["content-type"] = "application/json";
   const init: RequestInit = { method, headers, credentials: "same-origin" };
   if (body !== undefined) init.body = JSON.stringify(body);
@@ -45,7 +46,8 @@ export async function ask(path: string, asking: Asking = {}): Promise<Row> {
     reach.value = "ok";
     return isRecord(reply) ? reply : { value: reply };
   }
-  if (response.status === 401) reach.value = "signed-out";
+  // What was asked in a session before this one says nothing of this one.
+  if (response.status === 401 && session === csrf.value) reach.value = "signed-out";
   const problem = isRecord(reply) ? reply : {};
   throw new Problem(response.status, text(problem, "code"), text(problem, "detail") || `HTTP ${response.status}`);
 }

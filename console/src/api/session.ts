@@ -38,14 +38,19 @@ export async function resume(): Promise<void> {
   }
 }
 
+/** Somebody who signs out: the end of that must not end the session of whoever signs in next. */
+let leaving: Promise<unknown> = Promise.resolve();
+
 /** Signs in. Throws `Problem`. */
 export async function signIn(user: string, password: string): Promise<void> {
+  await leaving;
   await entered(await ask("/session", { method: "POST", body: { user, password } }));
 }
 
 /** Signs out; whatever the broker says to it, nobody is signed in here any more. */
 export async function signOut(): Promise<void> {
-  await ask("/session", { method: "DELETE" }).catch(() => undefined);
+  leaving = ask("/session", { method: "DELETE" }).catch(() => undefined);
+  await leaving;
   store(SIGNED_IN, "");
   me.value = null;
 }

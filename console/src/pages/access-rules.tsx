@@ -1,5 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
+import { groupsOf } from "../api/groups.ts";
 import { flag, type Json, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
@@ -88,14 +89,8 @@ async function questionOf(filled: Filled): Promise<Json> {
     const value = filled[field] ?? "";
     return value === "" ? [] : [[field, value] as const];
   });
-  const known = named.length > 0 || user === "" ? named : await groupsOf(user);
+  const known = named.length > 0 ? named : await groupsOf(user);
   return { ...Object.fromEntries(optional), groups: known, action, kind, name };
-}
-
-/** None of a user that the broker itself does not know: then somebody else vouches for it. */
-async function groupsOf(user: string): Promise<readonly string[]> {
-  const found = await ask("/users", { query: { q: `name = '${user.replaceAll("'", "''")}'`, f: "groups" } });
-  return rows(found, "items").flatMap((row) => texts(row, "groups"));
 }
 
 function RuleTable({ rules }: { readonly rules: readonly Row[] }): JSX.Element {

@@ -22,6 +22,7 @@ const PATHS = {
   listeners: "M4 5h16v5H4zM4 14h16v5H4zM8 7.5v.1M8 16.5v.1",
   try: "M5 4l14 8-14 8z",
   jobs: "M4 6h4v4H4zM4 14h4v4H4zM12 8h8M12 16h8",
+  explain: "M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18M9.5 9.5a2.5 2.5 0 1 1 3.5 2.3c-.7.4-1 .9-1 1.7M12 16.5v.1",
   search: "M11 4a7 7 0 1 0 0 14a7 7 0 0 0 0-14M16 16l4.5 4.5",
   plus: "M12 5v14M5 12h14",
   close: "M6 6l12 12M18 6L6 18",
