@@ -6,7 +6,7 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /opt/delos
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+RUN npm install
 COPY . .
 RUN node console/build.ts && test -f dist/console/index.html
 # What runs needs neither tests nor the tools that built the console.
