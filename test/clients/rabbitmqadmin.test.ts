@@ -25,7 +25,7 @@ async function list(api: TestManagement, ...args: readonly string[]): Promise<un
 }
 
 describe.skipIf(!runs(COMMAND, ["help", "subcommands"]))("rabbitmqadmin", () => {
-  it("declares, binds, publishes, gets, purges and deletes", async () => {
+  it("declares, binds, publishes, gets, purges and deletes", { timeout: 90_000 }, async () => {
     const api = await startManagement();
     expect(await admin(api, "declare", "queue", "name=a b.c", 'arguments={"x-max-length": 5}')).toBe("queue declared");
     expect(await admin(api, "declare", "exchange", "name=ex", "type=topic")).toBe("exchange declared");
@@ -49,7 +49,7 @@ describe.skipIf(!runs(COMMAND, ["help", "subcommands"]))("rabbitmqadmin", () => 
     expect(await list(api, "list", "queues")).toEqual([]);
   });
 
-  it("lists everything it can list", async () => {
+  it("lists everything it can list", { timeout: 90_000 }, async () => {
     const api = await startManagement();
     const kinds = ["connections", "channels", "consumers", "exchanges", "queues", "bindings", "users", "vhosts"];
     const more = ["permissions", "nodes", "parameters", "policies", "operator_policies", "vhost_limits"];

@@ -265,3 +265,48 @@ it("refuses what it has no like of, bodies that make no sense and those who have
     expect.objectContaining({ user: "eve", action: "queue.delete", result: "refused" }),
   );
 });
+
+const ROUTES = `
+GET overview nodes nodes/n cluster-name extensions global-parameters parameters policies operator-policies vhost-limits
+GET user-limits topic-permissions whoami vhosts vhosts/%2F vhosts/%2F/permissions vhosts/%2F/connections vhosts/%2F/channels
+GET users users/a users/a/permissions users/without-permissions permissions permissions/%2F/a definitions definitions/%2F
+GET queues queues/%2F queues/%2F/q queues/%2F/q/bindings exchanges exchanges/%2F exchanges/%2F/x bindings bindings/%2F
+GET exchanges/%2F/x/bindings/source bindings/%2F/e/x/q/q bindings/%2F/e/x/q/q/~ connections connections/c connections/c/channels
+GET connections/username/u channels channels/c consumers consumers/%2F aliveness-test/%2F healthchecks/node
+GET health/checks/alarms health/checks/local-alarms health/checks/port-listener/1 health/checks/protocol-listener/mqtt
+GET health/checks/certificate-expiration/1/days health/checks/virtual-hosts health/checks/ready-to-serve-clients
+PUT queues/%2F/q exchanges/%2F/x users/a permissions/%2F/a vhosts/v policies/%2F/p parameters/c/%2F/p
+POST queues/%2F/q/get queues/%2F/q/actions exchanges/%2F/x/publish bindings/%2F/e/x/q/q definitions definitions/%2F users/bulk-delete
+DELETE queues/%2F/q queues/%2F/q/contents exchanges/%2F/x bindings/%2F/e/x/q/q/~ connections/c connections/username/u users/a
+DELETE permissions/%2F/a vhosts/v policies/%2F/p
+`;
+
+it("has no route that anybody may use, and changes nothing for who asks as nobody", async () => {
+  const api = await startManagement();
+  const requests = ROUTES.trim()
+    .split("\n")
+    .flatMap((line) => {
+      const [method = "", ...paths] = line.split(" ");
+      return paths.map((path) => ({ method, path }));
+    });
+  for (const { method, path } of requests) {
+    const { status } = await api.ask(method, `/api/${path}`, { as: null });
+    expect(status, `${method} ${path}`).toBe(401);
+  }
+  expect((await api.get("/api/queues")).body).toEqual([]);
+});
+
+it("finds a page in any order as a plain sort does", async () => {
+  const api = await startManagement();
+  for (const name of ["d", "b", "e", "a", "c"]) await api.put(`/api/queues/${VHOST}/${name}`);
+  const names = async (query: string): Promise<unknown> => {
+    const { body } = await api.get(`/api/queues?columns=name&page_size=2${query}`);
+    return Object(body).items ?? body;
+  };
+  const row = (...list: readonly string[]): unknown => list.map((name) => ({ name }));
+  expect(await names("&page=2")).toEqual(row("c", "d"));
+  expect(await names("&page=1&sort=name&sort_reverse=true")).toEqual(row("e", "d"));
+  expect(await names("&page=3&sort=name")).toEqual(row("e"));
+  expect(await names("&page=9")).toEqual([]);
+  expect(await names("&sort=name")).toEqual(row("a", "b", "c", "d", "e"));
+});

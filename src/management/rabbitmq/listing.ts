@@ -7,6 +7,7 @@
  */
 import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
+import { selectRange } from "../order.ts";
 import { gather } from "../slices.ts";
 
 /** Fields by name. */
@@ -50,18 +51,17 @@ export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, 
   const to = page === undefined ? found.length : from + size;
   let rows: Row[];
   if (sort === "" || sort === "name") {
-    const named = found.map((item) => ({ item, name: name(item) }));
-    if (sort === "name" || page !== undefined) named.sort((a, b) => compare(a.name, b.name));
-    if (down) named.reverse();
+    const inOrder = sort === "name" || page !== undefined || down;
+    const column = { values: inOrder ? found.map(name) : [], down };
+    const places = inOrder ? selectRange(found.length, [column], from, to - from) : found.keys();
     rows = await built(
-      named.slice(from, to).map(({ item }) => item),
+      Array.from(places, (place) => found[place]).filter((item) => item !== undefined),
       show,
     );
   } else {
-    const all = (await built(found, show)).map((row) => ({ row, value: valueAt(row, sort) }));
-    all.sort((a, b) => compare(a.value, b.value));
-    if (down) all.reverse();
-    rows = all.slice(from, to).map(({ row }) => row);
+    const all = await built(found, show);
+    const column = { values: all.map((row) => valueAt(row, sort)), down };
+    rows = Array.from(selectRange(all.length, [column], from, to - from), (place) => all[place] ?? {});
   }
   const shown = columns(rows, query.columns);
   if (page === undefined) return shown;
@@ -118,12 +118,6 @@ function valueAt(row: Row, path: string): unknown {
   let value: unknown = row;
   for (const name of path.split(".")) value = isRow(value) ? value[name] : undefined;
   return value;
-}
-
-function compare(a: unknown, b: unknown): number {
-  if (typeof a === "number" && typeof b === "number") return a - b;
-  const [left, right] = [textOf(a), textOf(b)];
-  return left < right ? -1 : Number(left > right);
 }
 
 function textOf(value: unknown): string {
