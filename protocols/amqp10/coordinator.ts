@@ -27,12 +27,15 @@ const FAILED: DeliveryState = {
 /** A transaction that was declared and is not discharged. */
 export class OpenTransaction {
   readonly core: Transaction;
+  /** Over whose link it was declared. */
+  readonly coordinator: Coordinator;
   /** What is said of everything sent in it. */
   readonly accepted: DeliveryState;
   #tasks: ((ended: DeliveryState) => void)[] = [];
 
-  constructor(core: Transaction, txnId: Buffer) {
+  constructor(core: Transaction, coordinator: Coordinator, txnId: Buffer) {
     this.core = core;
+    this.coordinator = coordinator;
     this.accepted = { type: "transactional-state", txnId, outcome: { type: "accepted" } };
   }
 
@@ -77,7 +80,7 @@ export class Transactions {
   }
 
   /** Begins one; returns its id. Throws BrokerError when there are too many. */
-  declare(): Buffer {
+  declare(coordinator: Coordinator): Buffer {
     if (this.#open.size >= this.#most) {
       const text = `This connection has ${this.#most} open transactions; no more are allowed (transactions.max_open)`;
       throw new BrokerError("limit", text);
@@ -85,7 +88,7 @@ export class Transactions {
     const txnId = Buffer.alloc(ID_BYTES);
     this.#lastId = (this.#lastId + 1) >>> 0;
     txnId.writeUInt32BE(this.#lastId);
-    this.#open.set(this.#lastId, new OpenTransaction(this.#client.begin(), txnId));
+    this.#open.set(this.#lastId, new OpenTransaction(this.#client.begin(), coordinator, txnId));
     return txnId;
   }
 
@@ -103,6 +106,15 @@ export class Transactions {
     this.#open.delete(txnId.readUInt32BE());
     return transaction;
   }
+
+  /** Rolls back what was declared over a link and is not discharged, over whichever. */
+  rollBackOf(coordinator: Coordinator): void {
+    for (const [id, transaction] of this.#open) {
+      if (transaction.coordinator !== coordinator) continue;
+      this.#open.delete(id);
+      transaction.rollBack();
+    }
+  }
 }
 
 /** The target of a link for transactions (amqp10 4.1). Those that it has begun are rolled back when it goes. */
@@ -110,7 +122,6 @@ export class Coordinator implements Sink {
   readonly #transactions: Transactions;
   readonly #sections = new Sections();
   readonly #reader = new Reader(true);
-  readonly #declared = new Map<string, Buffer>();
 
   constructor(transactions: Transactions) {
     this.#transactions = transactions;
@@ -122,9 +133,7 @@ export class Coordinator implements Sink {
       if (request.globalId !== undefined) {
         throw new AmqpError("link", CONDITION.notImplemented, "Distributed transactions (global-id) are not known");
       }
-      const txnId = this.#transactions.declare();
-      this.#declared.set(txnId.toString("hex"), txnId);
-      return { type: "declared", txnId };
+      return { type: "declared", txnId: this.#transactions.declare(this) };
     }
     if (request?.type === "discharge") {
       this.#discharge(request.txnId, request.fail);
@@ -135,13 +144,11 @@ export class Coordinator implements Sink {
 
   left(): void {
     // amqp10 4.1: who has gone will not discharge them.
-    for (const txnId of this.#declared.values()) this.#transactions.take(txnId).rollBack();
-    this.#declared.clear();
+    this.#transactions.rollBackOf(this);
   }
 
   #discharge(txnId: Buffer, fail: boolean): void {
     const transaction = this.#transactions.take(txnId);
-    this.#declared.delete(txnId.toString("hex"));
     if (fail) {
       transaction.rollBack();
       return;
