@@ -3,6 +3,13 @@ import type { Output } from "../../core/output.ts";
 import { writeDisposition } from "./encode.ts";
 import type { DeliveryState } from "./performatives.ts";
 
+/** The AMQP session whose deliveries are answered. */
+export interface Answerer {
+  readonly channel: number;
+  /** Its END was written: whatever came behind it would be taken for another session's (amqp10 2.5.5). */
+  readonly over: boolean;
+}
+
 /** What is said once all that was done before is safe. */
 interface Answer {
   /** 0 while the chunk at hand is still being handled. */
@@ -13,15 +20,15 @@ interface Answer {
 /** Deliveries of one AMQP session, one behind the other, with one answer. */
 class DispositionRange {
   token = 0;
-  readonly channel: number;
+  readonly answerer: Answerer;
   readonly role: boolean;
   readonly first: number;
   last: number;
   readonly settled: boolean;
   readonly state: DeliveryState;
 
-  constructor(channel: number, role: boolean, id: number, settled: boolean, state: DeliveryState) {
-    this.channel = channel;
+  constructor(answerer: Answerer, role: boolean, id: number, settled: boolean, state: DeliveryState) {
+    this.answerer = answerer;
     this.role = role;
     this.first = id;
     this.last = id;
@@ -30,8 +37,8 @@ class DispositionRange {
   }
 
   /** Takes one more delivery in; false when its answer is another or it does not follow. */
-  extend(channel: number, role: boolean, id: number, settled: boolean, state: DeliveryState): boolean {
-    if (id !== (this.last + 1) >>> 0 || this.channel !== channel || this.role !== role) return false;
+  extend(answerer: Answerer, role: boolean, id: number, settled: boolean, state: DeliveryState): boolean {
+    if (id !== (this.last + 1) >>> 0 || this.answerer !== answerer || this.role !== role) return false;
     if (this.settled !== settled || this.state !== state) return false;
     this.last = id;
     return true;
@@ -61,9 +68,9 @@ export class Answers {
   }
 
   /** Answers a delivery. `role`: true when it came from the peer. */
-  settle(channel: number, role: boolean, id: number, settled: boolean, state: DeliveryState): void {
-    if (this.#range?.extend(channel, role, id, settled, state) === true) return;
-    this.#range = new DispositionRange(channel, role, id, settled, state);
+  settle(answerer: Answerer, role: boolean, id: number, settled: boolean, state: DeliveryState): void {
+    if (this.#range?.extend(answerer, role, id, settled, state) === true) return;
+    this.#range = new DispositionRange(answerer, role, id, settled, state);
     this.#waiting.push(this.#range);
   }
 
@@ -113,8 +120,9 @@ export class Answers {
     this.#waitingFrom = 0;
   }
 
-  #write({ channel, role, first, last, settled, state }: DispositionRange): void {
-    writeDisposition(this.#output, channel, role, first, last, settled, state);
+  #write({ answerer, role, first, last, settled, state }: DispositionRange): void {
+    if (answerer.over) return;
+    writeDisposition(this.#output, answerer.channel, role, first, last, settled, state);
     if (this.#output.full) this.unread++;
   }
 }

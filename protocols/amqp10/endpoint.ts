@@ -9,7 +9,7 @@ import type { Client } from "../../core/client.ts";
 import type { Message } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import { BrokerError } from "../../core/errors.ts";
-import type { Answers } from "./answers.ts";
+import type { Answerer, Answers } from "./answers.ts";
 import { attach } from "./attach.ts";
 import type { Containers } from "./containers.ts";
 import { fillPayload } from "./convert.ts";
@@ -75,12 +75,14 @@ export interface Link {
 const WINDOW = 0x7fff_ffff;
 
 /** One AMQP session. */
-export class Endpoint {
+export class Endpoint implements Answerer {
   readonly channel: number;
   readonly connected: Connected;
   readonly sent = new SentDeliveries();
   /** The broker has ended it and waits for the peer to do the same: what comes is thrown away. */
   ending = false;
+  /** END was written: nothing more may be said. */
+  over = false;
   readonly #links = new Map<number, Link>();
   readonly #handles: (Link | undefined)[] = [];
   readonly #handleMax: number;
@@ -218,13 +220,15 @@ export class Endpoint {
     this.#links.delete(handle);
     if (link.detaching) {
       this.#handles[link.handle] = undefined;
-      return;
+    } else {
+      link.left(closed ? "close" : "detach");
+      this.connected.answers.afterwards(() => {
+        this.#handles[link.handle] = undefined;
+        if (!this.over) this.#say({ type: "detach", handle: link.handle, closed });
+      });
     }
-    link.left(closed ? "close" : "detach");
-    this.connected.answers.afterwards(() => {
-      this.#handles[link.handle] = undefined;
-      this.#say({ type: "detach", handle: link.handle, closed });
-    });
+    // What it had not settled counts no more: others may have waited for that.
+    this.wake();
   }
 
   /** Ends a link from this side and says why. */
@@ -282,7 +286,7 @@ export class Endpoint {
 
   /** Answers a delivery that came: at once when it is refused, and when it is safe otherwise. */
   answer(id: number, settled: boolean, state: DeliveryState): void {
-    this.connected.answers.settle(this.channel, true, id, settled, state);
+    this.connected.answers.settle(this, true, id, settled, state);
   }
 
   /** Bytes of messages more, or fewer, of which not all frames have come. */
@@ -371,6 +375,13 @@ export class Endpoint {
     writeFlow(output, this.channel, flow);
   }
 
+  /** Says END, and nothing more. */
+  sayEnd(error?: AmqpError): void {
+    this.over = true;
+    const info = error && ({ type: "error", condition: error.condition, description: error.message } as const);
+    this.#say({ type: "end", error: info });
+  }
+
   say(performative: Said<Performative>): void {
     this.#say(performative);
   }
@@ -406,8 +417,8 @@ export class Endpoint {
     if (settled) return;
     // amqp10 2.6.12: the receiver waits to hear that the sender has settled, which in a transaction is when that ends.
     const id = number >>> 0;
-    if (transaction === undefined) connected.answers.settle(this.channel, false, id, true, state ?? ACCEPTED);
-    else transaction.atEnd((ended) => connected.answers.settle(this.channel, false, id, true, ended));
+    if (transaction === undefined) connected.answers.settle(this, false, id, true, state ?? ACCEPTED);
+    else transaction.atEnd((ended) => connected.answers.settle(this, false, id, true, ended));
   }
 
   #say(performative: Said<Performative>): void {

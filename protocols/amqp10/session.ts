@@ -2,7 +2,13 @@ import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
-import { type ClientListener, type EvictionCause, type Peer, ProtocolError, type Session } from "../../core/protocol.ts";
+import {
+  type ClientListener,
+  type EvictionCause,
+  type Peer,
+  ProtocolError,
+  type Session,
+} from "../../core/protocol.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Answers } from "./answers.ts";
@@ -237,13 +243,12 @@ export class Amqp10Session implements Session, ClientListener {
     const { channel } = endpoint;
     endpoint.close("end");
     this.#endpoints[channel] = undefined;
-    connected.answers.afterwards(() => writeFrame(this.#output, channel, { type: "end" }));
+    connected.answers.afterwards(() => endpoint.sayEnd());
   }
 
   #failEndpoint(endpoint: Endpoint, error: AmqpError): void {
     endpoint.close("end");
-    const info = { type: "error", condition: error.condition, description: error.message } as const;
-    writeFrame(this.#output, endpoint.channel, { type: "end", error: info });
+    endpoint.sayEnd(error);
   }
 
   /** CLOSE (amqp10 2.4.3): answered once all that was said is safe. */
