@@ -164,7 +164,7 @@ export class SenderLink implements Link, Consumer {
   resume(suspended: SuspendedLink, deliveries: readonly Resumed[]): void {
     this.#resumed = [...deliveries];
     this.#lastTag = suspended.lastTag;
-    for (const { delivery } of deliveries) if (delivery !== undefined) this.#older.set(delivery, suspended.core);
+    for (const { delivery, holder } of deliveries) if (delivery !== undefined) this.#older.set(delivery, holder);
   }
 
   /** The subscription of the core that has a delivery. */

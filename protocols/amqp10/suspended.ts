@@ -6,6 +6,8 @@ import type { Value } from "./values.ts";
 
 /** A delivery that is sent once more on a link that has come again. */
 export interface Resumed {
+  /** Who has it in the core: maybe not the last subscription that the link had. */
+  readonly holder: Subscription;
   readonly delivery: Delivery | undefined;
   /** Undefined: the receiver has had it and said what it thinks of it; it is only to learn that this is settled. */
   readonly message: Message | undefined;
@@ -52,9 +54,9 @@ export class SuspendedLink {
       const { message } = delivery;
       if (outcome !== undefined) {
         this.#client.settle(holder, delivery, outcome);
-        resumed.push({ delivery: undefined, message: undefined, tag, deliveries: 0 });
+        resumed.push({ holder, delivery: undefined, message: undefined, tag, deliveries: 0 });
       } else if (known.has(key) && message !== undefined) {
-        resumed.push({ delivery, message, tag, deliveries: delivery.deliveries });
+        resumed.push({ holder, delivery, message, tag, deliveries: delivery.deliveries });
       } else {
         this.#client.settle(holder, delivery, "failed");
       }
