@@ -1,5 +1,6 @@
 import type { Received } from "./containers.ts";
-import { linkKey, makeNode, temporariesOf } from "./attach.ts";
+import { type DynamicNode, linkKey, makeNode, temporariesOf } from "./attach.ts";
+import type { AddressKind } from "../../core/addresses/address.ts";
 import { kindOf } from "./address.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { Connected, Endpoint, Ending } from "./endpoint.ts";
@@ -80,7 +81,7 @@ function takerOf(connected: Connected, attach: Attach): Taker {
       if (ending === "close") node.closed();
     };
     return {
-      sink: new TargetSink(connected, node.text, plain, temporary, left),
+      sink: sinkOf(connected, node, plain, left),
       target: { ...agreed(target), address: node.text, dynamic: true, dynamicNodeProperties: node.properties },
     };
   }
@@ -92,6 +93,16 @@ function takerOf(connected: Connected, attach: Attach): Taker {
     sink: new TargetSink(connected, address, plain, temporary, () => {}),
     target: { ...agreed(target), address },
   };
+}
+
+/** Takes what is sent to a node that was just made. */
+function sinkOf(connected: Connected, node: DynamicNode, plain: AddressKind, left: (ending: Ending) => void): Sink {
+  try {
+    return new TargetSink(connected, node.text, plain, temporariesOf(connected), left);
+  } catch (refusal) {
+    node.drop();
+    throw refusal;
+  }
 }
 
 function agreed({ durable, expiryPolicy, timeout, capabilities }: Target): Said<Target> {

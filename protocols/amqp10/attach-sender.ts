@@ -41,6 +41,8 @@ interface Origin {
   readonly found: boolean;
   /** The link is closed for good. */
   readonly closed: () => void;
+  /** There is to be no such link after all. */
+  readonly refused?: () => void;
 }
 
 /** The broker's end of a link on which the peer receives. Throws BrokerError or AmqpError("link") when there is to be none. */
@@ -68,6 +70,7 @@ export function attachSender(endpoint: Endpoint, attach: Attach, handle: number)
     link.core = subscribe(connected, attach, origin, link);
   } catch (refusal) {
     suspended?.end();
+    origin.refused?.();
     if (durable !== undefined) connected.containers.disown(linkKey(connected, durable), link);
     throw refusal;
   }
@@ -132,8 +135,8 @@ function originOf(connected: Connected, attach: Attach): Origin {
 
 function dynamicOrigin(connected: Connected, source: Source): Origin {
   const { address, capabilities, dynamicNodeProperties, filter } = source;
-  const node = makeNode(connected, address, capabilities, dynamicNodeProperties);
   const filters = readFilters(filter);
+  const node = makeNode(connected, address, capabilities, dynamicNodeProperties);
   const patterns = [Pattern.of(node.address)];
   return {
     wanted: {
@@ -155,6 +158,7 @@ function dynamicOrigin(connected: Connected, source: Source): Origin {
     durable: undefined,
     found: false,
     closed: () => node.closed(),
+    refused: () => node.drop(),
   };
 }
 

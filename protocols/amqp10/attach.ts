@@ -19,6 +19,8 @@ export interface DynamicNode {
   readonly properties: Fields;
   /** The link that made it is closed. */
   closed(): void;
+  /** The link for which it was made never came to be. */
+  drop(): void;
 }
 
 /** ATTACH: makes the broker's end of a link and answers, or refuses it (amqp10 2.6.3). */
@@ -83,14 +85,16 @@ export function makeNode(
   const policy = lifetime instanceof Described ? lifetime : new Described(new Scalar("ulong", DELETE_ON_CLOSE), []);
   const { descriptor } = policy;
   const name = descriptor instanceof Scalar ? descriptor.value : undefined;
+  const drop = (): void => client.dropTemporary(made);
   const goes = name === DELETE_ON_CLOSE || name === "amqp:delete-on-close:list";
   return {
     address: made,
     text: formatAddress(made),
     properties: new Map([[LIFETIME, policy]]),
     closed: () => {
-      if (goes) client.dropTemporary(made);
+      if (goes) drop();
     },
+    drop,
   };
 }
 

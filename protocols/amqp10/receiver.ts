@@ -112,6 +112,10 @@ export class ReceiverLink implements Link {
           "The first TRANSFER of a delivery has no delivery-id or no delivery-tag",
         );
       }
+      if (this.#answered.has(transfer.deliveryId)) {
+        const text = `Delivery ${transfer.deliveryId} begins once more; expected it to be settled first`;
+        throw this.#error(CONDITION.notAllowed, text);
+      }
       this.#begin();
       const settled = transfer.settled ?? this.#options.sndSettleMode === SETTLED;
       if (!transfer.more && !transfer.aborted && !transfer.resume && !this.#second) {
