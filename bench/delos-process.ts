@@ -4,8 +4,8 @@ import { join } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { cpuSecondsOf, memoryOf } from "./process-usage.ts";
 
-/** The options of Node that `npm start` gives. */
-export const START_OPTIONS: readonly string[] = packageJson.scripts.start.match(/--\S+/g) ?? [];
+/** The options of Node that `npm start` gives, but for what builds the console. */
+export const START_OPTIONS: readonly string[] = packageJson.scripts.start.match(/--(?!import)\S+/g) ?? [];
 
 /** A Delos of its own process, its data in a given folder, that listens on one loopback port. */
 export class DelosProcess {
