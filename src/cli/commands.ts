@@ -50,6 +50,11 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     load: async () => (await import("./bulk.ts")).redrive,
   },
   explain: { summary: "what would become of a message", load: async () => (await import("./explain.ts")).explain },
+  export: {
+    summary: "write queues, exchanges, bindings and users to a file",
+    load: async () => (await import("./definitions.ts")).exportDefinitions,
+  },
+  import: { summary: "take them in", load: async () => (await import("./definitions.ts")).importDefinitions },
   passwd: { summary: "give a user a password", load: async () => (await import("./accounts.ts")).passwd },
   acl: { summary: "list access rules, or ask what they say", load: async () => (await import("./accounts.ts")).acl },
   version: { summary: "print the version", load: () => Promise.resolve(version) },

@@ -11,10 +11,13 @@ import type { ParseArgsOptionsConfig } from "node:util";
 import { EXIT, UsageError } from "./arguments.ts";
 import { ManagementError } from "./management-error.ts";
 import { readPassword } from "./password-input.ts";
+import { rowOf, textOf } from "./reply.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:61680";
 const DEFAULT_HOST = "default";
 const API = "/api/v1";
+/** What RabbitMQ's own tools ask. */
+const RABBIT_API = "/api";
 /** Nothing came for so long: the broker is stuck or somebody else listens there. */
 const SILENCE_MS = 90_000;
 
@@ -76,14 +79,14 @@ export class ManagementClient {
   }
 
   /** Asks about the broker as a whole: `path` begins behind /api/v1. Rejects with ManagementError. */
-  async ask(method: string, path: string, body?: unknown): Promise<unknown> {
-    const response = await this.send(method, `${API}${path}`, body);
-    const text = (await this.whole(response)).toString();
-    const isJson = response.headers["content-type"]?.includes("json") === true;
-    const value: unknown = isJson && text !== "" ? JSON.parse(text) : text;
-    const { statusCode = 0 } = response;
-    if (statusCode >= 400 || statusCode === 0) throw problemError(value, statusCode);
-    return value;
+  ask(method: string, path: string, body?: unknown): Promise<unknown> {
+    return this.exchange(method, `${API}${path}`, body);
+  }
+
+  /** Definitions of the whole broker, or of one virtual host, out and in. Rejects with ManagementError. */
+  definitions(method: "GET" | "POST", vhost: string | undefined, body?: unknown): Promise<unknown> {
+    const path = vhost === undefined ? "" : `/${encodeURIComponent(vhost)}`;
+    return this.exchange(method, `${RABBIT_API}/definitions${path}`, body);
   }
 
   /** Asks about the virtual host: `segments` are names as they are. */
@@ -106,6 +109,16 @@ export class ManagementClient {
     const response = await this.send("GET", "/readyz", undefined);
     const text = (await this.whole(response)).toString().trim();
     return response.statusCode === 200 ? "" : text;
+  }
+
+  private async exchange(method: string, path: string, body: unknown): Promise<unknown> {
+    const response = await this.send(method, path, body);
+    const text = (await this.whole(response)).toString();
+    const isJson = response.headers["content-type"]?.includes("json") === true;
+    const value = isJson && text !== "" ? parsed(text) : text;
+    const { statusCode = 0 } = response;
+    if (statusCode >= 400 || statusCode === 0) throw problemError(value, statusCode);
+    return value;
   }
 
   private async whole(response: IncomingMessage): Promise<Buffer> {
@@ -201,7 +214,8 @@ function parsed(text: string): unknown {
 }
 
 function problemError(value: unknown, status: number): ManagementError {
-  const detail = typeof value === "object" && value !== null && "detail" in value ? String(value.detail) : undefined;
+  const row = rowOf(value);
+  const detail = textOf(row["detail"]) || textOf(row["reason"]) || undefined;
   const code = status === 401 || status === 403 ? EXIT.refused : EXIT.failed;
   return new ManagementError(
     detail ?? `The reply is HTTP ${status}, which management of Delos never says`,
