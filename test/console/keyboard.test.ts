@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BROWSER_MISSING, useConsole } from "../support/console-pages.ts";
+import { BROWSER_MISSING, SOON, useConsole } from "../support/console-pages.ts";
 
 const HOST = "/api/v1/hosts/default";
 
@@ -55,7 +55,9 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console by keyboard alone${BROWSER_
     await page.getByRole("link", { name: "alpha" }).waitFor();
     await page.getByRole("button", { name: "Messages", exact: true }).focus();
     await page.keyboard.press("Enter");
-    await expect.poll(() => page.getByRole("grid").getByRole("link").allTextContents()).toEqual(["beta", "alpha"]);
+    await expect
+      .poll(() => page.getByRole("grid").getByRole("link").allTextContents(), SOON)
+      .toEqual(["beta", "alpha"]);
     await page.getByRole("grid").focus();
     await page.keyboard.press("Space");
     await page.getByText("1 picked of").waitFor();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BROWSER_MISSING, useConsole } from "../support/console-pages.ts";
+import { BROWSER_MISSING, SOON, useConsole } from "../support/console-pages.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
 const HOST = "/api/v1/hosts/default";
@@ -12,11 +12,11 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console while things happen${BROWSE
     const { page, management } = await open();
     const chart = page.getByRole("figure", { name: "Messages a second" });
     const points = async (): Promise<number> => Number(await chart.getAttribute("data-points"));
-    await expect.poll(points, { timeout: 15_000 }).toBeGreaterThan(0);
+    await expect.poll(points, SOON).toBeGreaterThan(0);
     const before = await points();
     await management.put(`${HOST}/queues/orders`);
-    await expect.poll(points, { timeout: 15_000 }).toBeGreaterThan(before);
-    await expect.poll(() => page.locator("a.tile", { hasText: "Queues" }).textContent()).toMatch(/Queues1/);
+    await expect.poll(points, SOON).toBeGreaterThan(before);
+    await expect.poll(() => page.locator("a.tile", { hasText: "Queues" }).textContent(), SOON).toMatch(/Queues1/);
     expect(await chart.locator("canvas").count()).toBe(1);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BROWSER_MISSING, useConsole } from "../support/console-pages.ts";
+import { BROWSER_MISSING, SOON, useConsole } from "../support/console-pages.ts";
 import type { TestManagement } from "../support/management.ts";
 
 const HOST = "/api/v1/hosts/default";
@@ -33,7 +33,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`messages in the console${BROWSER_MISSIN
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Name").fill("elsewhere");
     await dialog.getByRole("button", { name: "Start" }).click();
-    await expect.poll(() => bodies(management, "elsewhere")).toEqual(["message 2"]);
+    await expect.poll(() => bodies(management, "elsewhere"), SOON).toEqual(["message 2"]);
     await page.getByText("move: 1 message").waitFor();
 
     await page.getByLabel("Selector").fill("size = 3");
@@ -42,7 +42,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`messages in the console${BROWSER_MISSIN
     await page.getByLabel("Pick message 3").check();
     await page.getByRole("button", { name: "Delete" }).last().click();
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-    await expect.poll(() => bodies(management, "orders")).toEqual(["message 1"]);
+    await expect.poll(() => bodies(management, "orders"), SOON).toEqual(["message 1"]);
     expect(complaints).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { BROWSER_MISSING, type PageRequest, useConsole } from "../support/console-pages.ts";
+import { BROWSER_MISSING, SOON, type PageRequest, useConsole } from "../support/console-pages.ts";
 import type { TestManagement } from "../support/management.ts";
 
 /** Pages about one thing, which the list of pages does not name. */
@@ -53,7 +53,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`the pages of the console${BROWSER_MISSI
     await page.getByRole("button", { name: "Pages" }).click();
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Topics" }).click();
     await page.getByRole("heading", { name: "Topics" }).waitFor();
-    await expect.poll(() => queues.isVisible()).toBe(false);
+    await expect.poll(() => queues.isVisible(), SOON).toBe(false);
   });
 });
 

@@ -19,6 +19,9 @@ const ARGUMENTS = [
 /** Why tests of the console are skipped; empty when there is a browser. */
 export const BROWSER_MISSING = existsSync(CHROMIUM) ? "" : ` (skipped: there is no ${CHROMIUM})`;
 
+/** How long a page on a busy machine may take to show something. */
+export const SOON = { timeout: 15_000 };
+
 /** A request that a page made. */
 export interface PageRequest {
   readonly method: string;
