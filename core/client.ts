@@ -402,6 +402,11 @@ export class Client implements GateWaiter, TransactionOwner {
     }
   }
 
+  /** A queue that it had declared for itself alone was deleted. */
+  exclusiveGone(name: string): void {
+    this.temporaries.delete(`queue ${name}`);
+  }
+
   private watchExpiry(): void {
     this.expiry?.cancel();
     this.expiry = undefined;

@@ -230,6 +230,11 @@ export class Subscription {
     queue.pull(this);
   }
 
+  /** It was given what it asked for. */
+  pulled(): void {
+    this.closeIfDone();
+  }
+
   /** There was nothing to pull. */
   pulledNothing(): void {
     this.consumer.exhausted?.();
@@ -240,8 +245,9 @@ export class Subscription {
   settle(delivery: Delivery, outcome: Outcome): void {
     if (outcome === "accepted") this.accepted++;
     if (this.feed?.settle(delivery, outcome) === true) return;
-    if (!(delivery instanceof Entry) || delivery.holder?.subscription !== this) return;
-    delivery.holder.queue.settle(delivery, outcome);
+    if (delivery instanceof Entry && delivery.holder?.subscription === this)
+      delivery.holder.queue.settle(delivery, outcome);
+    // Also when its queue is gone, and the delivery with it.
     if (this.stopped) this.closeIfDone();
   }
 

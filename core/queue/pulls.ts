@@ -51,7 +51,8 @@ export class Pulls {
           if (!band.reads) break;
           return "later";
         }
-        if (entry.hasExpired(now) && steps < STEPS) {
+        if (entry.hasExpired(now)) {
+          if (steps >= STEPS) return this.later();
           let gone = false;
           entry.backlog.fetch(entry, () => {
             gone = true;
@@ -93,5 +94,6 @@ export class Pulls {
       this.queue.remove(entry);
       subscription.take(message, subscription.details ? entry : undefined, entry.deliveries);
     }
+    subscription.pulled();
   }
 }

@@ -2,6 +2,7 @@ import type { Admission } from "./admission.ts";
 import type { Address } from "../addresses/address.ts";
 import type { Clock } from "../time/clock.ts";
 import { named } from "./divert.ts";
+import { BrokerError } from "../errors.ts";
 import { escapeCanonical } from "../addresses/escape.ts";
 import { routingOf } from "../exchanges/routing-key.ts";
 import { type Annotation, type Message, TRAIT } from "../message.ts";
@@ -105,11 +106,21 @@ export class DeadLetterOffice {
     // It came here before, and nobody who looked at it sent it on its way: it would go round for ever.
     const goesRound = before.some((record) => record.queue === origin.name) && !before.some(isRejection);
     if (goesRound && death.reason !== "rejected" && death.reason !== "delivery-limit") return "nowhere";
-    const admission = this.options.exchange(name, queue.policy.deadLetterRoutingKey ?? routingOf(message.address).key);
+    const admission = this.wayTo(name, queue.policy.deadLetterRoutingKey ?? routingOf(message.address).key);
     if (admission === undefined) return "nowhere";
     const annotations = this.annotations(origin, message, death);
     admission.enter(message.with({ address: admission.address, annotations, expiresAt: 0 }), undefined, true);
     return "moved";
+  }
+
+  /** What an exchange leads to; undefined also for a key of which it makes no address, such as one with too many words. */
+  private wayTo(exchange: string, key: string): Admission | undefined {
+    try {
+      return this.options.exchange(exchange, key);
+    } catch (refusal) {
+      if (refusal instanceof BrokerError) return undefined;
+      throw refusal;
+    }
   }
 
   /** Whether a queue is where the dead letters go of the origin that a message says it has. */

@@ -289,6 +289,7 @@ export class Destinations {
 
   /** Deletes a queue with what it holds; its consumers are told. */
   deleteQueue(address: Address): void {
+    const { declared } = this.options;
     const queue = this.queues.get(address.name);
     if (queue === undefined) return;
     this.queues.delete(address.name);
@@ -302,9 +303,17 @@ export class Destinations {
     queue.delete();
     // Last, as it is on account of being deleted that some of its messages are lost.
     this.options.totals.queueGone(queue);
-    this.options.declared.forget(address);
+    if (declared.of(address)?.exclusive === true) this.disown(address);
+    declared.forget(address);
     // Its consumers left it idle just now; by its name the sweep would find whatever comes to have that name.
     this.idle.delete(queue);
+  }
+
+  /** An exclusive queue is gone: its name is free for others, who keep what they make of it. */
+  private disown({ name }: Address): void {
+    const key = `queue ${name}`;
+    this.temporaries.get(key)?.exclusiveGone(name);
+    this.temporaries.delete(key);
   }
 
   /** Shows the queues there are that match. */

@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { QueueDeclaration } from "../../core/queue/queue-declaration.ts";
-import { Collector, type CoreBroker, coreBroker, parse, type TestClient, testStore } from "../support/core-broker.ts";
+import {
+  Collector,
+  type CoreBroker,
+  coreBroker,
+  parse,
+  plainMessage,
+  type TestClient,
+  testStore,
+} from "../support/core-broker.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 function declaration(name: string, change: Partial<QueueDeclaration> = {}): QueueDeclaration {
@@ -99,6 +107,24 @@ describe("a declared queue", () => {
     expect(queueOf(second, "kept")).toBeDefined();
   });
 
+  it("that was exclusive and is gone leaves its name to others, whose queue outlives its owner", async () => {
+    const core = await coreBroker();
+    const owner = core.client();
+    const other = core.client();
+    owner.core.declareQueue(declaration("x", { exclusive: true, autoDelete: true }));
+    owner.subscribe("queue:x").subscription.close();
+    owner.core.declareQueue(declaration("y", { exclusive: true, expiresMs: 1000 }));
+    core.clock.advance(100_000);
+    expect([queueOf(core, "x"), queueOf(core, "y")]).toEqual([undefined, undefined]);
+    for (const name of ["x", "y"]) {
+      other.core.declareQueue(declaration(name));
+      other.send(`queue:${name}`, "1");
+    }
+    owner.core.close();
+    core.settle();
+    for (const name of ["x", "y"]) expect(other.core.checkQueue(parse(`queue:${name}`))).toMatchObject({ messages: 1 });
+  });
+
   it("that is exclusive is for its connection alone, and goes with it", async () => {
     const core = await coreBroker();
     const owner = core.client();
@@ -176,6 +202,33 @@ describe("a declared queue", () => {
 });
 
 describe("a pull", () => {
+  it("leaves nothing behind once it has what it was for, settled or not, or its queue is gone", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    client.core.declareQueue(declaration("a"));
+    client.send("queue:a", "1");
+    client.send("queue:a", "2");
+    expect([pull(client, "a", false).bodies, client.core.subscriptions.size]).toEqual([["1"], 0]);
+    const got = new Collector();
+    const subscription = client.core.pull({ address: parse("queue:a"), settling: true, consumer: got });
+    client.core.deleteQueue(parse("queue:a"), { ifUnused: false, ifEmpty: false });
+    client.core.settle(subscription, got.next(), "accepted");
+    expect(client.core.subscriptions.size).toBe(0);
+  });
+
+  it("is given nothing that has expired, however much of that comes first", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    client.core.declareQueue(declaration("a"));
+    const expiresAt = core.clock.now() + 10;
+    for (let number = 0; number < 5000; number++) client.send("queue:a", "expired", { expiresAt });
+    client.send("queue:a", "lasting");
+    core.clock.advance(20);
+    const got = pull(client, "a");
+    core.clock.advance(20);
+    expect(got.bodies).toEqual(["lasting"]);
+  });
+
   it("gets one message after the other, and is told when there is none", async () => {
     const core = await coreBroker();
     const client = core.client();
@@ -323,6 +376,24 @@ async function withDeadLetters(policy: QueueDeclaration["policy"]) {
 }
 
 describe("dead letters to an exchange", () => {
+  it("whose key makes no address there are lost, and nothing else", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    client.core.declareQueue(declaration("q", { policy: { deadLetterExchange: "amq.topic", maxTtlMs: 1000 } }));
+    client.core.bindQueue(parse("queue:q"), { source: "amq.fanout", key: "", arguments: new Map() });
+    const route = client.core.exchangeRoute("amq.fanout", ".".repeat(200));
+    const [address] = route.addresses;
+    if (address === undefined) throw new Error("The route leads to no address");
+    client.core.publish(route, plainMessage(address, "1"));
+    core.clock.advance(10_000);
+    expect(queueOf(core, "q")?.ledger.lost).toEqual(new Map([["expired", 1]]));
+    const { subscription, got } = client.subscribe("queue:q");
+    client.core.publish(route, plainMessage(address, "2"));
+    core.settle();
+    client.core.settle(subscription, got.next(), "rejected");
+    expect(queueOf(core, "q")?.count).toBe(0);
+  });
+
   it("are what is rejected, with its history and its new address", async () => {
     const { core, client, history } = await withDeadLetters({});
     client.send("queue:work", "1");
