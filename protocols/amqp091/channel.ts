@@ -109,6 +109,11 @@ export class Channel implements ConsumersOwner {
     this.answers.say("channel.close-ok", {});
   }
 
+  /** Delivers nothing more: it is about to end. */
+  hold(): void {
+    this.#consumers.hold();
+  }
+
   /** Ends at once: nothing more is answered. */
   end(): void {
     this.answers.end();

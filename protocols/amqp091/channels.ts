@@ -114,6 +114,8 @@ export class Channels {
 
   /** The connection is over for its client. */
   end(): void {
+    // What one of them gives back is not for the next one.
+    for (const channel of this.#byNumber.values()) channel.hold();
     for (const channel of this.#byNumber.values()) if (!channel.closing) channel.end();
     this.#byNumber.clear();
   }
@@ -144,7 +146,10 @@ export class Channels {
       );
     }
     const channel: Channel = new Channel(number, this.#connection, this.#clock, (error) => {
-      if (this.#byNumber.get(number) === channel && !channel.closing) this.#refuse(error, channel, NO_METHOD);
+      if (this.#byNumber.get(number) !== channel || channel.closing) return;
+      this.#refuse(error, channel, NO_METHOD);
+      // What waited for an answer of this channel gets none any more.
+      this.#connection.relieve();
     });
     this.#byNumber.set(number, channel);
     channel.answers.say("channel.open-ok", {});

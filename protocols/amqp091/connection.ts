@@ -114,6 +114,11 @@ export class Connection implements AnswerOwner {
     }
   }
 
+  /** What had to wait for an answer may be handled now. Not from within the core. */
+  relieve(): void {
+    this.#relieved();
+  }
+
   answered(): void {
     if (this.output.full) this.#unwritten++;
   }

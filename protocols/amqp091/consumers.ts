@@ -44,6 +44,7 @@ export class Consumers implements ConsumerOwner {
   readonly #owner: ConsumersOwner;
   readonly #byTag = new Map<string, Consumer>();
   #replyConsumer: Consumer | undefined = undefined;
+  #replyAddress: Address | undefined = undefined;
   /** The basic.get that was not answered yet, and what to call when it needs no answer any more. */
   #getting: { readonly getter: Getter; readonly done: () => void } | undefined = undefined;
   #replyQueues = 0;
@@ -93,6 +94,7 @@ export class Consumers implements ConsumerOwner {
     connection.consumers++;
     if (args.queue === DIRECT_REPLY_TO) {
       this.#replyConsumer = consumer;
+      this.#replyAddress = source.address;
       this.replyTo = source.name;
     }
     if (!args.noWait) this.#owner.answers.say("basic.consume-ok", { consumerTag: tag });
@@ -126,7 +128,11 @@ export class Consumers implements ConsumerOwner {
       said();
     };
     // What the core calls must not call back into it.
-    const answered = (): void => clock.endOfTurn(done);
+    const answered = (): void =>
+      clock.endOfTurn(() => {
+        done();
+        connection.relieve();
+      });
     const getter = new Getter({ channel: number, connection, unacked, address, noAck, answered });
     this.#getting = { getter, done };
     try {
@@ -149,8 +155,15 @@ export class Consumers implements ConsumerOwner {
     this.#owner.answers.say("basic.cancel", { consumerTag: consumer.tag, noWait: true });
   }
 
+  /** Nothing more is delivered: its consumers are about to go. */
+  hold(): void {
+    for (const { core } of this.#byTag.values()) core?.hold();
+  }
+
   /** The channel closes: what was delivered and not acknowledged goes to others. */
   close(): void {
+    // What one of them gives back is not for the next one.
+    this.hold();
     this.#getting?.getter.core?.close();
     this.#getting?.done();
     for (const consumer of this.#byTag.values()) {
@@ -211,8 +224,17 @@ export class Consumers implements ConsumerOwner {
     if (!this.#byTag.delete(consumer.tag)) return;
     this.connection.consumers--;
     if (consumer !== this.#replyConsumer) return;
+    this.#dropReplyQueue();
+  }
+
+  #dropReplyQueue(): void {
+    const { client } = this.connection;
+    const address = this.#replyAddress;
     this.#replyConsumer = undefined;
+    this.#replyAddress = undefined;
     this.replyTo = undefined;
+    // Later, as the core may be at work on it.
+    if (address !== undefined) this.#owner.clock.endOfTurn(() => client.dropTemporary(address));
   }
 }
 

@@ -121,9 +121,9 @@ function oneOf(name: string, value: FieldValue, choices: readonly string[]): str
 }
 
 function overflow(name: string, value: FieldValue): Policy["full"] {
-  return oneOf(name, value, ["drop-head", "reject-publish", "reject-publish-dlx"]) === "drop-head"
-    ? "drop-head"
-    : "reject";
+  const found = oneOf(name, value, ["drop-head", "reject-publish", "reject-publish-dlx"]);
+  if (found === "drop-head") return "drop-head";
+  return found === "reject-publish" ? "reject" : "reject-dead-letter";
 }
 
 /** All of them are the one type of queue that there is; streams are another thing. */

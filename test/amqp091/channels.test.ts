@@ -60,6 +60,27 @@ describe("a channel", () => {
     expect(await client.get("q")).toMatchObject({ body: "a", method: { redelivered: true } });
   });
 
+  it("that closes gives what it had to none of its own consumers, nor does a connection that closes", async () => {
+    const { port } = await startBroker();
+    using client = await AmqpWire.channel(port);
+    await client.declare("q", { arguments: new Map([["x-delivery-limit", 2]]) });
+    for (const consumerTag of ["1", "2", "3", "4"]) await client.consume("q", { consumerTag });
+    await client.publish("", "q", "a");
+    await client.delivery();
+    await client.ask(1, "channel.close", {}, "channel.close-ok");
+    await client.openChannel(1);
+    await client.consume("q");
+    expect((await client.delivery(1)).method.redelivered).toBe(true);
+    for (const channel of [2, 3, 4]) {
+      await client.openChannel(channel);
+      await client.consume("q", {}, channel);
+    }
+    await client.send(0, "connection.close", { replyCode: 200, replyText: "", classId: 0, methodId: 0 });
+    await client.expect("connection.close-ok", 0);
+    using other = await AmqpWire.channel(port);
+    expect((await other.get("q"))?.body).toBe("a");
+  });
+
   it("that is closed over an error gives what it had to others", async () => {
     const { port } = await startBroker();
     using client = await AmqpWire.channel(port);

@@ -239,6 +239,25 @@ describe("the prefetch count", () => {
   });
 });
 
+/** A client, and so many messages in a queue `q` whose store answers in a later turn. */
+async function withMessagesThatAreReadLate(count: number): Promise<AmqpWire> {
+  const options = {
+    formats: new Map([[amqp091Format.name, amqp091Format]]),
+    addresses: (name: string, kind: AddressKind) => canonical.parse(kind, name),
+    clock: systemClock,
+  };
+  const store = lateStore(new MemoryStore(options), systemClock);
+  const { port } = await startBroker(['queues=[{"match":"**","memory":1024}]'], { store });
+  const client = await another(port);
+  await client.declare("q", { durable: true });
+  await client.ask(1, "confirm.select", {}, "confirm.select-ok");
+  for (let number = 0; number < count; number++) {
+    await client.publish("", "q", `${number}`.padEnd(500), { deliveryMode: 2 });
+  }
+  for (let confirmed = 0; confirmed < count; ) confirmed = (await client.expect("basic.ack")).deliveryTag;
+  return client;
+}
+
 describe("basic.get", () => {
   it("takes one message, or says that there is none", async () => {
     const client = await open();
@@ -263,22 +282,9 @@ describe("basic.get", () => {
   });
 
   it("of a channel that closes before there is an answer takes nothing", async () => {
-    const options = {
-      formats: new Map([[amqp091Format.name, amqp091Format]]),
-      addresses: (name: string, kind: AddressKind) => canonical.parse(kind, name),
-      clock: systemClock,
-    };
-    const store = lateStore(new MemoryStore(options), systemClock);
-    const { port } = await startBroker(['queues=[{"match":"**","memory":1024}]'], { store });
-    const client = await another(port);
-    await client.openChannel(2);
-    await client.declare("q", { durable: true });
-    await client.ask(1, "confirm.select", {}, "confirm.select-ok");
     const count = 100;
-    for (let number = 0; number < count; number++) {
-      await client.publish("", "q", `${number}`.padEnd(500), { deliveryMode: 2 });
-    }
-    for (let confirmed = 0; confirmed < count; ) confirmed = (await client.expect("basic.ack")).deliveryTag;
+    const client = await withMessagesThatAreReadLate(count);
+    await client.openChannel(2);
     // One of them has to be read first.
     let got = 0;
     for (let asked = 0; asked < 20; asked++) {
@@ -297,6 +303,17 @@ describe("basic.get", () => {
     expect(got).toBeLessThan(20);
     await client.consume("q", { noAck: true });
     expect(await bodies(client, count - 20)).toHaveLength(count - 20);
+  });
+
+  it("many times without waiting is answered when the store answers late", async () => {
+    const count = 40;
+    const client = await withMessagesThatAreReadLate(count);
+    for (let number = 0; number < count; number += 4) {
+      await client.wire.send(Buffer.concat(Array.from({ length: 4 }, () => spoken("basic.get", { queue: "q" }))));
+      for (let left = 0; left < 4; left++) {
+        expect((await client.content("basic.get-ok")).body.trim()).toBe(`${number + left}`);
+      }
+    }
   });
 
   it("many times without waiting is answered in order, also of what must be read from the disk", async () => {

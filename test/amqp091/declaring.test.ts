@@ -171,6 +171,24 @@ describe("what a queue is declared with", () => {
     expect((await client.get("full"))?.body).toBe("a");
   });
 
+  it("x-overflow=reject-publish-dlx refuses the newest, which goes to the dead letters", async () => {
+    const { client } = await open();
+    await client.declare("dead");
+    await client.declare("full", {
+      arguments: table({
+        "x-max-length": 1,
+        "x-overflow": "reject-publish-dlx",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": "dead",
+      }),
+    });
+    for (const body of ["a", "b"]) await client.publish("", "full", body);
+    expect((await client.get("full"))?.body).toBe("a");
+    const { body, properties } = (await client.get("dead")) ?? {};
+    expect(body).toBe("b");
+    expect(properties?.headers?.get("x-first-death-reason")).toBe("maxlen");
+  });
+
   it("x-max-priority has more urgent messages overtake", async () => {
     const { client } = await open();
     await client.declare("urgent", { arguments: table({ "x-max-priority": 10 }) });

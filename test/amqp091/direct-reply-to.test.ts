@@ -1,17 +1,19 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { AmqpWire } from "../support/amqp091-wire.ts";
-import { startBroker } from "../support/broker.ts";
+import { startBroker, type TestBroker } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
 
 const REPLY_TO = "amq.rabbitmq.reply-to";
 
-async function open(): Promise<{ client: AmqpWire; server: AmqpWire }> {
-  const { port } = await startBroker();
+async function open(): Promise<{ client: AmqpWire; server: AmqpWire; broker: TestBroker }> {
+  const broker = await startBroker();
+  const { port } = broker;
   const client = await AmqpWire.channel(port);
   const server = await AmqpWire.channel(port);
   onTestFinished(() => client[Symbol.dispose]());
   onTestFinished(() => server[Symbol.dispose]());
   await server.declare("requests");
-  return { client, server };
+  return { client, server, broker };
 }
 
 describe("direct reply-to", () => {
@@ -68,6 +70,19 @@ describe("direct reply-to", () => {
       replyCode: 406,
       replyText: "PRECONDITION_FAILED - reply consumer already set",
     });
+  });
+
+  it("leaves no queue behind when its consumer or its channel ends", async () => {
+    const { client, broker } = await open();
+    const queues = broker.server.broker.host(undefined)?.queues;
+    const before = queues?.size;
+    const tag = await client.consume(REPLY_TO, { noAck: true });
+    expect(queues?.size).not.toBe(before);
+    await client.ask(1, "basic.cancel", { consumerTag: tag }, "basic.cancel-ok");
+    await eventually(() => expect(queues?.size).toBe(before));
+    await client.consume(REPLY_TO, { noAck: true });
+    await client.ask(1, "channel.close", {}, "channel.close-ok");
+    await eventually(() => expect(queues?.size).toBe(before));
   });
 
   it("takes no acknowledgements", async () => {
