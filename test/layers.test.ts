@@ -58,18 +58,7 @@ describe("the rooms", () => {
   });
 
   it("are all there is at the top level", () => {
-    const known = [
-      "bench",
-      "conf",
-      "console",
-      "core",
-      "docs",
-      "node_modules",
-      "protocols",
-      "src",
-      "store",
-      "test",
-    ];
+    const known = ["bench", "conf", "console", "core", "docs", "node_modules", "protocols", "src", "store", "test"];
     const folders = readdirSync(ROOT, { withFileTypes: true })
       .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
       .map((entry) => entry.name);
