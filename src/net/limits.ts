@@ -98,6 +98,19 @@ export class Limits implements ClientLimits {
     return { refusal, accounts };
   }
 
+  /** A connection that was counted comes from elsewhere, as a proxy says: to its listener that is the same one. */
+  move(arrival: Arrival, endpoint: string, listener: string): Arrival {
+    if (arrival.refusal !== undefined) return this.arrive(endpoint, listener);
+    const kept = arrival.accounts.filter(({ rule }) => rule.limit.per !== "address");
+    for (const account of arrival.accounts) if (!kept.includes(account)) this.#release(account);
+    const address = this.#account("address", addressSubject(endpoint));
+    if (address === undefined) return { refusal: undefined, accounts: kept };
+    const refusal = this.#refusal([address]);
+    if (refusal !== undefined) return { refusal, accounts: kept };
+    this.#take([address]);
+    return { refusal, accounts: [address, ...kept] };
+  }
+
   /** Gives a connection the meters of its address and its listener. */
   meter(connection: Connection): void {
     const accounts = connection.arrival?.accounts ?? [];

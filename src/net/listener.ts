@@ -224,8 +224,9 @@ export class Listener {
   #arrive(opening: Opening): void {
     const { limits } = this.#options;
     if (limits === undefined) return;
-    if (opening.arrival !== undefined) limits.leave(opening.arrival);
-    opening.arrival = limits.arrive(opening.address, this.name);
+    const { address, arrival } = opening;
+    opening.arrival =
+      arrival === undefined ? limits.arrive(address, this.name) : limits.move(arrival, address, this.name);
   }
 
   /** Bytes of a connection whose protocol is not known yet. */

@@ -100,6 +100,18 @@ describe("limits of connections", () => {
     expect(limits.arrive("10.0.0.1:5001", "stomp").refusal).toBeUndefined();
   });
 
+  it("count a connection once for its listener, wherever a proxy says that it comes from", () => {
+    const { limits } = limitsOf("[{per: listener, connect_rate: 1}, {per: address, connections: 1}]");
+    const first = limits.move(limits.arrive("10.0.0.1:1", "ws"), "203.0.113.7", "ws");
+    expect(first.refusal).toBeUndefined();
+    expect(limits.arrive("10.0.0.1:2", "ws").refusal?.message).toMatch(/limits\[0\]\.connect_rate/);
+    expect(limits.arrive("203.0.113.7:1", "other").refusal?.message).toMatch(/limits\[1\]\.connections/);
+    limits.leave(first);
+    const second = limits.arrive("203.0.113.7:1", "other");
+    expect(second.refusal).toBeUndefined();
+    expect(limits.move(second, "203.0.113.7:1", "other").refusal).toBeUndefined();
+  });
+
   it("hold for whom they match, the first one of each kind", () => {
     const { limits } = limitsOf(
       '[{per: address, match: ["10.0.0.0/8"], connections: 1}, {per: address, connections: 2}, ' +

@@ -202,6 +202,11 @@ describe("X-Forwarded-For", () => {
     expect(await seen(["listeners.stomp.websocket.trusted_proxies=[127.0.0.1]"])).toEqual(["203.0.113.7"]);
   });
 
+  it("does not have a connection count twice for its listener", async () => {
+    const limits = "limits=[{per: listener, connect_rate: 1, connections: 1}, {per: address, connections: 1}]";
+    expect(await seen([limits, "listeners.stomp.websocket.trusted_proxies=[127.0.0.1]"])).toEqual(["203.0.113.7"]);
+  });
+
   it("of anybody else does not", async () => {
     expect(await seen(["listeners.stomp.websocket.trusted_proxies=[10.0.0.1]"])).toEqual([
       expect.stringMatching(/^127\.0\.0\.1:\d+$/),
