@@ -59,6 +59,8 @@ export class SenderLink implements Link, Consumer {
   #deliveryCount = 0;
   #lastTag = 0;
   #draining = false;
+  /** All the credit is used up, but what is parked has to go before the FLOW that says so. */
+  #saysDrained = false;
   #resumed: Resumed[] = [];
   /** What a subscription of the same link has that was there before. */
   readonly #older = new Map<Delivery, Subscription>();
@@ -100,7 +102,12 @@ export class SenderLink implements Link, Consumer {
     this.parked = undefined;
     if (parked.payload === undefined) this.#send(parked.message, parked.delivery, parked.deliveries);
     else this.#write(parked, parked.payload, this.settled);
-    return this.parked === undefined;
+    if (this.parked !== undefined) return false;
+    if (this.#saysDrained) {
+      this.#saysDrained = false;
+      this.sayFlow(true);
+    }
+    return true;
   }
 
   /** FLOW (amqp10 2.6.7). */
@@ -123,7 +130,8 @@ export class SenderLink implements Link, Consumer {
     if (this.detaching) return;
     this.#deliveryCount = (this.#deliveryCount + left) >>> 0;
     this.#draining = false;
-    this.sayFlow(true);
+    if (this.parked === undefined) this.sayFlow(true);
+    else this.#saysDrained = true;
   }
 
   /** Says where the link stands. */

@@ -196,3 +196,22 @@ describe("a dynamic node whose link is refused", () => {
     expect(host(broker).queues.size).toBe(before);
   });
 });
+
+describe("a link that is drained while the window of its session is closed", () => {
+  it("says so behind the message that waits for the window", async () => {
+    const broker = await startBroker();
+    using client = await Amqp10Wire.connect(broker.port, { begin: { incomingWindow: 0 } });
+    await client.sender("a");
+    await client.transfer(messageBytes("x"), { settled: true });
+    await client.receiver("a");
+    await client.credit(1, 1, { incomingWindow: 0, drain: true });
+    const link = (): unknown => [...host(broker).clients].flatMap(({ subscriptions }) => [...subscriptions])[0]?.credit;
+    await eventually(() => expect(link()).toMatchObject({ messages: 0 }));
+    client.passed.length = 0;
+    await client.say({ type: "flow", ...WINDOWS, echo: true });
+    expect(await client.message()).toBe("x");
+    const { performative } = await client.next();
+    expect(performative).toMatchObject({ type: "flow", deliveryCount: 1, linkCredit: 0, drain: true });
+    expect(client.passed.some((frame) => frame.performative.type === "flow" && frame.performative.drain)).toBe(false);
+  });
+});
