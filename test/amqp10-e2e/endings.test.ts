@@ -212,6 +212,6 @@ describe("a link that is drained while the window of its session is closed", () 
     expect(await client.message()).toBe("x");
     const { performative } = await client.next();
     expect(performative).toMatchObject({ type: "flow", deliveryCount: 1, linkCredit: 0, drain: true });
-    expect(client.passed.some((frame) => frame.performative.type === "flow" && frame.performative.drain)).toBe(false);
+    expect(client.passed.some(({ performative: said }) => said.type === "flow" && said.drain)).toBe(false);
   });
 });
