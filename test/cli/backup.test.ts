@@ -42,10 +42,13 @@ it("a copy made under load, restored over another store, has all that was confir
   await other.end("SIGKILL");
   const careful = await delos(["restore", file, "--set", `store.directory=${directory}`]);
   expect([careful.code, careful.err]).toEqual([1, expect.stringContaining("holds a store; --force moves it aside")]);
+  const journals = readdirSync(directory).filter((name) => name.startsWith("journal-"));
+  expect(journals).not.toEqual([]);
   const restored = await delos(["restore", file, "--set", `store.directory=${directory}`, "--force"]);
   expect(restored).toMatchObject({ code: 0, err: "" });
   const kept = readdirSync(directory).find((name) => name.startsWith("before-")) ?? "";
-  expect(readdirSync(join(directory, kept))).toContain("delos.mdb");
+  expect(readdirSync(join(directory, kept))).toEqual(expect.arrayContaining(["delos.mdb", ...journals]));
+  expect(readdirSync(directory).filter((name) => name.startsWith("journal-"))).toEqual([]);
 
   const again = await startBroker(["store.kind=lmdb", `store.directory=${directory}`]);
   const host = again.server.broker.host(undefined);
