@@ -295,6 +295,14 @@ export class Client implements GateWaiter, TransactionOwner {
     return this.host.exchangeRequests.route(this, exchange, key);
   }
 
+  /**
+   * Where sends to an exchange with several keys go, as one: whoever is led to by more than one of them gets a message once, and
+   * it is refused as a whole. For a single message. `apart`: each key by itself, as what is for later has to be.
+   */
+  exchangeRouteOfAll(exchange: string, keys: readonly string[], apart: boolean): Route {
+    return this.host.exchangeRequests.routeOfAll(this, exchange, keys, apart);
+  }
+
   /** A number for a subscription that no other one of this client has. */
   nextSubscriptionId(): number {
     return ++this.subscriptionCounter;

@@ -3,7 +3,7 @@ import type { Address } from "../addresses/address.ts";
 import type { Admission } from "../routing/admission.ts";
 import type { BindingDeclaration, Exchange, ExchangeDeclaration } from "./exchange.ts";
 import type { Client } from "../client.ts";
-import { DEFAULT_EXCHANGE, exchangeAddress, TOPIC_EXCHANGE, topicPattern } from "./routing-key.ts";
+import { DEFAULT_EXCHANGE, exchangeAddress, routingOf, TOPIC_EXCHANGE, topicPattern } from "./routing-key.ts";
 import { BrokerError } from "../errors.ts";
 import { type BindingEnd, type Exchanges, toExchange } from "./exchanges.ts";
 import type { Pattern } from "../addresses/pattern.ts";
@@ -141,19 +141,49 @@ export class ExchangeRequests {
     return new Route([address], wayTo, permissions);
   }
 
+  /** See `Client.exchangeRouteOfAll`. */
+  routeOfAll(client: Client, exchange: string, keys: readonly string[], apart: boolean): Route {
+    const { admission, check } = this.options;
+    const { permissions } = client;
+    const addresses = Array.from(new Set(keys), (key) => this.exchanges.addressOf(exchange, key));
+    const [address] = addresses;
+    if (exchange === DEFAULT_EXCHANGE) {
+      const wayTo = (to: Address): Admission => {
+        check(client, "send", "queue", to.name);
+        return this.exchanges.wayToQueue(to, routingOf(to).key);
+      };
+      return new Route(addresses, wayTo, permissions);
+    }
+    if (apart || exchange === TOPIC_EXCHANGE || address === undefined) {
+      return new Route(addresses, (to) => admission(to, client), permissions);
+    }
+    const wayTo = (to: Address): Admission =>
+      this.exchanges.wayOfAll(
+        this.checkedExchange(exchange, client),
+        addresses.map((each) => routingOf(each).key),
+        to,
+      );
+    return new Route([address], wayTo, permissions);
+  }
+
   /** Where an actor's sends go to the address of an exchange. Throws BrokerError. */
   admission(address: Address, actor: Actor): Admission {
     const [name = "", key = ""] = address.levels;
     if (name === DEFAULT_EXCHANGE || name === TOPIC_EXCHANGE) {
       return this.options.admission(exchangeAddress(name, key), actor);
     }
+    return this.exchanges.way(this.checkedExchange(name, actor), key, address);
+  }
+
+  /** An exchange that an actor may send to. Throws BrokerError. */
+  private checkedExchange(name: string, actor: Actor): Exchange {
     this.options.check(actor, "send", "exchange", name);
     const exchange = this.exchanges.get(name);
     if (exchange.declaration.internal) {
       const where = `exchange '${name}' in vhost '${this.options.hostName}'`;
       throw new BrokerError("not-authorized", `cannot publish to internal ${where}`);
     }
-    return this.exchanges.way(exchange, key, address);
+    return exchange;
   }
 
   /** The exchange that a binding leads on from. */

@@ -334,12 +334,26 @@ export class Exchanges {
     const known = exchange.ways.get(key);
     if (known !== undefined) return known.admission;
     const address = given ?? exchangeAddress(exchange.name, key);
-    const topic = new Topic(address, DEFAULT_POLICY, this.options.engine.clock.now(), exchange.ledger);
-    topic.unwanted = "unroutable";
+    const topic = this.wayTopic(exchange, address);
     const crosses = this.graph.lead(topic, exchange, key);
     const admission = this.destinations.admissionOver(topic, address, exchange.ids);
     this.graph.keep(exchange, key, { admission, topic, crosses });
     return admission;
+  }
+
+  /** The way of several keys at once from an exchange, on which everybody is met once. */
+  wayOfAll(exchange: Exchange, keys: readonly string[], address: Address): Admission {
+    const topic = this.wayTopic(exchange, address);
+    this.graph.leadAll(topic, exchange, keys);
+    // Nobody tells it when a binding changes: it is looked up again for each message.
+    topic.deleted = true;
+    return this.destinations.admissionOver(topic, address, exchange.ids);
+  }
+
+  private wayTopic(exchange: Exchange, address: Address): Topic {
+    const topic = new Topic(address, DEFAULT_POLICY, this.options.engine.clock.now(), exchange.ledger);
+    topic.unwanted = "unroutable";
+    return topic;
   }
 
   /** The way to the queue that a key names; while there is none, to nowhere. */

@@ -79,6 +79,17 @@ export class Graph {
     return reached.crosses;
   }
 
+  /** The same for several keys: everybody once, however many of them lead there. */
+  leadAll(topic: Topic, exchange: Exchange, keys: readonly string[]): void {
+    const choosers: NonNullable<Topic["chooser"]>[] = [];
+    for (const key of keys) {
+      this.lead(topic, exchange, key);
+      if (topic.chooser !== undefined) choosers.push(topic.chooser);
+    }
+    if (choosers.length > 1) topic.chooser = (message) => [...new Set(choosers.flatMap((choose) => choose(message)))];
+    else topic.chooser = choosers[0];
+  }
+
   /** Keeps a way until it changes. */
   keep(exchange: Exchange, key: string, way: Way): void {
     if (this.wayCount >= MAX_WAYS) for (const each of this.options.all()) this.forgetAll(each);

@@ -2,7 +2,7 @@ import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { DEFAULT_EXCHANGE, exchangeAddress } from "../../core/exchanges/routing-key.ts";
 import { sameBytes } from "../../core/memory/bytes.ts";
-import type { Message } from "../../core/message.ts";
+import { type Message, TRAIT } from "../../core/message.ts";
 import type { Route } from "../../core/routing/route.ts";
 import { namesOf, parseReplyTo } from "./address.ts";
 import type { Confirms } from "./confirms.ts";
@@ -76,22 +76,24 @@ export class Publisher {
     const [address] = route.addresses;
     if (address === undefined) throw new RangeError(`The route of exchange ${exchange} leads to no address`);
     const message = messageOf(publish, envelopeOf(publish, address, this.#connection.now));
-    const routes = copies.length === 0 ? undefined : copies.map((key) => this.#client.exchangeRoute(exchange, key));
+    // One message, so that a copy says where it was sent first, as RabbitMQ's do.
+    const whole = copies.length === 0 ? route : this.#routeOfAll(message, exchange, [publish.routingKey, ...copies]);
     const { transaction } = this;
     try {
-      this.#client.publish(route, message, transaction?.open());
-      // The same message, so that a copy says where it was sent first, as RabbitMQ's do.
-      for (const other of routes ?? []) this.#client.publish(other, message, transaction?.open());
+      this.#client.publish(whole, message, transaction?.open());
     } catch (refusal) {
       if (refusal instanceof BrokerError && refusal.code === "full") return false;
       throw refusal;
     }
-    if (publish.mandatory) this.#checkReaches(route, message, routes);
+    if (publish.mandatory) this.#checkReaches(whole, message);
     return true;
   }
 
-  #checkReaches(route: Route, message: Message, copies: readonly Route[] | undefined): void {
-    if (copies?.some((other) => other.reaches(message)) === true) return;
+  #routeOfAll({ traits }: Message, exchange: string, keys: readonly string[]): Route {
+    return this.#client.exchangeRouteOfAll(exchange, keys, (traits & TRAIT.timed) !== 0);
+  }
+
+  #checkReaches(route: Route, message: Message): void {
     if (this.transaction !== undefined) this.transaction.expectRoute({ route, message });
     else if (!route.reaches(message)) this.giveBack(message);
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from "vitest";
+import type { FieldValue } from "../../protocols/amqp091/field-table.ts";
 import { AmqpWire, contentHeader, methodBytes } from "../support/amqp091-wire.ts";
 import { startBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
@@ -132,6 +133,57 @@ describe("a message", () => {
       expect(got).toMatchObject({ body: "copied", method: { exchange: "", routingKey: "a" } });
       expect([...(got?.properties.headers?.keys() ?? [])]).toEqual(["CC"]);
     }
+  });
+
+  it.each(["fanout", "topic", "direct", "headers"])(
+    "comes once to a queue to which several of its keys lead in an exchange of the type %s",
+    async (type) => {
+      const client = await open();
+      await client.ask(1, "exchange.declare", { exchange: "x", type }, "exchange.declare-ok");
+      for (const queue of ["a", "b", "c"]) {
+        await client.declare(queue);
+        await client.ask(1, "queue.bind", { queue, exchange: "x", routingKey: "k" }, "queue.bind-ok");
+        await client.ask(1, "queue.bind", { queue, exchange: "x", routingKey: queue }, "queue.bind-ok");
+      }
+      const headers = new Map<string, FieldValue>([
+        ["CC", ["a", "b", "nobody", "k"]],
+        ["x-deduplication-header", "1"],
+      ]);
+      for (let times = 0; times < 2; times++) await client.publish("x", "k", "copied", { headers });
+      for (const queue of ["a", "b", "c"]) {
+        expect((await client.get(queue))?.method).toMatchObject({ exchange: "x", routingKey: "k", messageCount: 0 });
+      }
+    },
+  );
+
+  it("with further keys is kept by a queue without a limit when another one has let it expire", async () => {
+    const client = await open();
+    await client.declare("brief", { arguments: new Map([["x-message-ttl", 1]]) });
+    await client.declare("long");
+    await client.publish("", "brief", "copied", { headers: new Map([["CC", ["long", "long"]]]) });
+    await eventually(async () => {
+      const brief = { queue: "brief", passive: true };
+      expect((await client.ask(1, "queue.declare", brief, "queue.declare-ok")).messageCount).toBe(0);
+    });
+    const got = await client.get("long");
+    expect([got?.body, got?.method.messageCount]).toEqual(["copied", 0]);
+  });
+
+  it("with further keys goes where they lead when its transaction is committed", async () => {
+    const client = await open();
+    for (const queue of ["a", "b"]) {
+      await client.declare(queue);
+      await client.ask(1, "queue.bind", { queue, exchange: "amq.direct", routingKey: queue }, "queue.bind-ok");
+    }
+    await client.ask(1, "tx.select", {}, "tx.select-ok");
+    await client.publish("amq.direct", "a", "copied", { headers: new Map([["CC", ["b"]]]), mandatory: true });
+    await client.ask(1, "queue.delete", { queue: "a" }, "queue.delete-ok");
+    await client.declare("a");
+    await client.ask(1, "tx.commit", {}, "tx.commit-ok");
+    expect([await client.get("a"), (await client.get("b"))?.body]).toEqual([undefined, "copied"]);
+    await client.publish("amq.direct", "a", "lost", { headers: new Map([["CC", ["c"]]]), mandatory: true });
+    await client.say("tx.commit");
+    expect((await client.content("basic.return")).body).toBe("lost");
   });
 });
 
