@@ -9,9 +9,16 @@ export function editorSchema(): string {
   return `${shortListsOnOneLine(JSON.stringify(schema, null, 2))}\n`;
 }
 
+/** Characters of a line. */
+const LINE_WIDTH = 120;
+
 /** As the formatter of this project wants it, so that the file can be compared byte by byte. */
 function shortListsOnOneLine(json: string): string {
-  return json.replace(/\[\n\s+([^[\]{}]*?)\n\s+\]/g, (_list, items: string) => `[${items.replace(/,\n\s+/g, ", ")}]`);
+  return json.replace(/\[\n\s+([^[\]{}]*?)\n\s+\](,?)/g, (list, items: string, comma: string, at: number) => {
+    const line = `[${items.replace(/,\n\s+/g, ", ")}]${comma}`;
+    const indented = at - json.lastIndexOf("\n", at) - 1;
+    return indented + line.length <= LINE_WIDTH ? line : list;
+  });
 }
 
 function published(node: SchemaNode): Record<string, unknown> {

@@ -17,7 +17,7 @@ import {
 } from "../../core/message.ts";
 
 /** A property as JSON has it. */
-export type JsonScalar = string | number | boolean | null;
+type JsonScalar = string | number | boolean | null;
 
 /** What a message says besides its body. Stored, so that fields may be added and never changed. */
 export interface Head {

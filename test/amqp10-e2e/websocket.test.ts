@@ -18,8 +18,11 @@ describe("the WebSocket subprotocol amqp", () => {
   it("is AMQP 1.0 or AMQP 0-9-1, as the first bytes say", async () => {
     const { port } = await startBroker();
     expect(await answer(port, "AMQP\0\u0001\0\0")).toBe("AMQP\0\u0001\0\0");
-    expect(await answer(port, "AMQP\u0003\u0001\0\0")).toMatch(/^AMQP\u0003\u0001\0\0.*PLAIN/s);
-    // connection.start, class 10 method 10
-    expect(await answer(port, "AMQP\0\0\u0009\u0001")).toMatch(/^\u0001\0\0.{4}\0\u000a\0\u000a/s);
+    expect(await answer(port, "AMQP\u0003\u0001\0\0")).toSatisfy(
+      (text: string) => text.startsWith("AMQP\u0003\u0001\0\0") && text.includes("PLAIN"),
+    );
+    const start = await answer(port, "AMQP\0\0\u0009\u0001");
+    // A method frame of channel 0 with connection.start, class 10 method 10.
+    expect([start.slice(0, 3), start.slice(7, 11)]).toEqual(["\u0001\0\0", "\0\u000a\0\u000a"]);
   });
 });

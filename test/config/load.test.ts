@@ -137,7 +137,11 @@ describe("a configuration", () => {
   });
 
   it("has a new virtual host or user with nothing set under its name", () => {
-    expect(config("hosts:\n  prod:\n").hosts["prod"]).toEqual({ aliases: [], max_destinations: 100_000, access_rules: [] });
+    expect(config("hosts:\n  prod:\n").hosts["prod"]).toEqual({
+      aliases: [],
+      max_destinations: 100_000,
+      access_rules: [],
+    });
   });
 
   it("replaces lists as a whole", () => {

@@ -22,11 +22,12 @@ class Reader extends ServerResponse {
 }
 
 it("tells rates of the second before, once a second, and measures nothing when nobody watches", async () => {
-  const { broker, clock, client } = await coreBroker();
+  const core = await coreBroker();
+  const { broker, clock } = core;
   const streams = new EventStreams(broker);
   const reader = new Reader();
   streams.open(reader, undefined);
-  const sender = client();
+  const sender = core.client();
   for (let n = 0; n < 30; n++) sender.send("topic:a", "x");
   clock.advance(1000);
   expect(reader.written.match(/^event: figures$/gm)).toHaveLength(2);

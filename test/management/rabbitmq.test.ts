@@ -303,10 +303,13 @@ it("finds a page in any order as a plain sort does", async () => {
     const { body } = await api.get(`/api/queues?columns=name&page_size=2${query}`);
     return Object(body).items ?? body;
   };
-  const row = (...list: readonly string[]): unknown => list.map((name) => ({ name }));
   expect(await names("&page=2")).toEqual(row("c", "d"));
   expect(await names("&page=1&sort=name&sort_reverse=true")).toEqual(row("e", "d"));
   expect(await names("&page=3&sort=name")).toEqual(row("e"));
   expect(await names("&page=9")).toEqual([]);
   expect(await names("&sort=name")).toEqual(row("a", "b", "c", "d", "e"));
 });
+
+function row(...list: readonly string[]): unknown {
+  return list.map((name) => ({ name }));
+}

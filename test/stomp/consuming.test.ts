@@ -42,7 +42,9 @@ describe("a STOMP browser", () => {
   });
 
   it.each(["/topic/t", "/topic/t.*", "/queue/a,/topic/t"])("of %s is refused: nothing is kept there", async (where) => {
-    expect(await refusal("browser:true", where)).toMatch(/queues and durable subscriptions; .* contains an exchange or a topic/);
+    expect(await refusal("browser:true", where)).toMatch(
+      /queues and durable subscriptions; .* contains an exchange or a topic/,
+    );
   });
 
   it("may look at a durable subscription, by either name", async () => {
