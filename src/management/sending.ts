@@ -96,6 +96,17 @@ function shortAddress({ kind, levels }: Address): NonNullable<Head["replyTo"]> {
   return { kind: kind === "topic" ? "topic" : "queue", levels };
 }
 
+/** Lists and objects in one another, at most: whoever converts or writes a body goes into each of them. */
+const MOST_DEPTH = 64;
+
+function checkDepth(body: unknown, depth = 0): void {
+  if (typeof body !== "object" || body === null) return;
+  if (depth === MOST_DEPTH) {
+    throw new BrokerError("bad-request", `The body has more than ${MOST_DEPTH} lists or objects inside one another`);
+  }
+  for (const inner of Object.values(body)) checkDepth(inner, depth + 1);
+}
+
 function bodyOf({ body, body_encoding: encoding }: Said): { body: Buffer; kind: BodyKind; contentType?: string } {
   switch (encoding) {
     case "text":
@@ -103,8 +114,10 @@ function bodyOf({ body, body_encoding: encoding }: Said): { body: Buffer; kind: 
     case "base64":
       return { body: decoded(textOf(body, encoding)), kind: "bytes" };
     case "json":
+      checkDepth(body);
       return { body: Buffer.from(JSON.stringify(body ?? null)), kind: "text", contentType: "application/json" };
     case "structured":
+      checkDepth(body);
       return { body: Buffer.from(JSON.stringify(body ?? null)), kind: kindOf(body) };
   }
 }

@@ -222,3 +222,20 @@ function messagesOf(body: unknown): Shown[] {
 function leaseOf(body: unknown): string {
   return typeof body === "object" && body !== null && "lease" in body ? String(body.lease) : "";
 }
+
+it("refuses a body so deep that converting it would overflow somebody's stack", async () => {
+  const api = await startManagement();
+  const post = (depth: number, encoding: string) =>
+    api.post(
+      `${HOST}/queues/a/messages`,
+      `{"body":${"[".repeat(depth)}${"]".repeat(depth)},"body_encoding":"${encoding}"}`,
+    );
+  for (const encoding of ["json", "structured"]) {
+    expect(await post(64, encoding)).toMatchObject({ status: 200 });
+    for (const depth of [65, 4000, 5000]) {
+      const { status, body } = await post(depth, encoding);
+      expect(status).toBe(400);
+      expect(body).toMatchObject({ detail: expect.stringContaining("more than 64 lists or objects") });
+    }
+  }
+});
