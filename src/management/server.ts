@@ -15,6 +15,7 @@ import { metricsRoutes } from "../metrics/routes.ts";
 import type { TlsOptions } from "../net/tls.ts";
 import { Authentication, challenge } from "./authentication.ts";
 import type { ManagementApp, ManagementContext } from "./context.ts";
+import { meansThisHost } from "../net/own-host.ts";
 import { allowOrigin, entityTag, guard } from "./headers.ts";
 import { openApi } from "./openapi.ts";
 import { HTTP } from "./host-client.ts";
@@ -173,6 +174,16 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
   await app.register(swagger, openApi(context.broker.version));
   app.addHook("onRequest", async (request, reply) => {
     guard(request, reply);
+    const { trusted_proxies: proxies } = context.config().management;
+    // Behind a proxy of this machine the name is the proxy's.
+    if (proxies.length === 0 && !meansThisHost(request.headers.host, request.socket.localAddress)) {
+      throw new HttpError(
+        421,
+        "bad-request",
+        `The request is for ${request.headers.host}; over the loopback expected localhost or an address ` +
+          "(management.trusted_proxies names proxies that may use another name)",
+      );
+    }
     if (allowOrigin(context.config().management.cors_origins, request, reply)) return reply.code(204).send();
     await admit(request, context, authentication);
     return undefined;

@@ -366,6 +366,7 @@ export class Listener {
       ...options,
       listener: this.name,
       protocols: this.#options.protocols,
+      proxied: options.proxies !== undefined,
       opened: (socket, webSocket, protocol, forwarded) => {
         const opening = this.#openings.get(socket);
         if (opening === undefined) {

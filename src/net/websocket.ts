@@ -9,6 +9,7 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { Protocol } from "../../core/protocol.ts";
+import { meansThisHost } from "./own-host.ts";
 import { Connection, type ConnectionOptions, describe, type Ending } from "./connection.ts";
 
 /** RFC 6455 7.4.1 */
@@ -73,6 +74,8 @@ export interface WebSocketGateOptions {
   readonly origins: readonly string[];
   /** The port of the console, whose pages may connect from the same host too; undefined where there is none. */
   readonly consolePort?: (() => number | undefined) | undefined;
+  /** Whether there are proxies in front that may call the broker by another name. */
+  readonly proxied: boolean;
   readonly maxMessageBytes: number;
   /** A WebSocket is open; the protocol is undefined when no subprotocol was offered, or one that several protocols speak. */
   readonly opened: (
@@ -136,7 +139,9 @@ export class WebSocketGate {
       return;
     }
     const { origin, host } = request.headers;
-    if (!originAllowed(origin, host, this.#options.origins, this.#options.consolePort?.())) {
+    const { localAddress } = request.socket;
+    const own = this.#options.proxied || meansThisHost(host, localAddress) ? host : undefined;
+    if (!originAllowed(origin, own, this.#options.origins, this.#options.consolePort?.())) {
       const setting = `listeners.${this.#options.listener}.websocket.origins`;
       this.#refuse(
         socket,
