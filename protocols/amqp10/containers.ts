@@ -8,15 +8,17 @@ export interface LinkOwner {
 /** Deliveries that a receiver has not seen settled by their sender, by delivery tag (base64). */
 export type Received = Map<string, DeliveryState>;
 
-/** Links whose unsettled deliveries are remembered after their connections are gone. */
-const MOST_REMEMBERED = 10_000;
+/** Deliveries remembered of links that are gone, all of them together. */
+const MOST_REMEMBERED = 100_000;
 
 /** What connections of one adapter know of each other: containers by name, and their links that outlive connections. */
 export class Containers {
   readonly #sole = new Set<string>();
   readonly #connections = new Map<string, number>();
   readonly #owners = new Map<string, LinkOwner>();
+  /** The link that went last is at the end. */
   readonly #received = new Map<string, Received>();
+  #remembered = 0;
 
   /** A connection of a container opens; false when it, or one that is there, is to be the only one. */
   enter(container: string, sole: boolean): boolean {
@@ -50,18 +52,21 @@ export class Containers {
 
   /** Keeps what was received over a link, to be asked for when its sender comes again. */
   remember(link: string, received: Received): void {
-    this.#received.delete(link);
+    this.recall(link);
     if (received.size === 0) return;
     this.#received.set(link, received);
-    if (this.#received.size <= MOST_REMEMBERED) return;
-    const [oldest] = this.#received.keys();
-    if (oldest !== undefined) this.#received.delete(oldest);
+    this.#remembered += received.size;
+    for (const oldest of this.#received.keys()) {
+      if (this.#remembered <= MOST_REMEMBERED) return;
+      this.recall(oldest);
+    }
   }
 
   /** What was received over a link before, once. */
   recall(link: string): Received | undefined {
     const received = this.#received.get(link);
     this.#received.delete(link);
+    this.#remembered -= received?.size ?? 0;
     return received;
   }
 }
