@@ -103,10 +103,10 @@ export function willOf({ will }: Connect, intake: Intake, options: MqttOptions, 
   if (will === undefined) return undefined;
   const target = parseTarget(will.topic, options);
   if (target instanceof MqttError) throw target;
-  if (target.topic !== will.topic) {
+  if (target.delayMs > 0) {
     throw new MqttError(REASON.topicNameInvalid, "The topic of a will cannot be delayed; it has a delay of its own");
   }
-  const { address } = target;
+  const { address, topic } = target;
   const expiry = will.properties.number("messageExpiryInterval");
   const envelope = {
     address,
@@ -117,7 +117,7 @@ export function willOf({ will }: Connect, intake: Intake, options: MqttOptions, 
   };
   return {
     address,
-    message: intake.will(will, envelope),
+    message: intake.will({ ...will, topic }, envelope),
     delayMs: (will.properties.number("willDelayInterval") ?? 0) * 1000,
     ttlMs: expiry === undefined ? undefined : expiry * 1000,
     // [MQTT-3.1.2-14] [MQTT-3.1.2-15]

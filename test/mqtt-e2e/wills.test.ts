@@ -19,6 +19,15 @@ const delayed = (seconds: number, expiry: number, more: ConnectOptions = {}): Co
   ...more,
 });
 
+it("a will for amq.topic goes to the subscribers of its topic, by that topic's name", async () => {
+  const { port } = await startBroker();
+  using watching = await MqttWire.connect(port, { clientId: "watcher" });
+  await watching.subscribe("a/b", { qos: 1 });
+  using client = await MqttWire.connect(port, { will: { ...will(), topic: "$exchange/amq.topic/a.b" } });
+  client.wire.reset();
+  expect((await watching.message("gone")).topic).toBe("a/b");
+});
+
 describe.each([3, 4, 5] as const)("the will of a client of level %s", (version) => {
   it("is published when the connection ends without DISCONNECT [MQTT-3.1.2-7] [MQTT-3.1.2-8] mqtt311 [MQTT-3.1.2-8]", async () => {
     const { port } = await startBroker();
