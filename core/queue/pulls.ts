@@ -18,6 +18,9 @@ export class Pulls {
   private readonly holdings: Holdings;
   /** Those who wait until something was read back. */
   private readonly waiting = new Set<Subscription>();
+  /** True while they are served, and when they are to be served once more. */
+  private serving = false;
+  private again = false;
 
   constructor(queue: Queue, engine: Engine, bands: Bands, holdings: Holdings) {
     this.queue = queue;
@@ -36,9 +39,20 @@ export class Pulls {
 
   /** Something was read back. */
   goOn(): void {
-    for (const subscription of Array.from(this.waiting)) {
-      this.waiting.delete(subscription);
-      if (!subscription.closed) this.pull(subscription);
+    this.again = true;
+    // What is read at once says so while somebody is being served: each is to be given one message.
+    if (this.serving) return;
+    this.serving = true;
+    try {
+      while (this.again) {
+        this.again = false;
+        for (const subscription of Array.from(this.waiting)) {
+          this.waiting.delete(subscription);
+          if (!subscription.closed) this.pull(subscription);
+        }
+      }
+    } finally {
+      this.serving = false;
     }
   }
 

@@ -274,6 +274,28 @@ describe("a pull", () => {
     expect(pull(client, "a").bodies).toEqual(["2"]);
   });
 
+  it("gets one message, also when others waited with it and what comes next is read at once", async () => {
+    const clock = new VirtualClock();
+    const store = testStore(clock);
+    const core = await coreBroker({ clock, store });
+    const client = core.client();
+    client.core.declareQueue(declaration("a", { policy: { memoryBytes: 2000 } }));
+    const count = 200;
+    for (let i = 0; i < count; i++) client.send("queue:a", `${i} ${"x".repeat(2000)}`, { durable: true });
+    core.settle();
+    clock.advance(2000);
+    const load = store.load.bind(store);
+    let late = true;
+    store.load = (...args) => {
+      if (late) clock.after(1, () => load(...args));
+      else load(...args);
+      late = false;
+    };
+    const got = Array.from({ length: count }, () => pull(client, "a"));
+    clock.advance(10);
+    expect(got.map(({ bodies }) => bodies.length)).toEqual(got.map(() => 1));
+  });
+
   it("waits for what is only in the store", async () => {
     const core = await coreBroker();
     const client = core.client();
