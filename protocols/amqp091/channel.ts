@@ -74,24 +74,16 @@ export class Channel implements ConsumersOwner {
   onHeader(data: Buffer, start: number, end: number): void {
     const whole = this.#assembly.header(data, start, end, this.connection.options.maxBodyBytes);
     if (whole) this.#publish(this.#assembly.publish);
+    else this.#countUnfinished(end - start);
   }
 
   onBody(data: Buffer, start: number, end: number, left: number): void {
-    const { connection } = this;
     if (this.#assembly.body(data, start, end, left)) {
       this.#forgetUnfinished();
       this.#publish(this.#assembly.publish);
       return;
     }
-    this.#unfinishedBytes += end - start;
-    connection.unfinishedBytes += end - start;
-    const { maxUnfinishedBytes } = connection.options;
-    if (connection.unfinishedBytes <= maxUnfinishedBytes) return;
-    throw new AmqpError(
-      "RESOURCE_ERROR",
-      `the unfinished messages of this connection have ${connection.unfinishedBytes} bytes; ` +
-        `at most ${maxUnfinishedBytes} are allowed (amqp.max_unfinished)`,
-    );
+    this.#countUnfinished(end - start);
   }
 
   /** Any other method of a channel. Throws `AmqpError` or BrokerError. */
@@ -140,6 +132,19 @@ export class Channel implements ConsumersOwner {
     const { awaits } = this.#assembly;
     if (awaits !== "method")
       throw unexpectedFrame(`expected content ${awaits} for class 60, got a method frame instead`);
+  }
+
+  #countUnfinished(bytes: number): void {
+    const { connection } = this;
+    this.#unfinishedBytes += bytes;
+    connection.unfinishedBytes += bytes;
+    const { maxUnfinishedBytes } = connection.options;
+    if (connection.unfinishedBytes <= maxUnfinishedBytes) return;
+    throw new AmqpError(
+      "RESOURCE_ERROR",
+      `the unfinished messages of this connection have ${connection.unfinishedBytes} bytes; ` +
+        `at most ${maxUnfinishedBytes} are allowed (amqp.max_unfinished)`,
+    );
   }
 
   #forgetUnfinished(): void {

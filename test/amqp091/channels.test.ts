@@ -194,6 +194,26 @@ describe("unfinished messages", () => {
     });
   });
 
+  it("are bounded also when there is nothing but their headers", async () => {
+    const { port } = await startBroker(["amqp.max_unfinished=100k"]);
+    using client = await AmqpWire.channel(port);
+    const headers = new Map([["filler", "x".repeat(60_000)]]);
+    for (const channel of [2, 3]) {
+      await client.openChannel(channel);
+      const method = methodBytes(channel, "basic.publish", {
+        exchange: "",
+        routingKey: "q",
+        mandatory: false,
+        immediate: false,
+      });
+      await client.wire.send(Buffer.concat([method, contentHeader(channel, 1, { headers })]));
+    }
+    expect(await client.expect("connection.close", 0)).toMatchObject({
+      replyCode: 506,
+      replyText: expect.stringContaining("amqp.max_unfinished"),
+    });
+  });
+
   it("count no more when they are whole, or their channel is closed", async () => {
     const { port } = await startBroker(["amqp.max_unfinished=100k"]);
     using client = await AmqpWire.channel(port);
