@@ -166,7 +166,8 @@ export class Listener {
   #onSocket(socket: Socket): void {
     // Whoever owns the socket has a listener of its own that keeps the reason; this one is for the moments in between.
     socket.on("error", ignore);
-    if (this.#closed) {
+    // Who was cut off before being accepted has no address any more, and nothing to say.
+    if (this.#closed || socket.remoteAddress === undefined) {
       socket.destroy();
     } else if (this.#open < this.#options.maxConnections) {
       this.#admit(socket);
