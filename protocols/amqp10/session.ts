@@ -10,6 +10,7 @@ import {
   type Session,
 } from "../../core/protocol.ts";
 import type { Timer } from "../../core/time/clock.ts";
+import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Answers } from "./answers.ts";
 import { Decoder } from "./codec.ts";
@@ -20,7 +21,6 @@ import { type Connected, Endpoint, type Ending } from "./endpoint.ts";
 import { AmqpError, CONDITION, type Condition, conditionOf, describe } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import { checkOpen, hostOf, openingOf, wantsSole } from "./greeting.ts";
-import { KeepAlive } from "./keep-alive.ts";
 import type { Open, Performative, Said } from "./performatives.ts";
 import type { Amqp10Options } from "./protocol.ts";
 import { Sasl } from "./sasl.ts";
@@ -38,6 +38,8 @@ const AMQP = 0;
 const SASL = 3;
 /** Bytes of messages that a client may send on credit it had, while it is to wait, before nothing is read from it. */
 const MOST_OVERRUN = 1024 * 1024;
+/** However short an idle time-out a peer asks for, it hears no more than twice in this time. */
+const LEAST_BEAT_MS = 100;
 /** A sender is told to wait when that lasts. */
 const WITHHELD_AFTER_MS = 250;
 
@@ -59,7 +61,7 @@ export class Amqp10Session implements Session, ClientListener {
   #timeout: Timer | undefined;
   /** Runs from when the client has to wait. */
   #blockTimer: Timer | undefined = undefined;
-  #keepAlive: KeepAlive | undefined = undefined;
+  #keepAlive: HeartBeat | undefined = undefined;
   /** The container whose only connection this is, or one of them, as `Containers` knows it. */
   #entered: string | undefined = undefined;
   /** True while no frame is to be handled; the peer is paused a little longer, until what was left is handled. */
@@ -406,10 +408,10 @@ export class Amqp10Session implements Session, ClientListener {
   }
 
   #beginKeepAlive(peerIdleMs: number): void {
-    const { idleTimeoutMs } = this.#options;
-    this.#keepAlive = new KeepAlive(this.#broker.clock, this.#peer, {
-      sendMs: peerIdleMs,
-      receiveMs: idleTimeoutMs,
+    this.#keepAlive = new HeartBeat(this.#broker.clock, this.#peer, {
+      // amqp10 2.4.5: a peer should say half of the time after which it gives up; it may have said all of it.
+      sendMs: peerIdleMs === 0 ? 0 : Math.max(peerIdleMs / 2, LEAST_BEAT_MS),
+      silenceMs: this.#options.idleTimeoutMs,
       beat: () => writeEmpty(this.#output),
       dead: (silentMs) => {
         const text = `Nothing came for ${Math.round(silentMs / 1000)} s (amqp10.idle_timeout)`;
