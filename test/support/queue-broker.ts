@@ -16,7 +16,7 @@ export interface QueueBroker extends TestBroker {
 
 /** Starts a broker; when the test is over, all its ledgers must be even. */
 export async function startQueueBroker(...settings: readonly string[]): Promise<QueueBroker> {
-  const started = await startBroker(settings);
+  const started = await startBroker(["shutdown.timeout=50ms", ...settings]);
   const { broker } = started.server;
   const host = broker.host(undefined);
   if (host === undefined) throw new Error("There is no virtual host");
