@@ -3,8 +3,10 @@ import { randomInt } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { Client } from "ldapts";
 import { onTestFinished } from "vitest";
 import { temporaryFolder } from "./broker.ts";
+import { eventually } from "./eventually.ts";
 
 const SLAPD = "/usr/sbin/slapd";
 const SLAPADD = "/usr/sbin/slapadd";
@@ -108,7 +110,21 @@ export async function startDirectory(tls?: { readonly certificate: string; reado
     });
     void gone.then(() => fail(new Error(`slapd ended: ${said}`)));
   });
+  await eventually(() => answers(url));
   return { url, secureUrl, stop };
+}
+
+/** Whether the directory knows who may look people up: it says that it starts before it does. */
+async function answers(url: string): Promise<boolean> {
+  const client = new Client({ url, timeout: 1000, connectTimeout: 1000 });
+  try {
+    await client.bind("cn=reader,dc=example", "reads");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.unbind().catch(() => {});
+  }
 }
 
 /** Below those that the system gives to connections, so that none of them takes it before the directory does. */
