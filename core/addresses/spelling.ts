@@ -212,7 +212,7 @@ function checkSigns(separator: string, wildcards: readonly string[], regex: bool
   }
 }
 
-/** Error texts go to clients and logs: a name of a megabyte does not. */
-function quote(text: string): string {
+/** A name as error texts have it. They go to clients and logs: a name of a megabyte does not. */
+export function quote(text: string): string {
   return text.length > 100 ? `"${text.slice(0, 100)}..."` : `"${text}"`;
 }

@@ -12,9 +12,10 @@
  *     queue://a,topic://b                                   composite
  */
 import type { Address, AddressKind } from "../../core/addresses/address.ts";
+import { splitComposite } from "../../core/addresses/composite.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { Pattern } from "../../core/addresses/pattern.ts";
-import { canonical } from "../../core/addresses/spelling.ts";
+import { canonical, quote } from "../../core/addresses/spelling.ts";
 import { exchangeAddress, keySpelling, TOPIC_EXCHANGE } from "../../core/exchanges/routing-key.ts";
 
 /** Gives the global address of a temporary destination of this connection. */
@@ -155,28 +156,4 @@ function percentDecoded(name: string, text: string): string {
   } catch {
     throw new BrokerError("bad-address", `Address ${quote(text)} is not percent-encoded UTF-8`);
   }
-}
-
-/** Splits a composite at its commas; those inside `{...}` belong to a regular expression. */
-function splitComposite(text: string): string[] {
-  if (!text.includes(",")) return [text];
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === "{") depth++;
-    else if (character === "}") depth--;
-    else if (character === "," && depth <= 0) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  parts.push(text.slice(start));
-  return parts;
-}
-
-/** Error texts go to clients and logs: a name of a megabyte does not. */
-function quote(text: string): string {
-  return text.length > 100 ? `"${text.slice(0, 100)}..."` : `"${text}"`;
 }

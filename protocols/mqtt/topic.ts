@@ -13,6 +13,7 @@ import { BrokerError } from "../../core/errors.ts";
 import { exchangeAddress } from "../../core/exchanges/routing-key.ts";
 import { LevelExpression } from "../../core/addresses/level-expression.ts";
 import { Pattern, type PatternLevel } from "../../core/addresses/pattern.ts";
+import { quote } from "../../core/addresses/spelling.ts";
 import { MqttError, malformed, REASON } from "./errors.ts";
 
 /** What a client subscribes to. */
@@ -268,8 +269,4 @@ function escapeKey(key: string): string {
   return key.replace(/%(?=(?:25)*(?:2B|23|00))|[+#\0]/g, (character) =>
     character === "%" ? "%25" : `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
   );
-}
-
-function quote(text: string): string {
-  return text.length > 100 ? `"${text.slice(0, 100)}..."` : `"${text}"`;
 }

@@ -9,6 +9,7 @@
  *     /queue/a,/topic/b                                                  composite
  */
 import { Address, type AddressKind } from "../../core/addresses/address.ts";
+import { splitComposite } from "../../core/addresses/composite.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { canonicalReserved, unescape } from "../../core/addresses/escape.ts";
 import { Pattern } from "../../core/addresses/pattern.ts";
@@ -77,25 +78,6 @@ function parsePart(text: string): Part {
     throw new BrokerError("bad-address", `Destination "${text}" begins with none of ${known.join(" ")}`);
   }
   return { form: "address", kind: "queue", name: text };
-}
-
-/** Splits a composite at its commas; those inside `{...}` belong to a regular expression. */
-function splitComposite(text: string): string[] {
-  if (!text.includes(",")) return [text];
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    if (character === "{") depth++;
-    else if (character === "}") depth--;
-    else if (character === "," && depth <= 0) {
-      parts.push(text.slice(start, i));
-      start = i + 1;
-    }
-  }
-  parts.push(text.slice(start));
-  return parts;
 }
 
 /** The addresses a SEND's destination names: several for a composite. */
