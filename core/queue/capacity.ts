@@ -1,4 +1,5 @@
 import type { Backlog } from "./backlog.ts";
+import type { Departures } from "./departures.ts";
 import type { Engine } from "../engine.ts";
 import type { Message } from "../message.ts";
 import type { Queue } from "./queue.ts";
@@ -16,6 +17,7 @@ export class Capacity {
   readonly limited: boolean;
   private readonly queue: Queue;
   private readonly engine: Engine;
+  private readonly departures: Departures;
   /** When the measured rate of deliveries began, and the bytes delivered until then. */
   private rateSince = 0;
   private rateFrom = 0;
@@ -24,9 +26,10 @@ export class Capacity {
   /** Whether publishers wait for nothing but room in the quota. */
   private quotaAlone = false;
 
-  constructor(queue: Queue, engine: Engine) {
+  constructor(queue: Queue, engine: Engine, departures: Departures) {
     this.queue = queue;
     this.engine = engine;
+    this.departures = departures;
     const { maxMessages, maxBytes } = queue.policy;
     this.limited = maxMessages > 0 || maxBytes > 0;
   }
@@ -39,13 +42,13 @@ export class Capacity {
     if (full === "drop-head") {
       if (maxBytes === 0 || message.size <= maxBytes) {
         // What consumers hold is not theirs to lose: the queue may hold more by as much.
-        while (this.over(message) && queue.dropOldest());
+        while (this.over(message) && this.departures.dropOldest());
         return true;
       }
     } else if ((full === "reject" || full === "reject-dead-letter") && regardless) {
       return true;
     }
-    if (full === "reject-dead-letter") queue.turnAway(message);
+    if (full === "reject-dead-letter") this.departures.turnAway(message);
     else queue.ledger.lose("dropped-newest");
     return false;
   }

@@ -9,7 +9,7 @@
  * use (bands.ts), each with a backlog that knows which of them are in memory (backlog.ts). Consumers that want the same
  * stand together and have a lane in each band (lane.ts); which of them are given anything at all is seating.ts, who is
  * given the next message distribution.ts, who has what holdings.ts, how much it may hold capacity.ts, what becomes of what
- * they fail to handle redelivery.ts.
+ * they fail to handle redelivery.ts, how messages leave that nobody consumed departures.ts.
  *
  * Memory: what is beyond its share is dropped once it is on disk. A queue that may not store closes its gate instead,
  * and so does, for a moment, one whose consumers are so quick that storing would be in vain.
@@ -19,9 +19,10 @@ import type { Band } from "./band.ts";
 import { Bands } from "./bands.ts";
 import { type BrowseOptions, Browser } from "./browser.ts";
 import { Capacity } from "./capacity.ts";
+import { type DeadLetters, Departures } from "./departures.ts";
 import { Distribution } from "./distribution.ts";
 import type { Engine } from "../engine.ts";
-import { Entry, NOWHERE } from "./entry.ts";
+import { Entry } from "./entry.ts";
 import { Gate } from "../memory/gate.ts";
 import { Holdings } from "./holdings.ts";
 import { type Audience, Hold, type Holder, type Link } from "./lane.ts";
@@ -41,23 +42,6 @@ import { Walk, type WalkOptions } from "./walk.ts";
 
 /** The band of messages that were given to a consumer before they came here. */
 const ABOVE_ALL = 255;
-
-/** How a message ended its life in a queue. */
-export interface Death {
-  readonly reason: "delivery-limit" | "rejected" | "expired" | "overflow";
-  /** Where it was, and how often it had been delivered. */
-  readonly sequence: number;
-  readonly deliveries: number;
-}
-
-/** Who takes a queue's dead letters and expired messages. */
-export interface DeadLetters {
-  /**
-   * Hands a message on, within this turn. "stays": it is where such messages go already, and is delivered again;
-   * "nowhere": there is no place for it.
-   */
-  take(queue: Queue, message: Message, death: Death): "moved" | "stays" | "nowhere";
-}
 
 export interface QueueOptions {
   readonly engine: Engine;
@@ -87,17 +71,11 @@ export class Queue {
   private readonly engine: Engine;
   /** True when nothing here needs to survive a restart: the store only serves to free memory. */
   private temporary: boolean;
-  private readonly deadLetters: DeadLetters | undefined;
+  private readonly departures: Departures;
   private readonly capacity: Capacity;
   private readonly redelivery: Redelivery;
   private readonly seating: Seating;
   private readonly lastValues: LastValues | undefined;
-  /** Has what is not to be delivered any more, until its message was read. */
-  private readonly burial: Holder = new Hold(undefined, this);
-  /** Read back, though a newer message of their value is there. */
-  private readonly replaced: Entry[] = [];
-  /** Bands of which not everything was read that is to be known. */
-  private readonly unread = new Set<Band>();
   private readonly browsers = new Set<Browser>();
   private readonly walks = new Set<Walk>();
   private readonly bands: Bands;
@@ -119,14 +97,15 @@ export class Queue {
     this.subject = options.subject;
     this.policy = policy;
     this.temporary = options.temporary ?? false;
-    this.deadLetters = options.deadLetters;
     this.address = options.address;
     this.lastUsed = engine.clock.now();
     this.gate = new Gate(options.subject, (task) => engine.clock.endOfTurn(task));
-    this.capacity = new Capacity(this, engine);
     this.redelivery = new Redelivery(this, engine);
+    this.departures = new Departures(this, this.redelivery, options.deadLetters);
+    this.capacity = new Capacity(this, engine, this.departures);
     this.seating = new Seating(this);
-    this.lastValues = policy.lastValueKey === undefined ? undefined : new LastValues(policy.lastValueKey);
+    this.lastValues =
+      policy.lastValueKey === undefined ? undefined : new LastValues(this.departures, policy.lastValueKey);
     this.finishes = options.description.kind === "session";
     this.bands = new Bands(this, engine, options.description);
     this.ordinary = this.bands.ordinary;
@@ -207,7 +186,7 @@ export class Queue {
     this.ledger.received += count;
     this.ledger.receivedBytes += bytes;
     band.backlog.recover(firstSequence, lastSequence, count, bytes);
-    if (this.lastValues !== undefined) this.readAll(band);
+    this.lastValues?.readAll(band);
   }
 
   /** Makes sure the store knows the queue, even while it is empty. */
@@ -236,7 +215,7 @@ export class Queue {
     ledger.received++;
     ledger.receivedBytes += size;
     if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
-      this.loseExpired(message, this.sequence + 1, 0);
+      this.departures.expire(message, this.sequence + 1, 0);
       return undefined;
     }
     if (!this.plain || message.priority !== ORDINARY || message.traits !== 0) {
@@ -459,21 +438,14 @@ export class Queue {
     this.remove(entry);
   }
 
-  /** Takes out the oldest of the least important messages that nobody holds; false when there is none at hand. */
-  dropOldest(): boolean {
-    const entry = this.bands.oldestFree();
-    if (entry === undefined) return false;
-    const message = this.policy.deadLetterExchange === undefined ? undefined : entry.backlog.messageOf(entry);
-    const { sequence, deliveries } = entry;
-    this.take(entry, "dropped-oldest");
-    if (message !== undefined) this.deadLetters?.take(this, message, { reason: "overflow", sequence, deliveries });
-    return true;
-  }
-
   /** Has a message that it has no room for among the dead letters, and counts it as dropped. */
   turnAway(message: Message): void {
-    this.ledger.lose("dropped-newest");
-    this.deadLetters?.take(this, message, { reason: "overflow", sequence: this.sequence + 1, deliveries: 0 });
+    this.departures.turnAway(message);
+  }
+
+  /** The oldest of the least important messages that nobody holds; undefined when there is none at hand. */
+  oldestFree(): Entry | undefined {
+    return this.bands.oldestFree();
   }
 
   /** Everybody begins again at the front: who gets what has changed. */
@@ -497,7 +469,7 @@ export class Queue {
 
   /** The band of a backlog tells: a message's time was over. */
   expired(entry: Entry, message: Message | undefined): void {
-    this.loseExpired(message, entry.sequence, entry.deliveries);
+    this.departures.expire(message, entry.sequence, entry.deliveries);
     this.shrunk(entry);
   }
 
@@ -507,16 +479,11 @@ export class Queue {
   }
 
   readBack(entry: Entry, message: Message): void {
-    const older = this.lastValues?.note(entry, message);
-    if (older !== undefined) this.replaced.push(older);
+    this.lastValues?.readBack(entry, message);
   }
 
   loaded(): void {
-    // Not while they were being read: the list was being changed then.
-    for (const older of this.replaced.splice(0)) {
-      if (older.holder?.subscription === undefined && older.next !== NOWHERE) this.replace(older);
-    }
-    if (this.unread.size > 0) for (const band of Array.from(this.unread)) this.readAll(band);
+    this.lastValues?.loaded();
     this.distribution.unblock();
     this.pulls.goOn();
     for (const walk of this.walks) walk.goOn();
@@ -551,7 +518,7 @@ export class Queue {
     const band = this.bandFor(message);
     const entry = new Entry(++this.sequence, message, band.backlog);
     const replaced = this.lastValues?.replaced(entry, message);
-    if (replaced !== undefined) this.replace(replaced);
+    if (replaced !== undefined) this.departures.replace(replaced);
     this.append(band, entry, message);
     band.noteFree(entry);
     if (this.browsers.size > 0) for (const browser of this.browsers) browser.offer(band, entry);
@@ -570,18 +537,6 @@ export class Queue {
       );
     }
     return priorities ? this.bands.of(message.priority) : this.ordinary;
-  }
-
-  /** A queue of last values has to know all of them. */
-  private readAll(band: Band): void {
-    // What is read back at once says so while it is being asked for.
-    this.unread.delete(band);
-    if (!band.backlog.loadAll()) this.unread.add(band);
-  }
-
-  private replace(entry: Entry): void {
-    this.redelivery.cancel(entry);
-    this.take(entry, "replaced");
   }
 
   private gather(): void {
@@ -647,32 +602,8 @@ export class Queue {
     }
     entry.backlog.countDelivery(entry);
     const reason = this.redelivery.deathOf(entry, outcome);
-    if (reason === undefined) this.redeliver(entry);
-    else this.bury(entry, reason);
-  }
-
-  private redeliver(entry: Entry): void {
-    if (!this.redelivery.rest(entry)) entry.backlog.takeBack(entry);
-  }
-
-  /** An entry is not to be delivered any more. */
-  private bury(entry: Entry, reason: "delivery-limit" | "rejected"): void {
-    // Nobody is given it while its message is read.
-    entry.holder = this.burial;
-    entry.backlog.fetch(entry, (message) => {
-      entry.holder = undefined;
-      const { sequence, deliveries } = entry;
-      const fate = this.deadLetters?.take(this, message, { reason, sequence, deliveries }) ?? "nowhere";
-      if (fate === "stays") this.redeliver(entry);
-      else this.take(entry, fate === "moved" ? "dead-lettered" : reason);
-    });
-  }
-
-  private loseExpired(message: Message | undefined, sequence: number, deliveries: number): void {
-    this.ledger.lose("expired");
-    const { expiryQueue, deadLetterExchange } = this.policy;
-    if (message === undefined || (expiryQueue === undefined && deadLetterExchange === undefined)) return;
-    this.deadLetters?.take(this, message, { reason: "expired", sequence, deliveries });
+    if (reason === undefined) this.redelivery.redeliver(entry);
+    else this.departures.bury(entry, reason);
   }
 
   private shrunk(entry: Entry): void {

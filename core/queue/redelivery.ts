@@ -41,20 +41,9 @@ export class Redelivery {
     return maxDeliveries > 0 && entry.deliveries >= maxDeliveries ? "delivery-limit" : undefined;
   }
 
-  /** Lets an entry rest; false when it need not. */
-  rest(entry: Entry): boolean {
-    const delay = this.delayOf(entry.deliveries);
-    if (delay <= 0) return false;
-    // Also what has left the queue meanwhile is there until its time.
-    while (this.agenda.size >= MOST_RESTING) {
-      const first = this.agenda.takeFirst();
-      if (first === undefined) break;
-      this.wake(first);
-    }
-    entry.holder = this.holder;
-    this.holder.held++;
-    this.agenda.add(this.engine.clock.now() + delay, entry);
-    return true;
+  /** An entry is to be delivered again: at once or, where the policy says so, after a rest. */
+  redeliver(entry: Entry): void {
+    if (!this.rest(entry)) entry.backlog.takeBack(entry);
   }
 
   /** Ends the rest of an entry that leaves the queue. */
@@ -68,6 +57,22 @@ export class Redelivery {
   forget(): void {
     this.agenda.clear();
     this.holder.held = 0;
+  }
+
+  /** Lets an entry rest; false when it need not. */
+  private rest(entry: Entry): boolean {
+    const delay = this.delayOf(entry.deliveries);
+    if (delay <= 0) return false;
+    // Also what has left the queue meanwhile is there until its time.
+    while (this.agenda.size >= MOST_RESTING) {
+      const first = this.agenda.takeFirst();
+      if (first === undefined) break;
+      this.wake(first);
+    }
+    entry.holder = this.holder;
+    this.holder.held++;
+    this.agenda.add(this.engine.clock.now() + delay, entry);
+    return true;
   }
 
   private wake(entry: Entry): void {

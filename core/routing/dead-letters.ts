@@ -7,7 +7,8 @@ import { escapeCanonical } from "../addresses/escape.ts";
 import { routingOf } from "../exchanges/routing-key.ts";
 import { type Annotation, type Message, TRAIT } from "../message.ts";
 import { levelsOfDurable, type Policies, type Policy } from "../policy.ts";
-import type { Death, DeadLetters, Queue } from "../queue/queue.ts";
+import type { Death, DeadLetters } from "../queue/departures.ts";
+import type { Queue } from "../queue/queue.ts";
 import { canonical } from "../addresses/spelling.ts";
 
 /** What dead letters need of their virtual host. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Policy } from "../../core/policy.ts";
 import type { Outcome } from "../../core/protocol.ts";
-import type { DeadLetters, Death, Queue } from "../../core/queue/queue.ts";
+import type { DeadLetters, Death } from "../../core/queue/departures.ts";
+import type { Queue } from "../../core/queue/queue.ts";
 import { type CoreBroker, coreBroker, parse, plainMessage } from "../support/core-broker.ts";
 import {
   consume,

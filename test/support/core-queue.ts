@@ -1,7 +1,8 @@
 import { expect, onTestFinished } from "vitest";
 import { DEFAULT_POLICY, type Policy } from "../../core/policy.ts";
 import type { Outcome } from "../../core/protocol.ts";
-import { type DeadLetters, Queue } from "../../core/queue/queue.ts";
+import type { DeadLetters } from "../../core/queue/departures.ts";
+import { Queue } from "../../core/queue/queue.ts";
 import type { BrowseOptions, Browser } from "../../core/queue/browser.ts";
 import type { Selector } from "../../core/selector/selector.ts";
 import type { Subscription, SubscribeOptions } from "../../core/subscription.ts";

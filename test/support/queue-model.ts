@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Policy } from "../../core/policy.ts";
 import type { Outcome } from "../../core/protocol.ts";
-import type { Death } from "../../core/queue/queue.ts";
+import type { Death } from "../../core/queue/departures.ts";
 
 /** What the model knows of one message. */
 export interface Sent {
