@@ -28,6 +28,7 @@ import { type Message, TRAIT } from "./message.ts";
 import { explainSend, type SendExplanation } from "./explain.ts";
 import { ExchangeRequests } from "./exchanges/exchange-requests.ts";
 import { Exchanges } from "./exchanges/exchanges.ts";
+import type { Grave } from "./routing/graves.ts";
 import type { Ledger } from "./ledger.ts";
 import { BrokerError } from "./errors.ts";
 import { Operations } from "./operations/operations.ts";
@@ -245,6 +246,11 @@ export class VirtualHost {
     return this.destinations.queues;
   }
 
+  /** The queues that dead letters ever came to, by name. */
+  get graves(): ReadonlyDirectory<Grave> {
+    return this.destinations.graves.byName;
+  }
+
   /** The topics there are, by name; temporary ones included. */
   get topics(): ReadonlyDirectory<Topic> {
     return this.destinations.topics;
@@ -269,6 +275,7 @@ export class VirtualHost {
     this.sessions.recover();
     this.wills.recover((id) => this.sessions.leftMs(id));
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
+    this.destinations.graves.recover((name) => this.queues.get(name));
     this.schedule.open();
     this.totals.open();
   }

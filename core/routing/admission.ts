@@ -16,6 +16,7 @@ import { checkDuplicateId, DuplicateWindow } from "./duplicates.ts";
 import type { Engine } from "../engine.ts";
 import { BrokerError } from "../errors.ts";
 import type { Gate } from "../memory/gate.ts";
+import type { Graves } from "./graves.ts";
 import type { LossReason } from "../ledger.ts";
 import { type Message, TRAIT } from "../message.ts";
 import type { Policy } from "../policy.ts";
@@ -34,7 +35,10 @@ export interface AdmissionContext {
   readonly hostName: string;
   /** How many destinations the message that is just passed on has gone through. */
   hops: number;
+  /** Whether it is a dead letter. */
+  burying: boolean;
   readonly schedule: Schedule;
+  readonly graves: Graves;
   /** The admission of any address; makes the destination if it is not there and asks nobody. */
   find(address: Address): Admission;
 }
@@ -149,6 +153,19 @@ export class Admission {
     return this.take(message, sender, regardless);
   }
 
+  /** Takes a dead letter, even if there is no room: the queues it comes to are known for that from now on. */
+  bury(message: Message): void {
+    const { context } = this;
+    // A queue that makes room for one may have others go the same way.
+    const { burying } = context;
+    context.burying = true;
+    try {
+      this.enter(message, undefined, true);
+    } finally {
+      context.burying = burying;
+    }
+  }
+
   /** Takes what comes from elsewhere, a topic or the broker itself: what does not fit is dropped and counted. */
   take(message: Message, sender: unknown, regardless = false): Gate | undefined {
     const { bounds } = this;
@@ -217,6 +234,7 @@ export class Admission {
       destination.ledger.turnAway(message.size, "diverted");
       return closed;
     }
+    if (this.context.burying && destination instanceof Queue) this.context.graves.note(destination, this.address);
     const gate =
       destination instanceof Queue ? destination.publish(message, regardless) : destination.publish(message, sender);
     return gate ?? closed;

@@ -98,7 +98,7 @@ export class DeadLetterOffice {
     // Among the dead letters it is anybody's.
     const traits = message.traits & ~TRAIT.assigned;
     const copy = message.with({ annotations: this.annotations(origin, message, death), expiresAt: 0, traits });
-    admission.enter(copy, undefined, true);
+    admission.bury(copy);
     return "moved";
   }
 
@@ -110,7 +110,7 @@ export class DeadLetterOffice {
     const admission = this.wayTo(name, queue.policy.deadLetterRoutingKey ?? routingOf(message.address).key);
     if (admission === undefined) return "nowhere";
     const annotations = this.annotations(origin, message, death);
-    admission.enter(message.with({ address: admission.address, annotations, expiresAt: 0 }), undefined, true);
+    admission.bury(message.with({ address: admission.address, annotations, expiresAt: 0 }));
     return "moved";
   }
 

@@ -16,6 +16,7 @@ import { type Divert, type DivertRule, Diverts } from "./divert.ts";
 import { type DuplicateWindow, storedWindows } from "./duplicates.ts";
 import type { Engine } from "../engine.ts";
 import { BrokerError } from "../errors.ts";
+import { Graves } from "./graves.ts";
 import type { Exchanges } from "../exchanges/exchanges.ts";
 import { Ledger } from "../ledger.ts";
 import type { Message } from "../message.ts";
@@ -78,6 +79,8 @@ export class Destinations {
   readonly topics = new Directory<Topic>();
   /** The account of what was sent to temporary destinations whose owner is gone. */
   readonly unroutable = new Ledger();
+  /** The queues that dead letters came to. */
+  readonly graves: Graves;
   private readonly options: DestinationsOptions;
   private readonly engine: Engine;
   private readonly policies: Policies;
@@ -103,6 +106,7 @@ export class Destinations {
   constructor(options: DestinationsOptions) {
     this.options = options;
     this.engine = options.engine;
+    this.graves = new Graves(options.engine, options.hostName, (queue) => this.survives(queue));
     this.policies = options.policies;
     this.diverts = new Diverts(options.diverts);
     this.virtualTopics = new VirtualTopics(options.virtualTopics);
@@ -111,6 +115,8 @@ export class Destinations {
       hostName: options.hostName,
       schedule: options.schedule,
       hops: 0,
+      burying: false,
+      graves: this.graves,
       find: (address) => this.admission(address),
     };
   }
@@ -299,6 +305,7 @@ export class Destinations {
     this.queueTargets.delete(queue);
     this.dropAdmission(queue);
     this.options.paused.forget("queue", address.name, queue);
+    this.graves.forget(address);
     cancelConsumers(queue, `the queue ${address.name} was deleted`);
     queue.delete();
     // Last, as it is on account of being deleted that some of its messages are lost.

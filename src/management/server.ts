@@ -32,6 +32,7 @@ import { certificateRoutes } from "./routes/certificates.ts";
 import { configurationRoutes } from "./routes/configuration.ts";
 import { connectionRoutes } from "./routes/connections.ts";
 import { consoleRoutes } from "./routes/console.ts";
+import { deadLetterRoutes } from "./routes/dead-letters.ts";
 import { durableSubscriptionRoutes } from "./routes/durable-subscriptions.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { exchangeRoutes } from "./routes/exchanges.ts";
@@ -59,6 +60,7 @@ const API_ROUTES: readonly Routes[] = [
   auditRoutes,
   limitRoutes,
   queueRoutes,
+  deadLetterRoutes,
   topicRoutes,
   durableSubscriptionRoutes,
   jobRoutes,
