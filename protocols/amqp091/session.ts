@@ -3,6 +3,7 @@ import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
+import { Reading } from "../../core/reading.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
@@ -60,6 +61,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   readonly #wire: SharedWire;
   readonly #output: Output;
   readonly #decoder: Decoder;
+  readonly #reading: Reading;
   #state: State = "greeting";
   #introduction: Introduction = NO_INTRODUCTION;
   /** Who the client says it is, until that is checked. */
@@ -72,8 +74,6 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   #timeout: Timer | undefined;
   #heartbeat: HeartBeat | undefined = undefined;
   #renewing = false;
-  #paused = false;
-  #peerPaused = false;
   #blockTimer: Timer | undefined = undefined;
   #blockTold = false;
   /** Why the connection ends, for the log. */
@@ -87,6 +87,13 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     this.#output = peer.output;
     const maxFrameBytes = Math.min(options.maxFrameBytes, MOST_UNKNOWN_FRAME);
     this.#decoder = new Decoder(this, { maxFrameBytes, maxBodyBytes: options.maxBodyBytes });
+    this.#reading = new Reading(peer, {
+      handle: () => {
+        this.#channels?.goOn();
+        this.#handleFrames();
+      },
+      listens: () => this.#listens,
+    });
     const { connectTimeoutMs } = options;
     this.#timeout = broker.clock.after(connectTimeoutMs, () => {
       const seconds = connectTimeoutMs / 1000;
@@ -97,7 +104,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   receive(chunk: Buffer): void {
     if (this.#state === "ended" || this.#state === "leaving") return;
     this.#decoder.feed(chunk);
-    if (!this.#paused) this.#handleFrames();
+    if (!this.#reading.paused) this.#handleFrames();
   }
 
   drained(): void {
@@ -178,7 +185,9 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
   #handleFrames(): void {
     if (this.#connection !== undefined) this.#connection.now = this.#broker.clock.now();
     try {
-      while (!this.#paused && this.#listens && this.#decoder.next()) if (this.#connection?.busy === true) this.#pause();
+      while (!this.#reading.paused && this.#listens && this.#decoder.next()) {
+        if (this.#connection?.busy === true) this.#pause();
+      }
     } catch (error) {
       // What comes behind a frame that makes no sense makes none either.
       if (this.#state === "closing") this.#hangUp();
@@ -282,6 +291,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
           this.#hangUp();
         },
       });
+      this.#reading.watch(this.#heartbeat);
     }
     this.#state = "opening";
   }
@@ -376,29 +386,12 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
 
   #pause(): void {
     this.#announceBlock();
-    if (this.#paused) return;
-    this.#paused = true;
-    if (this.#peerPaused) return;
-    this.#peerPaused = true;
-    this.#heartbeat?.suspend();
-    this.#peer.pause();
+    this.#reading.pause();
   }
 
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
-    if (!this.#paused || !this.#listens || this.#held) return;
-    this.#paused = false;
-    this.#channels?.goOn();
-    this.#handleFrames();
-    // A frame that was left may have been a reason to stop again: then the peer was never resumed.
-    if (!this.#paused && this.#listens) this.#resume();
-  }
-
-  #resume(): void {
-    if (!this.#peerPaused) return;
-    this.#peerPaused = false;
-    this.#heartbeat?.resume();
-    this.#peer.resume();
+    if (this.#listens && !this.#held) this.#reading.goOn();
   }
 
   get #held(): boolean {
@@ -437,8 +430,7 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
       methodId: code & 0xffff,
     });
     this.#timeout = this.#broker.clock.after(this.#options.closeTimeoutMs, () => this.#hangUp());
-    this.#paused = false;
-    this.#resume();
+    this.#reading.resume();
   }
 
   #hangUp(): void {

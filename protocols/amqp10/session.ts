@@ -9,6 +9,7 @@ import {
   ProtocolError,
   type Session,
 } from "../../core/protocol.ts";
+import { Reading } from "../../core/reading.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
@@ -51,6 +52,7 @@ export class Amqp10Session implements Session, ClientListener {
   readonly #containers: Containers;
   readonly #output: Output;
   readonly #decoder: Decoder;
+  readonly #reading: Reading;
   #state: State = "greeting";
   #sasl: Sasl | undefined = undefined;
   #login: Login | undefined = undefined;
@@ -64,9 +66,6 @@ export class Amqp10Session implements Session, ClientListener {
   #keepAlive: HeartBeat | undefined = undefined;
   /** The container whose only connection this is, or one of them, as `Containers` knows it. */
   #entered: string | undefined = undefined;
-  /** True while no frame is to be handled; the peer is paused a little longer, until what was left is handled. */
-  #paused = false;
-  #peerPaused = false;
 
   constructor(peer: Peer, broker: Broker, options: Amqp10Options, containers: Containers) {
     this.#peer = peer;
@@ -75,6 +74,10 @@ export class Amqp10Session implements Session, ClientListener {
     this.#containers = containers;
     this.#output = peer.output;
     this.#decoder = new Decoder(options);
+    this.#reading = new Reading(peer, {
+      handle: () => this.#handleFrames(),
+      listens: () => this.#state !== "ended",
+    });
     const { connectTimeoutMs } = options;
     this.#timeout = broker.clock.after(connectTimeoutMs, () => {
       const text = `No OPEN within ${connectTimeoutMs / 1000} s (amqp10.connect_timeout)`;
@@ -85,7 +88,7 @@ export class Amqp10Session implements Session, ClientListener {
   receive(chunk: Buffer): void {
     if (this.#state === "ended" || this.#state === "leaving") return;
     this.#decoder.feed(chunk);
-    if (!this.#paused) this.#handleFrames();
+    if (!this.#reading.paused) this.#handleFrames();
   }
 
   drained(): void {
@@ -127,7 +130,7 @@ export class Amqp10Session implements Session, ClientListener {
     const connected = this.#connected;
     try {
       if (connected !== undefined) connected.now = this.#broker.clock.now();
-      while (!this.#paused && this.#state !== "ended" && this.#state !== "leaving") {
+      while (!this.#reading.paused && this.#state !== "ended" && this.#state !== "leaving") {
         const frame = this.#decoder.next();
         if (frame === undefined) break;
         this.#onFrame(frame);
@@ -172,7 +175,7 @@ export class Amqp10Session implements Session, ClientListener {
     }
     // Most frames are answered; a peer that reads none of the answers is not heard either.
     if (this.#output.full && (frame.type === "flow" || frame.type === "performative")) connected.answers.unread++;
-    if (this.#held(connected)) this.#pause();
+    if (this.#held(connected)) this.#reading.pause();
   }
 
   #onMapped(frame: Frame, endpoint: Endpoint, connected: Connected): void {
@@ -311,8 +314,8 @@ export class Amqp10Session implements Session, ClientListener {
       peer: this.#peer,
       say: (performative) => writeFrame(this.#output, 0, performative),
       ready: (ready) => {
-        if (ready) this.#resume();
-        else this.#pause();
+        if (ready) this.#reading.goOn();
+        else this.#reading.pause();
       },
       accepted: (login) => {
         this.#login = login;
@@ -331,7 +334,7 @@ export class Amqp10Session implements Session, ClientListener {
     this.#timeout?.cancel();
     this.#timeout = undefined;
     this.#state = "logging-in";
-    this.#pause();
+    this.#reading.pause();
     void this.#enter(open);
   }
 
@@ -392,7 +395,7 @@ export class Amqp10Session implements Session, ClientListener {
     this.#sayOpen(sole);
     this.#state = "open";
     this.#beginKeepAlive(open.idleTimeOut ?? 0);
-    this.#resume();
+    this.#reading.goOn();
   }
 
   /** One of the two is to be its container's only connection. */
@@ -418,42 +421,17 @@ export class Amqp10Session implements Session, ClientListener {
         this.#leave(CONDITION.resourceLimitExceeded, text);
       },
     });
-    if (this.#peerPaused) this.#keepAlive.suspend();
+    this.#reading.watch(this.#keepAlive);
   }
 
   #held({ client, answers, overrun }: Connected): boolean {
     return (overrun > MOST_OVERRUN && client.blocked) || answers.unread > this.#options.maxAnswersWaiting;
   }
 
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    if (this.#peerPaused) return;
-    this.#peerPaused = true;
-    this.#keepAlive?.suspend();
-    this.#peer.pause();
-  }
-
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
     const connected = this.#connected;
-    if (connected === undefined || this.#state !== "open" || this.#held(connected)) return;
-    this.#resume();
-  }
-
-  #resume(): void {
-    if (!this.#paused || this.#state === "ended") return;
-    this.#paused = false;
-    this.#handleFrames();
-    // A frame that was left may have been a reason to stop again: then the peer was never resumed.
-    if (this.#paused || this.#ending) return;
-    this.#peerPaused = false;
-    this.#keepAlive?.resume();
-    this.#peer.resume();
-  }
-
-  get #ending(): boolean {
-    return this.#state === "ended";
+    if (connected !== undefined && this.#state === "open" && !this.#held(connected)) this.#reading.goOn();
   }
 
   #say(bytes: Buffer): void {

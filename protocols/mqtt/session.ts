@@ -5,6 +5,7 @@ import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
+import { Reading } from "../../core/reading.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Authentication } from "./authentication.ts";
@@ -83,6 +84,7 @@ export class MqttSession implements Session, ClientListener {
   readonly #wire: SharedWire;
   readonly #output: Output;
   readonly #decoder: Decoder;
+  readonly #reading: Reading;
   #version: Version = 4;
   #state: State = "greeting";
   #connected: Connected | undefined = undefined;
@@ -97,8 +99,6 @@ export class MqttSession implements Session, ClientListener {
   readonly #safe = new Map<number, () => void>();
   #lastToken = FIRST_TOKEN;
   #acksWaiting = 0;
-  #paused = false;
-  #peerPaused = false;
 
   constructor(peer: Peer, broker: Broker, options: MqttOptions, wire: SharedWire) {
     this.#peer = peer;
@@ -107,6 +107,10 @@ export class MqttSession implements Session, ClientListener {
     this.#wire = wire;
     this.#output = peer.output;
     this.#decoder = new Decoder(options);
+    this.#reading = new Reading(peer, {
+      handle: () => this.#handlePackets(),
+      listens: () => this.#state === "open",
+    });
     const { connectTimeoutMs } = options;
     this.#timeout = broker.clock.after(connectTimeoutMs, () => {
       this.#fail(protocolError(`No CONNECT within ${connectTimeoutMs / 1000} s (mqtt.connect_timeout)`));
@@ -116,7 +120,7 @@ export class MqttSession implements Session, ClientListener {
   receive(chunk: Buffer): void {
     if (this.#state === "ended") return;
     this.#decoder.feed(chunk);
-    if (!this.#paused) this.#handlePackets();
+    if (!this.#reading.paused) this.#handlePackets();
   }
 
   drained(): void {
@@ -155,7 +159,7 @@ export class MqttSession implements Session, ClientListener {
   #handlePackets(): void {
     try {
       if (this.#connected !== undefined) this.#connected.publisher.now = this.#broker.clock.now();
-      while (!this.#paused && this.#state !== "logging-in" && this.#state !== "ended") {
+      while (!this.#reading.paused && this.#state !== "logging-in" && this.#state !== "ended") {
         const packet = this.#decoder.next();
         if (packet === undefined) return;
         this.#onPacket(packet);
@@ -196,7 +200,7 @@ export class MqttSession implements Session, ClientListener {
         break;
     }
     if (this.#state !== "open") return;
-    if (connected.client.blocked || this.#acksWaiting > this.#options.maxAcksWaiting) this.#pause();
+    if (connected.client.blocked || this.#acksWaiting > this.#options.maxAcksWaiting) this.#reading.pause();
   }
 
   #onPublish(packet: Packet, { client, publisher, inbox }: Connected): void {
@@ -278,7 +282,7 @@ export class MqttSession implements Session, ClientListener {
       return;
     }
     this.#state = "logging-in";
-    this.#pause();
+    this.#reading.pause();
     void this.#login(host, connect);
   }
 
@@ -295,7 +299,7 @@ export class MqttSession implements Session, ClientListener {
           return;
         }
         checkName(connect, login);
-        this.#pause();
+        this.#reading.pause();
         this.#enter(login, host, connect, proof);
       },
       failed: (error) => this.#fail(error),
@@ -415,7 +419,7 @@ export class MqttSession implements Session, ClientListener {
       session.start();
       if (keepAlive > 0) {
         this.#keepAlive = this.#watch(keepAlive);
-        if (this.#peerPaused) this.#keepAlive.suspend();
+        this.#reading.watch(this.#keepAlive);
       }
       this.#goOn();
     });
@@ -516,30 +520,9 @@ export class MqttSession implements Session, ClientListener {
     this.#output.advance(at + bytes.copy(this.#output.buffer, at));
   }
 
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    if (this.#peerPaused) return;
-    this.#peerPaused = true;
-    this.#keepAlive?.suspend();
-    this.#peer.pause();
-  }
-
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
-    if (!this.#paused || this.#state !== "open" || this.#held()) return;
-    this.#paused = false;
-    this.#handlePackets();
-    // A packet that was left may have been a reason to stop again: then the peer was never resumed.
-    if (!this.#paused && this.#live) {
-      this.#peerPaused = false;
-      this.#keepAlive?.resume();
-      this.#peer.resume();
-    }
-  }
-
-  get #live(): boolean {
-    return this.#state === "open";
+    if (this.#state === "open" && !this.#held()) this.#reading.goOn();
   }
 
   #held(): boolean {

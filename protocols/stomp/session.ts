@@ -4,6 +4,7 @@ import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
+import { Reading } from "../../core/reading.ts";
 import {
   type CancelCause,
   type ClientListener,
@@ -55,14 +56,12 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   readonly #broker: Broker;
   readonly #options: StompOptions;
   readonly #decoder: Decoder;
+  readonly #reading: Reading;
   readonly #transactions = new Map<string, Transaction>();
   #state: State = "greeting";
   #connected: Connected | undefined = undefined;
   #timeout: Timer | undefined;
   #heartBeat: HeartBeat | undefined = undefined;
-  /** True while no frame is to be handled; the peer is paused a little longer, until what was left is handled. */
-  #paused = false;
-  #peerPaused = false;
   /** The receipt that the frame at hand asks for, as spelled. */
   #receipt: string | undefined = undefined;
   /** A new password or token is being checked. */
@@ -80,6 +79,10 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.wire = wire;
     this.output = peer.output;
     this.#decoder = new Decoder(options);
+    this.#reading = new Reading(peer, {
+      handle: () => this.#handleFrames(),
+      listens: () => this.#state === "open",
+    });
     const { connectTimeoutMs } = options;
     this.#timeout = broker.clock.after(connectTimeoutMs, () => {
       this.#fail(new ProtocolError(`No CONNECT frame within ${seconds(connectTimeoutMs)} (stomp.connect_timeout)`));
@@ -89,7 +92,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   receive(chunk: Buffer): void {
     if (this.#state === "leaving" || this.#state === "ended") return;
     this.#decoder.feed(chunk);
-    if (!this.#paused) this.#handleFrames();
+    if (!this.#reading.paused) this.#handleFrames();
   }
 
   drained(): void {
@@ -145,7 +148,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #handleFrames(): void {
     try {
       if (this.#connected !== undefined) this.#connected.sender.now = this.#broker.clock.now();
-      while (!this.#paused && (this.#state === "open" || this.#state === "greeting")) {
+      while (!this.#reading.paused && (this.#state === "open" || this.#state === "greeting")) {
         const frame = this.#decoder.next();
         if (frame === undefined) return;
         this.#onFrame(frame);
@@ -171,7 +174,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     }
     this.#receipt = undefined;
     if (this.#state === "leaving") this.#leave();
-    else if (client.blocked || this.#receiptsWaiting > this.#options.maxReceiptsWaiting) this.#pause();
+    else if (client.blocked || this.#receiptsWaiting > this.#options.maxReceiptsWaiting) this.#reading.pause();
   }
 
   #onGreeting(frame: Frame): void {
@@ -193,7 +196,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
       throw new BrokerError("not-found", `There is no virtual host "${request.host ?? ""}" (hosts)`);
     }
     this.#state = "logging-in";
-    this.#pause();
+    this.#reading.pause();
     void this.#login(host, request);
   }
 
@@ -224,7 +227,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
   #renew(secret: string): void {
     const connected = this.#open();
     this.#renewing = true;
-    this.#pause();
+    this.#reading.pause();
     void this.#renewLogin(connected, secret);
   }
 
@@ -287,6 +290,7 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
           );
         },
       });
+      this.#reading.watch(this.#heartBeat);
     }
     this.#state = "open";
     this.#goOn();
@@ -373,30 +377,9 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
     this.#peer.close("the client disconnected");
   }
 
-  #pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    if (this.#peerPaused) return;
-    this.#peerPaused = true;
-    this.#heartBeat?.suspend();
-    this.#peer.pause();
-  }
-
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
-    if (!this.#paused || !this.#live || this.#held()) return;
-    this.#paused = false;
-    this.#handleFrames();
-    // A frame that was left may have been a reason to stop again: then the peer was never resumed.
-    if (!this.#paused && this.#live) {
-      this.#peerPaused = false;
-      this.#heartBeat?.resume();
-      this.#peer.resume();
-    }
-  }
-
-  get #live(): boolean {
-    return this.#state === "open";
+    if (this.#state === "open" && !this.#held()) this.#reading.goOn();
   }
 
   #held(): boolean {
