@@ -69,8 +69,9 @@ export class Client implements GateWaiter, TransactionOwner {
   readonly permissions: Permissions;
   readonly subscriptions = new Set<Subscription>();
   closed = false;
-  /** Messages sent by it. */
+  /** Messages sent by it, and their bytes. */
   published = 0;
+  publishedBytes = 0;
   /** The session it has opened, if any. */
   session: HostSession | undefined = undefined;
   private currentLogin: Login;
@@ -497,6 +498,7 @@ export class Client implements GateWaiter, TransactionOwner {
 
   private send(route: Route, message: Message, checked: boolean): void {
     this.published++;
+    this.publishedBytes += message.end - message.start;
     const engine = this.engine;
     const writes = engine.writes;
     let gate: Gate | undefined;

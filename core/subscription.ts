@@ -68,8 +68,9 @@ export class Subscription {
   /** True while a message may be handed over. */
   receptive = false;
   closed = false;
-  /** Messages handed over, and settled as consumed. */
+  /** Messages handed over, with their bytes, and settled as consumed. */
   delivered = 0;
+  deliveredBytes = 0;
   accepted = 0;
   readonly links: Link[] = [];
   readonly browsers: Browser[] = [];
@@ -147,12 +148,14 @@ export class Subscription {
 
   /** Hands a message to the consumer. Only while receptive. */
   take(message: Message, delivery: Delivery | undefined, deliveries: number, firstOfGroup = false): void {
+    const bytes = message.end - message.start;
     this.delivered++;
+    this.deliveredBytes += bytes;
     const { traffic } = this;
     if (--traffic.left <= 0) traffic.look(message, this.client, deliveries === 0 && this.browse === undefined);
     if ((this.counted && (delivery !== undefined || !this.selective)) || !this.autoRefill) {
       this.creditMessages--;
-      this.creditBytes -= message.end - message.start;
+      this.creditBytes -= bytes;
       if (!this.consumer.deliver(message, delivery, deliveries, firstOfGroup)) this.full = true;
       if (this.full || !this.open) this.receptive = false;
     } else if (!this.consumer.deliver(message, delivery, deliveries, firstOfGroup)) {

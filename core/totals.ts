@@ -1,6 +1,10 @@
 /*
  * What a virtual host has done so far. Nothing is counted for it: whatever there is keeps its own account, and what goes
- * leaves its account here. So it takes a look at everything there is, and is not to be asked many times a second.
+ * leaves its account here. So it takes a look at everything there is, in pieces where there may be much:
+ *
+ *     begun:  gone, and a list of what is there  ->  account by account, others have their turn between  ->  the totals
+ *
+ * What leaves while a look is under way is in its list, and so counted once: totals never go down.
  */
 import type { Client } from "./client.ts";
 import type { Exchange } from "./exchanges/exchange.ts";
@@ -11,6 +15,7 @@ import type { Queue } from "./queue/queue.ts";
 import type { RetainedMessages } from "./topic/retained.ts";
 import type { Schedule } from "./schedule/schedule.ts";
 import type { Sessions } from "./sessions/sessions.ts";
+import type { SessionState } from "./sessions/session-state.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Topic } from "./topic/topic.ts";
 
@@ -19,10 +24,7 @@ interface Flow {
   /** Messages that clients sent, and that were handed to them. */
   readonly received: number;
   readonly sent: number;
-  /**
-   * Bytes of messages: those that came to destinations, and those given to subscribers. Who is subscribed with a selector
-   * counts as if it took everything.
-   */
+  /** Bytes of these messages. */
   readonly receivedBytes: number;
   readonly sentBytes: number;
   /** Messages that were lost because a queue or a subscriber had no room. */
@@ -40,7 +42,9 @@ interface ProtocolTotals {
   readonly connections: number;
   readonly clients: number;
   readonly received: number;
+  readonly receivedBytes: number;
   readonly sent: number;
+  readonly sentBytes: number;
 }
 
 /** What a virtual host has done since the broker started, and what there is of it now. */
@@ -90,22 +94,37 @@ interface Sums {
   readonly protocols: Map<string, ProtocolSum>;
 }
 
+/** What is of interest only as it is now. */
+interface Stock {
+  subscriptions: number;
+  shares: number;
+  inflight: number;
+  stored: number;
+  storedBytes: number;
+  sessionsAway: number;
+}
+
+/** A look that is under way. */
+interface Look {
+  readonly sums: Sums;
+  readonly stock: Stock;
+  /** Whose subscriptions are counted, or about to be. */
+  readonly seen: Set<Client>;
+}
+
+/** Accounts that are looked at before others may have their turn. */
+const PIECE = 250;
+
 /** The totals of one virtual host. */
 export class Totals {
   private readonly host: Accounts;
   private readonly gone = nothing();
+  private readonly looks = new Set<Look>();
   private connections = 0;
   private mostClients = 0;
 
   constructor(host: Accounts) {
     this.host = host;
-  }
-
-  /** What was there when the broker started has not been sent since. */
-  open(): void {
-    const { receivedBytes, sentBytes } = this.sums().flow;
-    this.gone.flow.receivedBytes -= receivedBytes;
-    this.gone.flow.sentBytes -= sentBytes;
   }
 
   came({ protocol }: Client): void {
@@ -120,76 +139,124 @@ export class Totals {
 
   subscriptionGone(subscription: Subscription): void {
     addSubscription(this.gone, subscription);
+    for (const { sums, seen } of this.looks) if (!seen.has(subscription.client)) addSubscription(sums, subscription);
   }
 
-  topicGone(topic: Topic): void {
-    addTopic(this.gone, topic);
+  topicGone({ ledger }: Topic): void {
+    addLost(this.gone, ledger);
   }
 
-  exchangeGone(exchange: Exchange): void {
-    addTopic(this.gone, exchange);
+  exchangeGone({ ledger }: Exchange): void {
+    addLost(this.gone, ledger);
   }
 
   queueGone(queue: Queue): void {
     addQueue(this.gone, queue);
   }
 
-  durableGone(durable: DurableSubscription): void {
-    addDurable(this.gone, durable);
+  durableGone({ queue }: DurableSubscription): void {
+    addQueue(this.gone, queue);
   }
 
-  /** All of it, as it is now. */
+  /** All of it, in one turn: of a host with hundred thousands of queues that takes a while. */
   get now(): HostTotals {
-    const { clients, sessions, retained, queues, durables } = this.host;
-    const { away, interests, shares } = sessions.sums;
-    let subscriptions = interests + shares;
-    let inflight = 0;
-    for (const client of clients) {
-      if (client.session === undefined) subscriptions += client.subscriptions.size;
-      for (const { feed } of client.subscriptions) inflight += feed?.held ?? 0;
+    const look = this.look();
+    for (;;) {
+      const { done, value } = look.next();
+      if (done === true) return value;
     }
-    let stored = retained.count;
-    let storedBytes = retained.bytes;
-    for (const queue of queuesOf(queues, durables)) {
-      stored += queue.count;
-      storedBytes += queue.bytes;
-      inflight += queue.held;
+  }
+
+  /**
+   * All of it, a piece of so many accounts with each `next`. Others may have their turn between pieces: what they do meanwhile
+   * is counted now or by the next look. To be finished, or ended with `return`.
+   */
+  *look(piece = PIECE): Generator<undefined, HostTotals, undefined> {
+    const look: Look = {
+      sums: copyOf(this.gone),
+      stock: { subscriptions: 0, shares: 0, inflight: 0, stored: 0, storedBytes: 0, sessionsAway: 0 },
+      seen: new Set(),
+    };
+    const { clients, queues, durables, topics, exchanges, schedule, unroutable, sessions } = this.host;
+    addLost(look.sums, schedule.ledger);
+    addLost(look.sums, unroutable);
+    // Now, as what goes from now on is not among what has gone.
+    const allClients = [...clients];
+    const allQueues = [...queues.values()];
+    for (const { queue } of durables.values()) allQueues.push(queue);
+    const ledgers = Array.from(topics.values(), ({ ledger }) => ledger);
+    for (const { ledger } of exchanges.all()) ledgers.push(ledger);
+    this.looks.add(look);
+    try {
+      yield* inPieces(piece, allClients, (client) => lookAtClient(look, client));
+      yield* inPieces(piece, allQueues, (queue) => lookAtQueue(look, queue));
+      yield* inPieces(piece, ledgers, (ledger) => addLost(look.sums, ledger));
+      yield* inPieces(piece, sessions.all.values(), (session) => lookAtSession(look, session));
+    } finally {
+      this.looks.delete(look);
     }
-    const { flow, lost, protocols } = this.sums();
+    return this.totalsOf(look);
+  }
+
+  private totalsOf({ sums: { flow, lost, protocols }, stock }: Look): HostTotals {
+    const { clients, sessions, retained } = this.host;
     return {
       ...flow,
       lost,
       protocols,
+      ...stock,
       connections: this.connections,
       clients: clients.size,
       mostClients: this.mostClients,
-      sessionsAway: away,
       sessionsExpired: sessions.expired,
-      subscriptions,
-      shares,
-      inflight,
-      stored,
-      storedBytes,
+      stored: stock.stored + retained.count,
+      storedBytes: stock.storedBytes + retained.bytes,
       retained: retained.count,
     };
   }
+}
 
-  private sums(): Sums {
-    const sum = copyOf(this.gone);
-    const { clients, topics, exchanges, queues, durables, schedule, unroutable } = this.host;
-    for (const client of clients) {
-      addClient(sum, client);
-      ofProtocol(sum, client.protocol).clients++;
-      for (const subscription of client.subscriptions) addSubscription(sum, subscription);
-    }
-    for (const topic of topics.values()) addTopic(sum, topic);
-    for (const exchange of exchanges.all()) addTopic(sum, exchange);
-    for (const queue of queues.values()) addQueue(sum, queue);
-    for (const durable of durables.values()) addDurable(sum, durable);
-    addLost(sum, schedule.ledger);
-    addLost(sum, unroutable);
-    return sum;
+function* inPieces<T>(
+  piece: number,
+  items: Iterable<T>,
+  each: (item: T) => void,
+): Generator<undefined, void, undefined> {
+  let looked = 0;
+  for (const item of items) {
+    each(item);
+    if (++looked % piece === 0) yield undefined;
   }
+}
+
+function lookAtClient({ sums, stock, seen }: Look, client: Client): void {
+  seen.add(client);
+  addClient(sums, client);
+  if (!client.closed) ofProtocol(sums, client.protocol).clients++;
+  if (client.session === undefined) stock.subscriptions += client.subscriptions.size;
+  for (const subscription of client.subscriptions) {
+    addSubscription(sums, subscription);
+    const { feed } = subscription;
+    if (feed === undefined) continue;
+    stock.inflight += feed.held;
+    if (feed.spillQueue !== undefined) take(stock, feed.spillQueue);
+  }
+}
+
+function lookAtQueue({ sums, stock }: Look, queue: Queue): void {
+  addQueue(sums, queue);
+  take(stock, queue);
+}
+
+function take(stock: Stock, { count, bytes, held }: Queue): void {
+  stock.stored += count;
+  stock.storedBytes += bytes;
+  stock.inflight += held;
+}
+
+function lookAtSession({ stock }: Look, { connection, interests, shares }: SessionState): void {
+  if (connection === undefined) stock.sessionsAway++;
+  stock.subscriptions += interests.size + shares.size;
+  stock.shares += shares.size;
 }
 
 function nothing(): Sums {
@@ -217,55 +284,38 @@ function copyOf({ flow, lost, protocols }: Sums): Sums {
 function ofProtocol({ protocols }: Sums, name: string): ProtocolSum {
   let totals = protocols.get(name);
   if (totals === undefined) {
-    totals = { connections: 0, clients: 0, received: 0, sent: 0 };
+    totals = { connections: 0, clients: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0 };
     protocols.set(name, totals);
   }
   return totals;
 }
 
-function* queuesOf(
-  queues: ReadonlyMap<string, Queue>,
-  durables: ReadonlyMap<string, DurableSubscription>,
-): Iterable<Queue> {
-  yield* queues.values();
-  for (const { queue } of durables.values()) yield queue;
-}
-
-function addClient(sum: Sums, { published, peer, protocol }: Client): void {
-  const { flow } = sum;
+function addClient(sums: Sums, { published, publishedBytes, peer, protocol }: Client): void {
+  const { flow } = sums;
   flow.received += published;
+  flow.receivedBytes += publishedBytes;
   flow.bytesReceived += peer.bytesReceived;
   flow.bytesWritten += peer.bytesWritten;
-  ofProtocol(sum, protocol).received += published;
+  const own = ofProtocol(sums, protocol);
+  own.received += published;
+  own.receivedBytes += publishedBytes;
 }
 
-function addSubscription(sum: Sums, { delivered, feed, client }: Subscription): void {
-  sum.flow.sent += delivered;
-  ofProtocol(sum, client.protocol).sent += delivered;
+function addSubscription(sums: Sums, { delivered, deliveredBytes, feed, client }: Subscription): void {
+  sums.flow.sent += delivered;
+  sums.flow.sentBytes += deliveredBytes;
+  const own = ofProtocol(sums, client.protocol);
+  own.sent += delivered;
+  own.sentBytes += deliveredBytes;
   if (feed === undefined) return;
-  addDropped(sum, feed.ledger);
+  addDropped(sums, feed.ledger);
   // Nobody else knows of that queue.
-  if (feed.spillQueue !== undefined) addLost(sum, feed.spillQueue.ledger);
+  if (feed.spillQueue !== undefined) addQueue(sums, feed.spillQueue);
 }
 
-function addTopic(sum: Sums, { ledger }: Topic | Exchange): void {
-  sum.flow.receivedBytes += ledger.receivedBytes;
-  sum.flow.sentBytes += ledger.deliveredBytes;
-  addLost(sum, ledger);
-}
-
-function addQueue(sum: Sums, { ledger }: Queue): void {
-  sum.flow.receivedBytes += ledger.receivedBytes;
-  sum.flow.sentBytes += ledger.deliveredBytes;
-  sum.flow.returned += ledger.returned;
-  addDropped(sum, ledger);
-}
-
-/** What its topics handed over is only on its way. */
-function addDurable(sum: Sums, { queue: { ledger } }: DurableSubscription): void {
-  sum.flow.sentBytes += ledger.deliveredBytes - ledger.receivedBytes;
-  sum.flow.returned += ledger.returned;
-  addDropped(sum, ledger);
+function addQueue(sums: Sums, { ledger }: Queue): void {
+  sums.flow.returned += ledger.returned;
+  addDropped(sums, ledger);
 }
 
 function addDropped(sum: Sums, ledger: Ledger): void {

@@ -277,7 +277,6 @@ export class VirtualHost {
     this.paused.recover((kind, name) => (kind === "queue" ? this.queues.get(name) : this.durables.get(name)?.queue));
     this.destinations.graves.recover((name) => this.queues.get(name));
     this.schedule.open();
-    this.totals.open();
   }
 
   /** Nothing comes due any more. Clients must have gone. */

@@ -112,17 +112,6 @@ export class Sessions {
     return { session, present: there !== undefined };
   }
 
-  /** How many are not connected, and what they all are interested in. */
-  get sums(): { away: number; interests: number; shares: number } {
-    const sums = { away: 0, interests: 0, shares: 0 };
-    for (const { connection, interests, shares } of this.byId.values()) {
-      if (connection === undefined) sums.away++;
-      sums.interests += interests.size;
-      sums.shares += shares.size;
-    }
-    return sums;
-  }
-
   /** All of them, connected or not, by id. */
   get all(): ReadonlyMap<string, SessionState> {
     return this.byId;

@@ -1,12 +1,28 @@
-import { expect, it } from "vitest";
-import type { HostTotals } from "../../core/totals.ts";
-import { type CoreBroker, coreBroker, HOST, parse, parsePattern, testStore } from "../support/core-broker.ts";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { BrokerError } from "../../core/errors.ts";
+import { compileSelector } from "../../core/selector/selector.ts";
+import type { HostTotals, Totals } from "../../core/totals.ts";
+import {
+  type CoreBroker,
+  coreBroker,
+  HOST,
+  parse,
+  parsePattern,
+  plainMessage,
+  testStore,
+} from "../support/core-broker.ts";
+import { connect } from "../support/core-sessions.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-function totals({ broker }: CoreBroker): HostTotals {
+function accounts({ broker }: CoreBroker): Totals {
   const host = broker.host(undefined);
   if (host === undefined) throw new Error("There is no default host");
-  return host.totals.now;
+  return host.totals;
+}
+
+function totals(core: CoreBroker): HostTotals {
+  return accounts(core).now;
 }
 
 /** What only grows. */
@@ -86,5 +102,101 @@ it("what is lost with a destination or a subscriber that goes stays in the total
   });
   // The one that failed, and what was held when its consumer went.
   expect(returned).toBe(3);
-  expect(Object.fromEntries(protocols)).toEqual({ test: { connections: 2, clients: 1, received: 6, sent: 3 } });
+  expect(Object.fromEntries(protocols)).toEqual({
+    test: { connections: 2, clients: 1, received: 6, receivedBytes: 12, sent: 3, sentBytes: 6 },
+  });
+});
+
+it("bytes are those that clients sent and were handed, however many destinations a message is in on its way", async () => {
+  const core = await coreBroker();
+  const sender = core.client();
+  const retained = core.client();
+  sender.core.retain(sender.core.route([parse("topic:t")]), plainMessage(parse("topic:t"), "old"));
+  retained.subscribe("topic:t", { durable: "d" });
+  core.settle();
+  expect(totals(core).sentBytes).toBe(4);
+  core.client().subscribe("topic:t", { selector: compileSelector("n = 1") });
+  core.settle();
+  sender.send("topic:t", "new");
+  core.settle();
+  const { receivedBytes, sentBytes } = totals(core);
+  expect([receivedBytes, sentBytes]).toEqual([4, 8]);
+});
+
+/** What only grows, by name. */
+function counted({ lost, protocols, ...all }: HostTotals): Map<string, number> {
+  const names = ["received", "sent", "receivedBytes", "sentBytes", "dropped", "returned", "connections"] as const;
+  const more = [...protocols].flatMap(([protocol, { received, sent, receivedBytes, sentBytes }]) =>
+    Object.entries({ received, sent, receivedBytes, sentBytes }).map(
+      ([name, value]) => [`${protocol} ${name}`, value] as const,
+    ),
+  );
+  return new Map<string, number>([...names.map((name) => [name, all[name]] as const), ...lost, ...more]);
+}
+
+/** Something that changes what there is; by numbers, of which some stand for nothing that is there. */
+type Step = (world: World, which: number) => void;
+
+/** Some clients, sessions and destinations that come and go. */
+interface World {
+  readonly core: CoreBroker;
+  readonly clients: ReturnType<CoreBroker["client"]>[];
+  readonly sessions: ReturnType<typeof connect>[];
+}
+
+function one<T>(of: readonly T[], which: number): T | undefined {
+  return of[which % Math.max(1, of.length)];
+}
+
+const DESTINATIONS = ["topic:a", "topic:b", "queue:a", "queue:few", "topic:nobody"];
+
+const STEPS: readonly Step[] = [
+  ({ core, clients }) => void clients.push(core.client()),
+  ({ core, sessions }, which) => void sessions.push(connect(core, { id: `s${which % 2}` }).want("topic:*")),
+  ({ clients }, which) => one(clients, which)?.send(one(DESTINATIONS, which) ?? "", String(which), { durable: true }),
+  ({ clients }, which) => one(clients, which)?.send(one(DESTINATIONS, which >> 2) ?? "", "x".repeat(which)),
+  ({ clients }, which) =>
+    void one(clients, which)?.subscribe(which % 2 === 0 ? "queue:*" : "topic:a", { settling: true }),
+  ({ clients }, which) => void one(clients, which)?.subscribe("topic:*", { durable: `d${which}` }),
+  ({ clients }, which) => one([...(one(clients, which)?.core.subscriptions ?? [])], which >> 2)?.close(),
+  ({ clients }, which) => clients.splice(which % 4, 1)[0]?.core.close(),
+  ({ sessions }, which) => sessions.splice(which % 2, 1)[0]?.core.close(),
+  ({ clients }, which) => one(clients, which)?.core.deleteDurable(`d${which}`),
+  ({ core }, which) => core.broker.host(undefined)?.deleteQueue(parse(`queue:${which % 2 === 0 ? "a" : "few"}`)),
+  ({ core }) => core.clock.advance(40_000),
+  ({ core }) => core.settle(),
+];
+
+function attempt(act: () => void): void {
+  try {
+    act();
+  } catch (refusal) {
+    if (!(refusal instanceof BrokerError)) throw refusal;
+  }
+}
+
+describe("totals", () => {
+  it("never go down, whatever comes and goes while a look is under way", async () => {
+    const step = fc.tuple(fc.nat({ max: STEPS.length - 1 }), fc.nat({ max: 20 }), fc.boolean());
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 150 }), async (steps) => {
+        const policies = [{ pattern: parsePattern("queue:few"), maxMessages: 1, full: "drop-tail" as const }];
+        const world: World = { core: await coreBroker({ host: { policies } }), clients: [], sessions: [] };
+        let last = counted(totals(world.core));
+        let look = accounts(world.core).look(1);
+        for (const [kind, which, looks] of steps) {
+          attempt(() => STEPS[kind]?.(world, which));
+          if (!looks) continue;
+          const { done, value } = look.next();
+          if (done !== true) continue;
+          const now = counted(value);
+          expect([...last].filter(([name, before]) => (now.get(name) ?? 0) < before)).toEqual([]);
+          last = now;
+          look = accounts(world.core).look(1);
+        }
+        const end = counted(totals(world.core));
+        expect([...last].filter(([name, before]) => (end.get(name) ?? 0) < before)).toEqual([]);
+      }),
+    );
+  });
 });
