@@ -20,27 +20,21 @@ import { BrokerError } from "../errors.ts";
 import { Entry } from "../queue/entry.ts";
 import type { Interest, Interests } from "./interests.ts";
 import type { Link } from "../queue/lane.ts";
-import { type Annotation, type Message, TRAIT } from "../message.ts";
+import type { Message } from "../message.ts";
 import type { Pattern } from "../addresses/pattern.ts";
-import { DEFAULT_POLICY } from "../policy.ts";
 import type { Consumer, Delivery } from "../protocol.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { RetainedMessages } from "../topic/retained.ts";
+import { offerRetained, type RetainedHandling } from "./retained-offer.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { SessionState } from "./session-state.ts";
 import { shareId } from "../topic/durable-subscriptions.ts";
+import { type AssignedDelivery, Share } from "./share.ts";
 import type { Shares } from "./shares.ts";
 import { Patience } from "../time/patience.ts";
 import { Subscription } from "../subscription.ts";
-import { TopicFeed, type RetainedSource } from "../topic/topic-feed.ts";
+import { TopicFeed } from "../topic/topic-feed.ts";
 
-/** When the retained messages of a topic come to a session that becomes interested. */
-export type RetainedHandling = "always" | "if-new" | "never";
-
-/** Retained messages put into the queue of a session in one turn. */
-const RETAINED_AT_ONCE = 1000;
-/** Milliseconds until more of them are tried when there was no room. */
-const RETAINED_WAIT_MS = 20;
 /** Interests and shares of one session. */
 const MOST_INTERESTS = 100_000;
 
@@ -73,28 +67,6 @@ export interface SessionConsumers {
    * dropped until it takes something again. 0 or absent: as the policy of the topics says.
    */
   readonly graceMs?: number | undefined;
-}
-
-/** Annotations of a message that was assigned to one session: what that wanted of the share by which it came. */
-export const ASSIGNED = { tag: "subscription_tag", retainAsPublished: "subscription_retain_as_published" } as const;
-
-/** A delivery with its message as it is delivered. */
-export interface AssignedDelivery {
-  readonly delivery: Delivery;
-  readonly message: Message;
-}
-
-/** A connected session's part in a shared subscription. */
-export class Share {
-  readonly group: string;
-  interest: Interest;
-  readonly subscription: Subscription;
-
-  constructor(group: string, interest: Interest, subscribe: (share: Share) => Subscription) {
-    this.group = group;
-    this.interest = interest;
-    this.subscription = subscribe(this);
-  }
 }
 
 /** One connection's hold on a session. Of no use once the connection ended or another one took the session over. */
@@ -300,12 +272,13 @@ export class HostSession {
    * the message. What it returns is to be settled by `subscription`; undefined when the delivery was taken back meanwhile.
    * Not from within a delivery.
    */
-  assign({ subscription, interest }: Share, delivery: Delivery, shared: Message): AssignedDelivery | undefined {
+  assign(share: Share, delivery: Delivery, shared: Message): AssignedDelivery | undefined {
+    const { subscription } = share;
     const holder = delivery instanceof Entry ? delivery.holder : undefined;
     if (!(delivery instanceof Entry) || holder?.subscription !== subscription || this.closed) return undefined;
     const { engine } = this.context;
     const { writes } = engine;
-    const message = assigned(shared, interest);
+    const message = share.assigned(shared);
     const own = this.link?.queue.adopt(message, this.link) ?? this.subscription.feed?.adopt(message);
     holder.queue.settle(delivery, "accepted");
     subscription.refill(delivery.size);
@@ -497,8 +470,7 @@ export class HostSession {
   private takePart(id: string, group: string, interest: Interest): Share {
     const there = this.parts.get(id);
     if (there !== undefined) {
-      there.interest = interest;
-      if (interest.quality > 0 && !there.subscription.settling) there.subscription.beginSettling();
+      there.change(interest);
       return there;
     }
     const queue = this.state.shares.get(id)?.durable.queue;
@@ -517,36 +489,10 @@ export class HostSession {
     const { context, state, subscription } = this;
     context.engine.clock.endOfTurn(() => {
       const source = context.retained.sources([pattern], state.permissions);
-      if (state.kept) offerInSlices(context.engine, state, pattern, source);
+      if (state.kept) offerRetained(context.engine, state, pattern, source);
       else if (!subscription.closed && state.interests.get(pattern) !== undefined) subscription.feed?.begin(source);
     });
   }
-}
-
-/** Puts retained messages into the queue of a session, so many in a turn, while there is room and as long as it wants them. */
-function offerInSlices(engine: Engine, state: SessionState, pattern: Pattern, source: RetainedSource): void {
-  const { durable, interests } = state;
-  if (durable === undefined || durable.queue.deleted || interests.get(pattern) === undefined) return;
-  const again = (): void => offerInSlices(engine, state, pattern, source);
-  if (engine.closedGate !== undefined || durable.queue.gate.closed) {
-    engine.clock.after(RETAINED_WAIT_MS, again);
-    return;
-  }
-  for (let i = 0; i < RETAINED_AT_ONCE; i++) {
-    const { value: message, done } = source.next();
-    if (done === true) return;
-    if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
-  }
-  engine.clock.after(0, again);
-}
-
-function assigned(message: Message, { tag, retainAsPublished }: Interest): Message {
-  const traits = message.traits | TRAIT.assigned;
-  if (tag === 0 && !retainAsPublished) return message.with({ traits });
-  const annotations = new Map<string, Annotation>();
-  if (tag !== 0) annotations.set(ASSIGNED.tag, tag);
-  if (retainAsPublished) annotations.set(ASSIGNED.retainAsPublished, true);
-  return message.with({ traits, annotations });
 }
 
 /** Whether it is plain that both have the same topics. */

@@ -21,7 +21,7 @@
  */
 import type { Address } from "../../core/addresses/address.ts";
 import type { BodyKind, Content, Message, PropertyValue, WireFormat } from "../../core/message.ts";
-import { ASSIGNED } from "../../core/sessions/session.ts";
+import { ASSIGNED } from "../../core/sessions/share.ts";
 import { readU16, readVarint, varintSize } from "./bytes.ts";
 import { PRIORITY_NAME, PropertyBlock } from "./properties.ts";
 import { PLACE } from "./property-names.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Interest } from "../../core/sessions/interests.ts";
-import { ASSIGNED } from "../../core/sessions/session.ts";
+import { ASSIGNED } from "../../core/sessions/share.ts";
 import { expectEvenAccounts } from "../support/core-accounts.ts";
 import { type CoreBroker, coreBroker, parsePattern } from "../support/core-broker.ts";
 import { connect, interest, restart, type SessionClient } from "../support/core-sessions.ts";

@@ -1,7 +1,9 @@
 import type { Login } from "../../core/access/access.ts";
 import type { Interest, Quality } from "../../core/sessions/interests.ts";
 import type { EvictionCause } from "../../core/protocol.ts";
-import { type HostSession, type RetainedHandling, Share } from "../../core/sessions/session.ts";
+import type { RetainedHandling } from "../../core/sessions/retained-offer.ts";
+import type { HostSession } from "../../core/sessions/session.ts";
+import { Share } from "../../core/sessions/share.ts";
 import type { Sessions } from "../../core/sessions/sessions.ts";
 import type { Will } from "../../core/sessions/wills.ts";
 import type { Message } from "../../core/message.ts";
