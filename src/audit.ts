@@ -1,8 +1,8 @@
 /*
  * Who did what.
  *
- *     event -> repeats (the same refusal or login at most N times a minute, the rest counted) -> the last ones, in memory
- *                                                                                    -> the log, or a file
+ *     event -> repeats (the same refusal or login at most N times a minute, the rest counted;  -> the last ones, in memory
+ *              of one address so many different refusals)                                      -> the log, or a file
  *
  * Logins have room of their own in memory: a fleet of devices that comes back must not put out what was deleted and by whom.
  */
@@ -11,6 +11,7 @@ import type { Clock, Timer } from "../core/time/clock.ts";
 import { AuditFile } from "./audit-file.ts";
 import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
+import { siteOf } from "./security/addresses.ts";
 
 /** An event as it is kept and written. */
 export interface AuditEntry extends AuditEvent {
@@ -23,6 +24,8 @@ export interface AuditEntry extends AuditEvent {
 const MINUTE_MS = 60_000;
 /** Different refusals and logins counted at a time; names that peers make up must not grow this without end. */
 const MOST_COUNTED = 1000;
+/** Different refusals of one kind, of one address and in a minute; who makes up names must not put out what is in the files. */
+const MOST_REFUSALS = 100;
 /** What peers send goes into texts; no line gets longer for it than this. */
 const MOST_CHARACTERS = 1000;
 
@@ -66,19 +69,14 @@ export class Audit implements AuditTrail {
     return [...this.#logins, ...this.#others].sort((a, b) => b.id - a.id);
   }
 
-  /** Takes over new settings. Throws, and changes nothing, when the file cannot be written. */
+  /**
+   * Takes over new settings, and opens the file anew: another program may have renamed it, to begin another one. Throws, and
+   * changes nothing, when the file cannot be written.
+   */
   configure(settings: Config["audit"]): void {
-    const { to, file, max_file_bytes: maxBytes, max_files: maxFiles } = this.#settings;
-    const same =
-      to === settings.to &&
-      file === settings.file &&
-      maxBytes === settings.max_file_bytes &&
-      maxFiles === settings.max_files;
-    if (!same) {
-      const opened = this.#open(settings);
-      this.#file?.close();
-      this.#file = opened;
-    }
+    const opened = this.#open(settings);
+    this.#file?.close();
+    this.#file = opened;
     this.#settings = settings;
     for (const kept of [this.#logins, this.#others]) kept.splice(0, kept.length - settings.kept);
   }
@@ -114,7 +112,7 @@ export class Audit implements AuditTrail {
     kept.push(entry);
     if (kept.length > this.#settings.kept) kept.shift();
     if (this.#file !== undefined) {
-      this.#file.append(`${JSON.stringify({ ...entry, at: new Date(entry.at).toISOString() })}\n`);
+      this.#file.append({ ...entry, at: new Date(entry.at).toISOString() });
     } else if (this.#settings.to === "log") {
       // The log counts what repeats by this name: all logins together, anything else only when it is the same.
       const about = isLogin ? "" : ` ${entry.user ?? ""} ${entry.resource}`;
@@ -124,10 +122,20 @@ export class Audit implements AuditTrail {
 
   #admits(event: AuditEvent): boolean {
     const { user = "", address, action, resource, result } = event;
-    const key = JSON.stringify([action, result, shortened(user), address.replace(/:\d+$/, ""), shortened(resource)]);
+    const site = siteOf(address);
+    const { repeats_per_minute: most } = this.#settings;
+    if (!this.#count(JSON.stringify([action, result, shortened(user), site, shortened(resource)]), event, most))
+      return false;
+    if (result !== "refused") return true;
+    const various = { ...event, user: undefined, resource: "", detail: "various ones from this address" };
+    return this.#count(JSON.stringify([action, site]), various, Math.max(most, MOST_REFUSALS));
+  }
+
+  /** Whether there were no more than so many like it in this minute. */
+  #count(key: string, event: AuditEvent, most: number): boolean {
     const now = this.#clock.now();
     let repeats = this.#repeats.get(key);
-    if (repeats !== undefined && repeats.until <= now) {
+    if (repeats !== undefined && isOver(repeats, now)) {
       this.#tell(key, repeats);
       repeats = undefined;
     }
@@ -139,7 +147,7 @@ export class Audit implements AuditTrail {
       this.#timer ??= this.#clock.after(MINUTE_MS, () => this.#sweep());
     }
     repeats.last = event;
-    if (repeats.written >= this.#settings.repeats_per_minute) {
+    if (repeats.written >= most) {
       repeats.withheld++;
       return false;
     }
@@ -150,7 +158,7 @@ export class Audit implements AuditTrail {
   #sweep(): void {
     this.#timer = undefined;
     const now = this.#clock.now();
-    for (const [key, repeats] of this.#repeats) if (repeats.until <= now) this.#tell(key, repeats);
+    for (const [key, repeats] of this.#repeats) if (isOver(repeats, now)) this.#tell(key, repeats);
     if (this.#repeats.size > 0) this.#timer = this.#clock.after(MINUTE_MS, () => this.#sweep());
   }
 
@@ -158,6 +166,11 @@ export class Audit implements AuditTrail {
     this.#repeats.delete(key);
     if (withheld > 0) this.#write(last, withheld);
   }
+}
+
+/** Also when the machine's clock was put back. */
+function isOver({ until }: Repeats, now: number): boolean {
+  return until <= now || until > now + MINUTE_MS;
 }
 
 function shortened(text: string | undefined): string | undefined {

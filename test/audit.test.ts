@@ -1,7 +1,7 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "amqplib";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { AuditEvent } from "../core/audit.ts";
 import { Audit } from "../src/audit.ts";
 import type { Config } from "../src/config/schema.ts";
@@ -13,6 +13,11 @@ import { StompWire } from "./support/stomp-wire.ts";
 import { VirtualClock } from "./support/virtual-clock.ts";
 
 const MINUTE_MS = 60_000;
+
+vi.mock("node:fs", async (original) => {
+  const fs = await original<typeof import("node:fs")>();
+  return { ...fs, openSync: vi.fn(fs.openSync), writeSync: vi.fn(fs.writeSync) };
+});
 
 async function auditOf(settings: Partial<Config["audit"]> = {}) {
   const clock = new VirtualClock();
@@ -140,6 +145,32 @@ describe("what repeats", () => {
     for (let number = 0; number < 1000; number++) audit.record(event({ result: "refused", user: `user-${number}` }));
     expect(logged()).toContainEqual(expect.objectContaining({ user: "first", times: 1 }));
   });
+
+  it("does not fill files with the names that one address makes up", async () => {
+    const { audit, clock, event, logged } = await auditOf();
+    for (let number = 0; number < 500; number++) {
+      audit.record(
+        event({ action: "login", result: "refused", user: `name-${number}`, address: `[2001:db8::${number}]:1` }),
+      );
+    }
+    audit.record(event({ action: "login", result: "refused", user: "ben", address: "10.0.0.1:1" }));
+    expect(logged()).toHaveLength(101);
+    clock.advance(MINUTE_MS);
+    expect(logged().slice(101)).toMatchObject([
+      { times: 400, action: "login", detail: "various ones from this address" },
+    ]);
+    expect(logged()[101]).not.toHaveProperty("user");
+  });
+
+  it("is counted anew when the clock was put back", async () => {
+    const { audit, clock, event, logged } = await auditOf();
+    const ahead = vi.spyOn(clock, "now").mockReturnValue(clock.now() + 3_600_000);
+    for (let number = 0; number < 3; number++) audit.record(event({ result: "refused" }));
+    expect(logged()).toHaveLength(2);
+    ahead.mockRestore();
+    audit.record(event({ result: "refused" }));
+    expect(logged().slice(2)).toMatchObject([{ times: 1 }, { result: "refused" }]);
+  });
 });
 
 describe("the audit log in a file", () => {
@@ -178,6 +209,89 @@ describe("the audit log in a file", () => {
     expect(existsSync(`${whole.file}.3`)).toBe(false);
     const ids = files.toReversed().flatMap((file) => linesOf(file).map(({ id }) => Number(id)));
     expect(ids).toEqual(Array.from({ length: ids.length }, (_, index) => 31 - ids.length + index));
+  });
+
+  it("is begun anew at a reload, where another program has renamed it", async () => {
+    const { audit, event, whole } = await auditOf({ to: "file" });
+    audit.record(event({ user: "before" }));
+    audit.configure(whole);
+    renameSync(whole.file, `${whole.file}.old`);
+    audit.record(event({ user: "between" }));
+    audit.configure(whole);
+    audit.record(event({ user: "after" }));
+    audit.close();
+    expect(linesOf(`${whole.file}.old`).map(({ user }) => user)).toEqual(["before", "between"]);
+    expect(linesOf(whole.file).map(({ user }) => user)).toEqual(["after"]);
+  });
+
+  it("loses nothing it has when no other file can be begun, however often that is tried", async () => {
+    const { audit, clock, event, whole, logged } = await auditOf({ to: "file", max_file_bytes: 1024, max_files: 3 });
+    const record = (): void => {
+      audit.record(event({}));
+      clock.advance(1);
+    };
+    for (let number = 0; number < 15; number++) record();
+    const before = ["", ".1", ".2"].flatMap((suffix) => linesOf(whole.file + suffix));
+    const { openSync } = await import("node:fs");
+    const noneLeft = vi.mocked(openSync).mockImplementation(() => {
+      throw Object.assign(new Error("EMFILE: too many open files"), { code: "EMFILE" });
+    });
+    for (let number = 0; number < 9; number++) record();
+    const fs = await vi.importActual<typeof import("node:fs")>("node:fs");
+    noneLeft.mockImplementation(fs.openSync);
+    const after = ["", ".1", ".2"].flatMap((suffix) => linesOf(whole.file + suffix));
+    expect(after).toEqual(expect.arrayContaining(before));
+    expect(after).toHaveLength(before.length + 9);
+    expect(logged().at(-1)).toMatchObject({ msg: expect.stringContaining("no other file could be begun") });
+    record();
+    expect(linesOf(whole.file)).toHaveLength(1);
+    audit.close();
+  });
+
+  it("is written on where the files before it cannot be renamed", async () => {
+    const { audit, clock, event, whole } = await auditOf({ to: "file", max_file_bytes: 200, max_files: 2 });
+    mkdirSync(`${whole.file}.1`);
+    for (let number = 0; number < 5; number++) {
+      audit.record(event({}));
+      clock.advance(1);
+    }
+    audit.close();
+    expect(linesOf(whole.file)).toHaveLength(5);
+  });
+
+  it("begins a line of its own after one that a full disk has cut, and after one that a crash has", async () => {
+    const { audit, clock, event, whole, logged, log } = await auditOf({ to: "file" });
+    const full = new Error("ENOSPC: no space left on device");
+    const { writeSync: write } = await vi.importActual<typeof import("node:fs")>("node:fs");
+    vi.mocked(writeSync)
+      .mockImplementationOnce((descriptor) => write(descriptor, '{"id":1,"at"'))
+      .mockImplementationOnce(() => {
+        throw full;
+      });
+    audit.record(event({ user: "lost" }));
+    clock.advance(1);
+    expect(logged().at(-1)).toMatchObject({ lost: 1 });
+    audit.record(event({ user: "ann" }));
+    audit.close();
+    writeFileSync(whole.file, '{"id":7,"at"', { flag: "a" });
+    const next = new Audit(whole, clock, log);
+    next.record(event({ user: "ben" }));
+    next.close();
+    const lines = readFileSync(whole.file, "utf8").split("\n");
+    expect(lines).toHaveLength(5);
+    expect([lines[1], lines[3]].map((line): unknown => JSON.parse(line ?? ""))).toMatchObject([
+      { user: "ann" },
+      { user: "ben" },
+    ]);
+  });
+
+  it("has no character that a terminal obeys, or that some take for the end of a line", async () => {
+    const { audit, event, whole } = await auditOf({ to: "file" });
+    const user = "\u001b[2J\u009b2J\u2028\u0085\u007f\r\n";
+    audit.record(event({ user }));
+    audit.close();
+    expect(readFileSync(whole.file, "utf8")).toMatch(/^[\x20-\x7e]*\n$/);
+    expect(linesOf(whole.file)[0]?.["user"]).toBe(user);
   });
 
   it("refuses a file that cannot be written, and says which setting that is", async () => {
