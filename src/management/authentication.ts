@@ -22,6 +22,8 @@ import { showsCsrfToken, type WebSession, WebSessions } from "./web-sessions.ts"
 /** The cookie that a browser keeps. */
 export const SESSION_COOKIE = "delos_session";
 const CSRF_HEADER = "x-csrf-token";
+/** Said by a page that asks by itself: it is no sign of somebody who uses the session. */
+const BACKGROUND_HEADER = "x-background";
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Finds out who makes a request. */
@@ -57,9 +59,12 @@ export class Authentication {
   }
 
   /** The session of a request that has one. */
-  sessionOf({ cookies }: FastifyRequest): WebSession | undefined {
+  sessionOf({ cookies, headers, method }: FastifyRequest): WebSession | undefined {
     const token = cookies[SESSION_COOKIE];
-    return token === undefined ? undefined : this.sessions.find(token);
+    if (token === undefined) return undefined;
+    // A stream of events begins anew by itself, and a browser lets no page add a header to it.
+    const alone = headers[BACKGROUND_HEADER] === "true" || headers.accept === "text/event-stream";
+    return this.sessions.find(token, alone && SAFE_METHODS.has(method));
   }
 
   private async byPassword(encoded: string, request: FastifyRequest): Promise<Caller> {

@@ -5,11 +5,12 @@ import { allowsOrigin } from "./authentication.ts";
 const YEAR_SECONDS = 31_536_000;
 
 /** What keeps a browser from doing with the pages and replies of the broker what they are not for. */
-export function guard(request: FastifyRequest, reply: FastifyReply): void {
+export function guard(request: FastifyRequest, reply: FastifyReply, proxied: boolean): void {
   reply.headers({
     "content-security-policy":
-      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-      "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+      `connect-src 'self'${socketsOf(request, proxied)}; base-uri 'none'; form-action 'none'; ` +
+      "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -19,6 +20,16 @@ export function guard(request: FastifyRequest, reply: FastifyReply): void {
     "cache-control": "no-store",
   });
   if (request.protocol === "https") reply.header("strict-transport-security", `max-age=${YEAR_SECONDS}`);
+}
+
+/**
+ * What the try-it page may connect to by WebSocket: the ports of this host. Any where its name cannot be known or said: a
+ * proxy has its own, and there is no way to write an address of IPv6.
+ */
+function socketsOf({ headers: { host = "" } }: FastifyRequest, proxied: boolean): string {
+  if (proxied || host.startsWith("[")) return " ws: wss:";
+  const [, name] = /^([\w.-]+)(?::\d+)?$/.exec(host) ?? [];
+  return name === undefined ? "" : ` ws://${name}:* wss://${name}:*`;
 }
 
 /** Lets pages of the origins of `management.cors_origins` in. Returns whether that was all that was asked. */
@@ -36,7 +47,7 @@ export function allowOrigin(allowed: readonly string[], request: FastifyRequest,
   reply.header("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE");
   reply.header(
     "access-control-allow-headers",
-    "authorization, content-type, if-match, if-none-match, x-csrf-token, authprompt",
+    "authorization, content-type, if-match, if-none-match, x-csrf-token, x-background, authprompt",
   );
   reply.header("access-control-max-age", "600");
   return true;

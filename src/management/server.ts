@@ -50,6 +50,7 @@ import { sessionRoutes } from "./routes/session.ts";
 import { sessionStateRoutes } from "./routes/sessions.ts";
 import { topicRoutes } from "./routes/topics.ts";
 import { userRoutes } from "./routes/users.ts";
+import { TooManyFailures } from "../security/throttle.ts";
 import { compileValidator } from "./validation.ts";
 
 type Routes = (app: ManagementApp, context: ManagementContext) => void;
@@ -175,8 +176,8 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
   await app.register(cookie);
   await app.register(swagger, openApi(context.broker.version));
   app.addHook("onRequest", async (request, reply) => {
-    guard(request, reply);
     const { trusted_proxies: proxies } = context.config().management;
+    guard(request, reply, proxies.length > 0);
     // Behind a proxy of this machine the name is the proxy's.
     if (proxies.length === 0 && !meansThisHost(request.headers.host, request.socket.localAddress)) {
       throw new HttpError(
@@ -235,7 +236,9 @@ function sendProblem(
   request.failure = problem;
   if (problem.status === 500) log.error({ err: error, method: request.method, url: request.url }, "a request failed");
   if (problem.status === 401) challenge(request, reply);
-  if (problem.status === 503 || problem.status === 429) reply.header("retry-after", "1");
+  if (problem.status === 503 || problem.status === 429) {
+    reply.header("retry-after", error instanceof TooManyFailures ? error.seconds : 1);
+  }
   return reply.code(problem.status).type("application/problem+json").send(problem);
 }
 

@@ -56,14 +56,18 @@ export class WebSessions {
     return { token, session };
   }
 
-  /** The session of a token, unless it is over; notes that it was used. */
-  find(token: string): WebSession | undefined {
+  /** The session of a token, unless it is over; notes that it was used, unless a page asks with nobody at it (`idle`). */
+  find(token: string, idle = false): WebSession | undefined {
     const hash = hashOf(token);
     const session = this.byHash.get(hash);
     if (session === undefined) return undefined;
     const now = this.clock.now();
+    if (now >= session.expiresAt || now - session.usedAt >= this.limits().idle) {
+      this.byHash.delete(hash);
+      return undefined;
+    }
+    if (idle) return session;
     this.byHash.delete(hash);
-    if (now >= session.expiresAt || now - session.usedAt >= this.limits().idle) return undefined;
     session.usedAt = now;
     this.byHash.set(hash, session);
     return session;

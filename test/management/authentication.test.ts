@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { apiKeyHash } from "../../src/management/api-keys.ts";
 import { defaultConfig, loadConfig } from "../../src/config/load.ts";
+import { LeapingClock } from "../support/leaping-clock.ts";
 import { ADMIN, type Answer, startManagement, type TestManagement } from "../support/management.ts";
 import { record } from "../support/openapi.ts";
 import { ROOT } from "../support/broker.ts";
@@ -66,6 +67,14 @@ it("signs in and out with a cookie that no script and no other site gets at", as
   expect((await api.put(`${HOST}/queues/a`, {}, withToken)).status).toBe(201);
   expect((await api.delete(SESSION, withToken)).status).toBe(204);
   expect((await api.get(SESSION, asSession)).status).toBe(401);
+});
+
+it("says how many seconds whoever failed too often has to wait", async () => {
+  const api = await startManagement(["security.attempts.free=1", "security.attempts.delay=40s"]);
+  expect((await api.get(SESSION, { as: "admin:wrong" })).status).toBe(401);
+  const { status, headers } = await api.get(SESSION, { as: "admin:secret" });
+  expect(status).toBe(429);
+  expect(Number(headers.get("retry-after"))).toBeGreaterThan(30);
 });
 
 it("does not let one session's token serve another", async () => {
@@ -144,9 +153,49 @@ it("answers 304 to whoever has what there is already", async () => {
   expect((await api.get(SESSION, { headers: { "if-none-match": '"other"' } })).status).toBe(200);
 });
 
-it("keeps pages of others from framing it or guessing at types", async () => {
+it("keeps pages of others from framing it or guessing at types, and its own from connecting elsewhere", async () => {
   const { headers } = await (await startManagement()).get(SESSION);
-  expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
-  expect(headers.get("content-security-policy")).not.toContain("unsafe");
+  const policy = headers.get("content-security-policy");
+  expect(policy).toContain("frame-ancestors 'none'");
+  expect(policy).toContain("connect-src 'self' ws://127.0.0.1:* wss://127.0.0.1:*;");
+  expect(policy).not.toContain("unsafe");
   expect(headers.get("x-content-type-options")).toBe("nosniff");
+  expect(headers.get("x-frame-options")).toBe("DENY");
+  const behind = await (await startManagement(["management.trusted_proxies=[10.0.0.1]"])).get(SESSION);
+  expect(behind.headers.get("content-security-policy")).toContain("connect-src 'self' ws: wss:;");
+});
+
+it("ends a session that nobody uses, though a page goes on asking by itself", async () => {
+  const clock = new LeapingClock();
+  const api = await startManagement(["management.sessions.idle=30m"], { clock });
+  const { cookie, csrf } = await signIn(api);
+  const minutes = (count: number): void => clock.leap(count * 60_000);
+  const asked = async (headers: Readonly<Record<string, string>>, method = "GET"): Promise<number> =>
+    (await api.ask(method, SESSION, { as: null, headers: { cookie, ...headers } })).status;
+  minutes(20);
+  expect(await asked({})).toBe(200);
+  minutes(20);
+  expect(await asked({ "x-background": "true" })).toBe(200);
+  minutes(9);
+  expect(await asked({ accept: "text/event-stream" })).toBe(200);
+  // A change is never made by itself.
+  const change = { "x-background": "true", "x-csrf-token": csrf };
+  expect((await api.put(`${HOST}/queues/a`, {}, { as: null, headers: { cookie, ...change } })).status).toBe(201);
+  minutes(29);
+  expect(await asked({ "x-background": "true" })).toBe(200);
+  minutes(1);
+  expect(await asked({ "x-background": "true" })).toBe(401);
+});
+
+it("signs out of all browsers at once, and nobody else", async () => {
+  const api = await startManagement(["security.users.other.password=x"]);
+  const [here, there] = [await signIn(api), await signIn(api)];
+  const other = await api.post(SESSION, { user: "other", password: "x" }, { as: null });
+  const withToken = { as: null, headers: { cookie: here.cookie, "x-csrf-token": here.csrf } };
+  expect((await api.delete(`${SESSION}?everywhere=true`, withToken)).status).toBe(204);
+  for (const { cookie } of [here, there]) {
+    expect((await api.get(SESSION, { as: null, headers: { cookie } })).status).toBe(401);
+  }
+  const cookie = String(other.headers.get("set-cookie")).split(";")[0] ?? "";
+  expect((await api.get(SESSION, { as: null, headers: { cookie } })).status).toBe(200);
 });

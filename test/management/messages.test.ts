@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
+import { record } from "../support/openapi.ts";
 
 const HOST = "/api/v1/hosts/default";
 
@@ -94,6 +95,19 @@ it("waits for the first message, and answers with none when none comes", async (
   await eventually(async () => expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ consumers: 1 }));
   await send(api, "a", "late");
   expect((await waiting).body).toMatchObject({ messages: [{ body: "late" }] });
+});
+
+it("browses in pages that have every message once, whatever the priorities", async () => {
+  const api = await startManagement();
+  for (const priority of [4, 9, 4, 9, 0]) await send(api, "a", `${priority}`, { priority });
+  const places: unknown[] = [];
+  for (const skip of [0, 2, 4]) {
+    const { body } = await api.get(`${HOST}/queues/a/messages?max=2&skip=${skip}`);
+    expect(body).toMatchObject({ more: skip < 4 });
+    const { messages } = record(body);
+    if (Array.isArray(messages)) places.push(...messages.map((message) => record(message)["sequence"]));
+  }
+  expect(places).toEqual([2, 4, 1, 3, 5]);
 });
 
 it("gives messages back that are only looked at by consuming", async () => {

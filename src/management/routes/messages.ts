@@ -16,6 +16,7 @@ const BrowseQuery = Type.Object(
   {
     from: Type.Integer({ default: 0, minimum: 0, description: "The place to begin at." }),
     to: Type.Optional(Type.Integer({ minimum: 0, description: "The last place to show." })),
+    skip: Type.Integer({ default: 0, minimum: 0, description: "How many of them to pass over." }),
     max: Type.Integer({ default: 100, minimum: 1, maximum: 1000, description: "How many at most." }),
     max_body: Type.Integer({
       default: 4096,
@@ -83,6 +84,7 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
 interface Wanted {
   readonly from: number;
   readonly to: number;
+  readonly skip: number;
   readonly max: number;
   readonly max_body: number;
   readonly selector: ReturnType<typeof compileSelector> | undefined;
@@ -100,6 +102,7 @@ function browse(
 ): Promise<{ messages: Shown[]; more: boolean }> {
   const messages: Shown[] = [];
   let bytes = 0;
+  let skipped = 0;
   let ended = false;
   return new Promise((resolve, reject) => {
     const timer = clock.after(PATIENCE_MS, () => end(true));
@@ -112,6 +115,10 @@ function browse(
     const deliver = (message: Message, delivery: Delivery | undefined, deliveries: number): boolean => {
       const sequence = delivery?.sequence ?? 0;
       if (ended || sequence > wanted.to) return !ended;
+      if (skipped < wanted.skip) {
+        skipped++;
+        return true;
+      }
       if (messages.length === wanted.max || bytes > MOST_BYTES) {
         end(true);
         return false;

@@ -24,6 +24,11 @@ const SignIn = Type.Object(
   { additionalProperties: false },
 );
 
+const SignOut = Type.Object(
+  { everywhere: Type.Boolean({ default: false, description: "In all browsers, and not only in this one." }) },
+  { additionalProperties: false },
+);
+
 /** Signing in and out, and who one is. */
 export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext, authentication: Authentication): void {
   app.get(
@@ -59,11 +64,13 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
     "/session",
     {
       config: { right: "login", audit: "session.close" },
-      schema: { tags: ["session"], summary: "Sign out", response: { 204: Type.Null() } },
+      schema: { tags: ["session"], summary: "Sign out", querystring: SignOut, response: { 204: Type.Null() } },
     },
     async (request, reply) => {
       const token = request.cookies[SESSION_COOKIE];
       if (token !== undefined) authentication.sessions.close(token);
+      const { user } = callerOf(request).login;
+      if (request.query.everywhere && user !== undefined) authentication.sessions.endOf(user);
       reply.clearCookie(SESSION_COOKIE, { path: "/" });
       reply.code(204);
       return null;
