@@ -70,10 +70,11 @@ export function subjectOf(login: Login, peer: Peer | undefined, clientId?: strin
   return { ...login, principals, listener: peer?.listener, clientId };
 }
 
-/** An address without its port: `10.0.0.7`, `::1`. */
+/** An address without its port: `10.0.0.7`, `::1`. One of IPv4 is that, though a socket of IPv6 says it as mapped. */
 function addressOf(remote: string): string {
-  const bracketed = /^\[(.*)\]:\d+$/.exec(remote)?.[1];
-  return bracketed ?? remote.replace(/:\d+$/, "");
+  const bracketed = /^\[(.*)\](?::\d+)?$/.exec(remote)?.[1];
+  const address = bracketed ?? remote.replace(/:\d+$/, "");
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address;
 }
 
 /** What came of a question. */

@@ -10,7 +10,13 @@ type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 /** Stands in a list of actions or kinds for all of them, and in one of principals for anybody. */
 export const ANY = "*";
 /** Stands in a list of principals for whoever has at least one of the kinds. */
-const SOME = "+";
+export const SOME = "+";
+
+/** Addresses and networks among the names of a rule. */
+export interface Networks {
+  /** Whether an address, without a port, is in one of them. */
+  has(address: string): boolean;
+}
 
 /** An access rule as an operator writes it. */
 export interface AccessRule {
@@ -20,6 +26,9 @@ export interface AccessRule {
   readonly allow: readonly string[];
   /** The same; asked before `allow`. */
   readonly deny: readonly string[];
+  /** Those of `allow` and `deny` that are networks, or addresses that can be written in several ways; none if absent. */
+  readonly allowNetworks?: Networks | undefined;
+  readonly denyNetworks?: Networks | undefined;
   /** What the names in `allow` and `deny` are names of. */
   readonly principalKinds: readonly (PrincipalKind | typeof ANY)[];
   readonly actions: readonly (Action | typeof ANY)[];
@@ -64,11 +73,13 @@ export class CompiledRule {
 
   /** What it says of a subject: allowed, denied, or nothing. */
   verdictOn(subject: Subject): boolean | undefined {
-    const { allow, deny, principalKinds, connector } = this.rule;
+    const { allow, allowNetworks, deny, denyNetworks, principalKinds, connector } = this.rule;
     if (connector !== undefined && connector !== subject.listener) return undefined;
     const names = namesOf(subject, principalKinds);
-    if (includesOne(deny, names)) return false;
-    return includesOne(allow, names) ? true : undefined;
+    const addresses = isWanted("address", principalKinds) ? addressesOf(subject) : [];
+    const isIn = (networks: Networks | undefined): boolean => addresses.some((address) => networks?.has(address));
+    if (includesOne(deny, names) || isIn(denyNetworks)) return false;
+    return includesOne(allow, names) || isIn(allowNetworks) ? true : undefined;
   }
 }
 
@@ -80,8 +91,17 @@ function includesOne(list: readonly string[], names: readonly string[]): boolean
   return list.some((item) => item === ANY || (item === SOME ? names.length > 0 : names.includes(item)));
 }
 
+function isWanted(kind: PrincipalKind, kinds: readonly (PrincipalKind | typeof ANY)[]): boolean {
+  return kinds.includes(ANY) || kinds.includes(kind);
+}
+
+/** Without the zone of a link-local one, which is this machine's word. */
+function addressesOf({ principals }: Subject): string[] {
+  return principals.filter(({ kind }) => kind === "address").map(({ name }) => name.replace(/%.*$/, ""));
+}
+
 function namesOf({ user, groups, principals }: Subject, kinds: readonly (PrincipalKind | typeof ANY)[]): string[] {
-  const wanted = (kind: PrincipalKind): boolean => kinds.includes(ANY) || kinds.includes(kind);
+  const wanted = (kind: PrincipalKind): boolean => isWanted(kind, kinds);
   const names = principals.filter(({ kind }: Principal) => wanted(kind)).map(({ name }) => name);
   if (user !== undefined && wanted("user")) names.push(user);
   if (wanted("group")) names.push(...groups);

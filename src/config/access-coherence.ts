@@ -1,5 +1,6 @@
 import { namesLike, namesMatching } from "../../core/access/resource-names.ts";
-import { ANY } from "../../core/access/rule.ts";
+import { ANY, SOME } from "../../core/access/rule.ts";
+import { parseNetwork } from "../net/address-set.ts";
 import { type AccessRuleSettings, hostKey, namesIn } from "./access.ts";
 import type { Tell } from "./coherence.ts";
 import type { Config } from "./schema.ts";
@@ -66,8 +67,25 @@ function checkRule(
   };
   if (id !== "") attempt("id", () => namesLike(id));
   if (expression !== "") attempt("id_regex", () => namesMatching(expression));
+  checkAddresses(rule, { path, key }, refuse);
   if (connector !== "" && connector !== MANAGEMENT && !Object.hasOwn(config.listeners, connector)) {
     refuse([...path, "connector"], `${key}.connector: there is no listener "${connector}" (listeners)`);
+  }
+}
+
+/** Where nothing but addresses is expected, what is none would never be met. */
+function checkAddresses(
+  rule: AccessRuleSettings,
+  { path, key }: { readonly path: Path; readonly key: string },
+  refuse: Tell,
+): void {
+  if (rule.principal_kind.some((kind) => kind !== "address")) return;
+  for (const field of ["allow", "deny"] as const) {
+    for (const name of namesIn(rule[field], rule)) {
+      if (name === ANY || name === SOME || parseNetwork(name) !== undefined) continue;
+      const text = `${key}.${field}: "${name}" is neither an address nor a network such as 10.0.0.0/8 or fd00::/8`;
+      refuse([...path, field], text);
+    }
   }
 }
 

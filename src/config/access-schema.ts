@@ -19,7 +19,7 @@ const accessRule = Type.Object(
     principal_kind: words(
       [...PRINCIPAL_KINDS, ANY],
       ["group"],
-      "What the names in allow and deny are: users, groups, addresses of clients, or distinguished names of certificates.",
+      "What the names in allow and deny are: users, groups, addresses of clients and networks (10.0.0.0/8), or distinguished names of certificates.",
     ),
     action: words([...ACTIONS, ANY], [ANY], "What it is about doing."),
     kind: words([...RESOURCE_KINDS, ANY], [ANY], "What it is about doing that to."),

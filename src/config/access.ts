@@ -1,7 +1,8 @@
 /*
  * What the configuration says about who may do what, in the terms of the core.
  */
-import type { AccessRule, AccessRuleSet } from "../../core/access/rule.ts";
+import { type AccessRule, type AccessRuleSet, ANY } from "../../core/access/rule.ts";
+import { AddressSet, parseNetwork } from "../net/address-set.ts";
 import type { Config } from "./schema.ts";
 import { joinKey } from "./setting.ts";
 
@@ -26,10 +27,14 @@ function rulesOf(rules: readonly AccessRuleSettings[], key: string): AccessRule[
 }
 
 function ruleOf(rule: AccessRuleSettings, origin: string): AccessRule {
+  const allow = namesIn(rule.allow, rule);
+  const deny = namesIn(rule.deny, rule);
   return {
     origin,
-    allow: namesIn(rule.allow, rule),
-    deny: namesIn(rule.deny, rule),
+    allow,
+    deny,
+    allowNetworks: networksIn(allow, rule),
+    denyNetworks: networksIn(deny, rule),
     principalKinds: rule.principal_kind,
     actions: rule.action,
     kinds: rule.kind,
@@ -43,6 +48,12 @@ function ruleOf(rule: AccessRuleSettings, origin: string): AccessRule {
 export function namesIn(list: readonly string[], { separator }: AccessRuleSettings): string[] {
   if (separator === "") return [...list];
   return list.flatMap((text) => text.split(separator).map((name) => name.trim())).filter((name) => name !== "");
+}
+
+function networksIn(names: readonly string[], { principal_kind: kinds }: AccessRuleSettings): AddressSet | undefined {
+  if (!kinds.includes("address") && !kinds.includes(ANY)) return undefined;
+  const networks = names.filter((name) => parseNetwork(name) !== undefined);
+  return networks.length === 0 ? undefined : new AddressSet(networks);
 }
 
 function given(text: string): string | undefined {

@@ -201,7 +201,8 @@ function split(text: string): [AddressKind, string] {
   return [kind, text.slice(cut + 1)];
 }
 
-function silentPeer(): Peer {
+/** A peer that says nothing. */
+export function silentPeer(): Peer {
   return {
     id: "test",
     output: new Output(1 << 20, () => {}),
