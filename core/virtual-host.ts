@@ -138,7 +138,7 @@ export class VirtualHost {
     this.audit = new HostAudit(context.audit, engine.clock, name);
     this.guard = new Guard(context.access, this.audit, settings);
     const { guard } = this;
-    this.retained = new RetainedMessages(engine, name);
+    this.retained = new RetainedMessages(engine, name, (topic) => this.destinations.ownerOf(topic)?.permissions);
     this.totals = new Totals(this);
     const { totals } = this;
     const policies = new Policies(settings.policies, settings.durablePolicies);
@@ -179,7 +179,7 @@ export class VirtualHost {
       hostName: name,
       declared,
       destinations,
-      check: (client, action, kind, what) => guard.check(client, action, kind, what),
+      check: (client, action, kind, what, whole) => guard.check(client, action, kind, what, whole),
     });
     this.exchanges = new Exchanges({
       engine,

@@ -46,7 +46,7 @@ export class Guard {
       action,
       kind,
       name,
-      allowed ? `${shown}; nothing can be left out of what is shared or bound` : shown,
+      allowed ? `${shown}; nothing can be left out of what is shared, bound or led on` : shown,
     );
   }
 

@@ -6,7 +6,7 @@
  *     clients.%c.**     `%c` is the client's id, `%u` the user's name: whatever is in them, they stand for themselves
  */
 import { unescape } from "../addresses/escape.ts";
-import { LevelExpression, type LevelPart } from "../addresses/level-expression.ts";
+import { LevelExpression, type LevelPart, maxStates } from "../addresses/level-expression.ts";
 import { matchLevels, type PatternLevel } from "../addresses/pattern.ts";
 import { BrokerError } from "../errors.ts";
 import { canonical } from "../addresses/spelling.ts";
@@ -18,6 +18,9 @@ const USER = "\uFDD0";
 const CLIENT = "\uFDD1";
 const MARKS = /[\uFDD0\uFDD1]/;
 const EACH_MARK = /[\uFDD0\uFDD1]/g;
+
+/** The most characters of a name that rules are asked about; nobody may do anything to what has a longer one. */
+export const LONGEST_NAME = 4096;
 
 /** Which names a rule is about, for one subject. */
 export interface NameTest {
@@ -49,18 +52,14 @@ export function namesLike(id: string): ResourceNames {
   return {
     of: ({ user = "", clientId = "" }) => {
       if ((marked.includes(USER) && user === "") || (marked.includes(CLIENT) && clientId === "")) return undefined;
+      // No name that has it in it is asked about.
+      if (user.length > LONGEST_NAME || clientId.length > LONGEST_NAME) return undefined;
       const fill = (text: string): string => text.replace(EACH_MARK, (mark) => (mark === USER ? user : clientId));
-      try {
-        return new LevelNames({
-          address: address.map((level) => filled(level, fill)),
-          name: name === undefined ? undefined : fill(name),
-          levels: wild.levels.map((level) => filled(level, fill)).flatMap(separated),
-        });
-      } catch (refusal) {
-        // With a name as long as that inside of it, an expression is too large, and so would be what it matches.
-        if (refusal instanceof BrokerError) return undefined;
-        throw refusal;
-      }
+      return new LevelNames({
+        address: address.map((level) => filled(level, fill)),
+        name: name === undefined ? undefined : fill(name),
+        levels: wild.levels.map((level) => filled(level, fill)).flatMap(separated),
+      });
     },
   };
 }
@@ -149,6 +148,8 @@ function filled(level: PatternLevel, fill: (text: string) => string): PatternLev
   if (typeof level === "string") return fill(level);
   if (!("regex" in level)) return level;
   const parts = level.regex.parts.map((part): LevelPart => (typeof part === "string" ? fill(part) : part));
-  const regex = new LevelExpression(parts);
+  // What stands for a placeholder must not make it too large: a rule that denies would have nothing to say.
+  const literals = parts.reduce((sum, part) => sum + (typeof part === "string" ? part.length : 0), 0);
+  const regex = new LevelExpression(parts, maxStates + literals);
   return { regex, text: regex.text };
 }

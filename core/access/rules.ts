@@ -14,11 +14,12 @@ import { type Address, isAddressKind } from "../addresses/address.ts";
 import { canonical } from "../addresses/spelling.ts";
 import type { PatternLevel } from "../addresses/pattern.ts";
 import type { Access, Action, Decision, Login, Permissions, ResourceKind, Subject } from "./access.ts";
-import type { NameTest } from "./resource-names.ts";
+import { LONGEST_NAME, type NameTest } from "./resource-names.ts";
 import { type AccessRuleSet, CompiledRule } from "./rule.ts";
 
-/** Decisions that are kept of one subject. */
+/** Decisions that are kept of one subject, and the characters of the names in them: clients choose those. */
 const MOST_KEPT = 1024;
+const MOST_KEPT_CHARACTERS = 64 * 1024;
 
 const NO_RULES: Decision = { allowed: true, rule: undefined, except: undefined };
 const NO_MATCH: Decision = { allowed: false, rule: undefined, except: undefined };
@@ -114,6 +115,8 @@ class RulePermissions implements Permissions {
   private readonly host: string;
   private verdicts: readonly Verdict[] = [];
   private readonly decisions = new Map<string, Decision>();
+  /** Of their keys. */
+  private characters = 0;
   private all = false;
   private changes = 0;
   /** The version of the rules that all of this is of. */
@@ -146,17 +149,26 @@ class RulePermissions implements Permissions {
     const key = `${action} ${kind} ${name}`;
     let decision = this.decisions.get(key);
     if (decision === undefined) {
-      decision = this.find(action, kind, name);
-      if (this.decisions.size >= MOST_KEPT) this.decisions.clear();
-      this.decisions.set(key, decision);
+      decision = name.length > LONGEST_NAME ? NO_MATCH : this.find(action, kind, name);
+      this.keep(key, decision);
     }
     return decision;
+  }
+
+  private keep(key: string, decision: Decision): void {
+    this.characters += key.length;
+    if (this.decisions.size >= MOST_KEPT || this.characters > MOST_KEPT_CHARACTERS) {
+      this.decisions.clear();
+      this.characters = key.length;
+    }
+    this.decisions.set(key, decision);
   }
 
   private renew(): void {
     if (this.seen === this.rules.version) return;
     this.seen = this.rules.version;
     this.decisions.clear();
+    this.characters = 0;
     this.verdicts = this.rules.verdictsOn(this.subject, this.host);
     const first = this.verdicts.find(({ rule }) => rule.isAbout("receive", "topic"));
     this.all = this.rules.empty || (first?.allowed === true && first.names === undefined);

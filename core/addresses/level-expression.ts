@@ -14,8 +14,8 @@ export type LevelPart = string | { readonly any: true } | { readonly regex: stri
 /** The most states that the expressions of one pattern may compile to together. */
 export const maxStates = 1024;
 
-/** The copies that counted repeats may make while compiling, those of empty groups included. */
-const maxCopies = 4 * maxStates;
+/** The copies that counted repeats may make for each state while compiling, those of empty groups included. */
+const copiesPerState = 4;
 
 type State =
   | { readonly is: "one"; readonly set: Characters; readonly next: number }
@@ -37,10 +37,10 @@ export class LevelExpression {
   private count = 0;
 
   /** Throws BrokerError("bad-address") for a regular expression that is wrong, not supported or too large. */
-  constructor(parts: readonly LevelPart[]) {
+  constructor(parts: readonly LevelPart[], mostStates: number = maxStates) {
     this.parts = parts;
     this.text = parts.map(canonicalPart).join("");
-    const compiler = new Compiler();
+    const compiler = new Compiler(mostStates);
     this.first = compiler.compile({ is: "sequence", items: parts.flatMap(partNodes) });
     this.states = compiler.states;
     this.current = new Int32Array(this.states.length);
@@ -126,19 +126,24 @@ function partNodes(part: LevelPart): RegexNode[] {
 /** Compiles from the back to the front: each node is given the state that follows it. */
 class Compiler {
   readonly states: State[] = [];
+  private readonly most: number;
   private copies = 0;
+
+  constructor(most: number) {
+    this.most = most;
+  }
 
   compile(node: RegexNode): number {
     return this.emit(node, this.push({ is: "match" }));
   }
 
   private push(state: State): number {
-    if (this.states.length >= maxStates) throw tooLarge();
+    if (this.states.length >= this.most) throw tooLarge();
     return this.states.push(state) - 1;
   }
 
   private emit(node: RegexNode, next: number): number {
-    if (++this.copies > maxCopies) throw tooLarge();
+    if (++this.copies > copiesPerState * this.most) throw tooLarge();
     switch (node.is) {
       case "one":
         return this.push({ is: "one", set: node.set, next });

@@ -31,6 +31,7 @@ import { AddressTree, PatternTree } from "../addresses/routing-tree.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { canonical } from "../addresses/spelling.ts";
 import type { Subscription } from "../subscription.ts";
+import { isSystemTopic } from "../system-topics.ts";
 import { Topic, type TopicTarget } from "../topic/topic.ts";
 import type { Totals } from "../totals.ts";
 import { TopicFeed } from "../topic/topic-feed.ts";
@@ -164,7 +165,8 @@ export class Destinations {
   /** The way into a destination, made if it is not there, whatever else there is: the operator wants it. */
   admission(address: Address): Admission {
     if (address.kind === "exchange") return this.wayOf(address) ?? this.wayNowhere(address);
-    if (this.isAbandoned(address)) return this.wayNowhere(address);
+    // Of system topics the broker alone speaks, and by another way.
+    if (this.isAbandoned(address) || isSystemTopic(address)) return this.wayNowhere(address);
     return this.admissionOf(this.find(address) ?? this.make(address));
   }
 

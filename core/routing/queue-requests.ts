@@ -9,13 +9,15 @@ import type { QueueDeclaration, QueueStatus } from "../queue/queue-declaration.t
 import type { Queue } from "../queue/queue.ts";
 import { Subscription } from "../subscription.ts";
 
+const EVERY_QUEUE = "**";
+
 /** What requests need of their virtual host. */
 export interface QueueRequestsOptions {
   readonly hostName: string;
   readonly declared: DeclaredQueues;
   readonly destinations: Destinations;
-  /** Throws BrokerError("not-authorized") when a client may not do that. */
-  readonly check: (client: Client, action: Action, kind: AddressKind, name: string) => void;
+  /** Throws BrokerError("not-authorized") when a client may not do that; `whole`: or not with all that a pattern matches. */
+  readonly check: (client: Client, action: Action, kind: AddressKind, name: string, whole?: boolean) => void;
 }
 
 /** What clients ask of the queues of one virtual host by their names: to be made, looked at, emptied, deleted, pulled from. */
@@ -31,8 +33,13 @@ export class QueueRequests {
     const { declared, destinations, check } = this.options;
     const { address } = declaration;
     if (!destinations.queues.has(address.name)) {
+      this.checkName(address);
       check(client, "create", "queue", address.name);
+      this.checkTopic(client, declaration);
       this.checkDeadLetters(client, declaration);
+    } else if (declared.of(address) === undefined && destinations.ownerOf(address) === undefined) {
+      // It was there by use, and is to stay.
+      check(client, "create", "queue", address.name);
     }
     return declared.status(declared.declare(client, declaration, destinations), address);
   }
@@ -80,12 +87,32 @@ export class QueueRequests {
     return subscription;
   }
 
-  /** What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. */
-  private checkDeadLetters(client: Client, { address, policy }: QueueDeclaration): void {
-    const { deadLetterExchange: exchange, deadLetterRoutingKey: key = "" } = policy;
+  /** Throws BrokerError for the name that a temporary queue of some connection may come to have. */
+  private checkName(address: Address): void {
+    if (!this.options.destinations.isAbandoned(address)) return;
+    throw new BrokerError(
+      "not-authorized",
+      `The name ${address.name} is for a temporary queue of one connection alone`,
+    );
+  }
+
+  /** A queue that gets what a virtual topic gets has it for whoever consumes from it. */
+  private checkTopic(client: Client, { address, exclusive }: QueueDeclaration): void {
+    const topic = exclusive ? undefined : this.options.destinations.virtualTopicOf(address);
+    if (topic !== undefined) this.options.check(client, "receive", "topic", topic.name);
+  }
+
+  /**
+   * What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. Without a key
+   * messages keep their own, by which they may come to any queue.
+   */
+  private checkDeadLetters(client: Client, { policy }: QueueDeclaration): void {
+    const { check } = this.options;
+    const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
     if (exchange === undefined) return;
-    if (exchange !== DEFAULT_EXCHANGE) this.options.check(client, "send", "exchange", exchange);
-    else this.options.check(client, "send", "queue", key === "" ? address.name : exchangeAddress(exchange, key).name);
+    if (exchange !== DEFAULT_EXCHANGE) check(client, "send", "exchange", exchange);
+    else if (key === undefined) check(client, "send", "queue", EVERY_QUEUE, true);
+    else check(client, "send", "queue", exchangeAddress(exchange, key).name);
   }
 
   /** Throws BrokerError "not-found", or "exclusive" when it is another connection's alone. */

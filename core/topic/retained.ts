@@ -28,6 +28,7 @@ const CACHE_BYTES = 16 * 1024 * 1024;
 export class RetainedMessages {
   private readonly engine: Engine;
   private readonly hostName: string;
+  private readonly ownerOf: (address: Address) => Permissions | undefined;
   private readonly tree = new AddressTree<Retained>();
   /** Those of system topics: in memory only, and not counted. */
   private readonly announced = new AddressTree<Message>();
@@ -35,9 +36,11 @@ export class RetainedMessages {
   private totalBytes = 0;
   private cached = 0;
 
-  constructor(engine: Engine, hostName: string) {
+  /** `ownerOf` tells whose alone a temporary topic is. */
+  constructor(engine: Engine, hostName: string, ownerOf: (address: Address) => Permissions | undefined) {
     this.engine = engine;
     this.hostName = hostName;
+    this.ownerOf = ownerOf;
   }
 
   get count(): number {
@@ -117,7 +120,7 @@ export class RetainedMessages {
       for (const found of this.tree.walk(pattern)) {
         if (found === undefined) yield undefined;
         else if (others.some((other) => other.matches(found.address))) continue;
-        else yield mayReceive(reader, found.address) ? this.get(found.address) : undefined;
+        else yield this.mayHave(reader, found.address) ? this.get(found.address) : undefined;
       }
       if (!namesSystemTopics(pattern)) continue;
       for (const message of this.announced.walk(pattern)) {
@@ -126,6 +129,11 @@ export class RetainedMessages {
         else yield mayReceive(reader, message.address) ? message : undefined;
       }
     }
+  }
+
+  private mayHave(reader: Permissions | undefined, address: Address): boolean {
+    const owner = this.ownerOf(address);
+    return owner === undefined ? mayReceive(reader, address) : owner === reader;
   }
 
   private note(retained: Retained): void {
