@@ -1,4 +1,5 @@
 import { Pattern } from "../../core/addresses/pattern.ts";
+import { BrokerError } from "../../core/errors.ts";
 import type { Outcome } from "../../core/protocol.ts";
 import type { Subscription } from "../../core/subscription.ts";
 import { linkKey, makeNode, temporariesOf } from "./attach.ts";
@@ -50,6 +51,9 @@ export function attachSender(endpoint: Endpoint, attach: Attach, handle: number)
   const { connected } = endpoint;
   const origin = originOf(connected, attach);
   const { wanted, durable } = origin;
+  // Before the link of that name is taken from whoever has it.
+  const { client } = connected;
+  if (durable !== undefined) client.host.guard.check(client, wanted.browse ? "receive" : "consume", "dsub", durable);
   const suspended = connected.suspended.get(attach.name);
   connected.suspended.delete(attach.name);
   const link: SenderLink = new SenderLink(endpoint, {
@@ -228,9 +232,14 @@ function leave(endpoint: Endpoint, link: SenderLink, attach: Attach, origin: Ori
   if (core !== undefined)
     release(endpoint, link, core, ending === "detach" && attach.source?.durable === UNSETTLED_STATE);
   if (durable !== undefined) connected.client.host.endVolatile(durable);
-  if (ending === "close") origin.closed();
-  else if (wanted.durable && durable !== undefined && !origin.found && expires(attach.source, ending)) {
-    deleteDurable(connected, durable);
+  try {
+    if (ending === "close") origin.closed();
+    else if (wanted.durable && durable !== undefined && !origin.found && expires(attach.source, ending)) {
+      deleteDurable(connected, durable);
+    }
+  } catch (refusal) {
+    // Nobody is there to be told; without the right to destroy it, it stays.
+    if (!(refusal instanceof BrokerError) || ending === "close" || ending === "detach") throw refusal;
   }
 }
 

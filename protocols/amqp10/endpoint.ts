@@ -221,10 +221,13 @@ export class Endpoint implements Answerer {
     if (link.detaching) {
       this.#handles[link.handle] = undefined;
     } else {
-      link.left(closed ? "close" : "detach");
+      const refusal = refusalOf(() => link.left(closed ? "close" : "detach"));
       this.connected.answers.afterwards(() => {
         this.#handles[link.handle] = undefined;
-        if (!this.over) this.#say({ type: "detach", handle: link.handle, closed });
+        if (this.over) return;
+        const error =
+          refusal && ({ type: "error", condition: conditionOf(refusal), description: refusal.message } as const);
+        this.#say({ type: "detach", handle: link.handle, closed, error });
       });
     }
     // What it had not settled counts no more: others may have waited for that.
@@ -423,6 +426,17 @@ export class Endpoint implements Answerer {
 
   #say(performative: Said<Performative>): void {
     writeFrame(this.connected.output, this.channel, performative);
+  }
+}
+
+/** What the core refuses of something; the link is over all the same. */
+function refusalOf(act: () => void): BrokerError | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    if (error instanceof BrokerError) return error;
+    throw error;
   }
 }
 

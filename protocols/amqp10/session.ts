@@ -479,13 +479,15 @@ export class Amqp10Session implements Session, ClientListener {
     this.#blockTimer?.cancel();
     this.#keepAlive?.stop();
     this.#sasl?.stop();
-    this.#closeEndpoints("gone");
-    if (this.#entered !== undefined) this.#containers.leave(this.#entered);
     const connected = this.#connected;
-    if (connected === undefined) return;
-    connected.answers.stop();
-    // At once, so that nothing is delivered behind the last frame.
-    connected.client.close();
+    try {
+      this.#closeEndpoints("gone");
+    } finally {
+      if (this.#entered !== undefined) this.#containers.leave(this.#entered);
+      connected?.answers.stop();
+      // At once, so that nothing is delivered behind the last frame.
+      connected?.client.close();
+    }
   }
 }
 
