@@ -21,6 +21,12 @@ export interface AuditEntry extends AuditEvent {
   readonly times?: number;
 }
 
+/** Settings of an audit log that it could take over. */
+export interface PreparedAudit {
+  readonly take: () => void;
+  readonly leave: () => void;
+}
+
 const MINUTE_MS = 60_000;
 /** Different refusals and logins counted at a time; names that peers make up must not grow this without end. */
 const MOST_COUNTED = 1000;
@@ -70,15 +76,20 @@ export class Audit implements AuditTrail {
   }
 
   /**
-   * Takes over new settings, and opens the file anew: another program may have renamed it, to begin another one. Throws, and
-   * changes nothing, when the file cannot be written.
+   * Gets ready for new settings, which count when they are taken. The file is opened anew also where it is the same one: another
+   * program may have renamed it, to begin another. Throws, and changes nothing, when it cannot be written.
    */
-  configure(settings: Config["audit"]): void {
+  prepare(settings: Config["audit"]): PreparedAudit {
     const opened = this.#open(settings);
-    this.#file?.close();
-    this.#file = opened;
-    this.#settings = settings;
-    for (const kept of [this.#logins, this.#others]) kept.splice(0, kept.length - settings.kept);
+    return {
+      take: () => {
+        this.#file?.close();
+        this.#file = opened;
+        this.#settings = settings;
+        for (const kept of [this.#logins, this.#others]) kept.splice(0, kept.length - settings.kept);
+      },
+      leave: () => opened?.close(),
+    };
   }
 
   /** Writes what is left and closes the file; what comes later is kept in memory only. */

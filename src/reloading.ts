@@ -1,6 +1,7 @@
 /*
  * What of a new configuration a broker takes over while it runs, and what has to wait for the next start.
  */
+import { checkExposure } from "./config/exposure.ts";
 import type { Config } from "./config/schema.ts";
 import { reloadableVitals } from "./metrics/vitals.ts";
 
@@ -39,6 +40,22 @@ export function withReloadable(config: Config, other: Config): Config {
     hosts: withRights(config.hosts, hosts),
     ...reloadableVitals(config, other),
   };
+}
+
+/**
+ * What these settings would open to other machines on a broker that listens already, one sentence each. Where it listens no
+ * reload changes, and neither does what it stops listening on: that the same file closes it at the next start is no help.
+ */
+export function openedBy(config: Config, listening: ReadonlySet<string>): string[] {
+  const listeners = Object.entries(config.listeners).map(([name, listener]) => {
+    const tls = { ...listener.tls, required: false };
+    return [name, { ...listener, enabled: listening.has(name), tls }] as const;
+  });
+  const problems: string[] = [];
+  checkExposure({ ...config, listeners: Object.fromEntries(listeners) }, (_path, text) => {
+    problems.push(`${text}; the broker goes on listening as it does until it is started anew`);
+  });
+  return problems;
 }
 
 /** Virtual hosts keep to what they are, but for access rules; those with security of their own get the new one. */

@@ -9,18 +9,13 @@ import { AccessRules } from "../core/access/rules.ts";
 import { Broker } from "../core/broker.ts";
 import type { Clock, Random } from "../core/time/clock.ts";
 import type { WireFormat } from "../core/message.ts";
-import type { Protocol } from "../core/protocol.ts";
 import { canonical } from "../core/addresses/spelling.ts";
 import type { Store } from "../core/store.ts";
 import type { HostSettings } from "../core/virtual-host.ts";
 import { amqp091Format } from "../protocols/amqp091/convert.ts";
-import { createAmqp091 } from "../protocols/amqp091/protocol.ts";
 import { amqp10Format } from "../protocols/amqp10/convert.ts";
-import { createAmqp10 } from "../protocols/amqp10/protocol.ts";
 import { mqtt5Format, mqttFormat } from "../protocols/mqtt/convert.ts";
-import { createMqtt } from "../protocols/mqtt/protocol.ts";
 import { stompFormat } from "../protocols/stomp/convert.ts";
-import { createStomp } from "../protocols/stomp/protocol.ts";
 import { LmdbStore } from "../store/lmdb/store.ts";
 import { MemoryStore } from "../store/memory/store.ts";
 import { Audit } from "./audit.ts";
@@ -41,13 +36,11 @@ import type { Measure } from "./metrics/resources.ts";
 import { Vitals } from "./metrics/vitals.ts";
 import { ConfiguredLogin } from "./security/login.ts";
 import { ManagedAccounts } from "./security/managed-accounts.ts";
-import { AddressSet } from "./net/address-set.ts";
-import { Listener, type ListenerOptions } from "./net/listener.ts";
+import type { Listener } from "./net/listener.ts";
 import { Limits } from "./net/limits.ts";
-import { Network } from "./net/network.ts";
-import type { TlsOptions } from "./net/tls.ts";
 import { plainFormat } from "./plain-message.ts";
-import { changesBetween, withReloadable } from "./reloading.ts";
+import { createListeners } from "./ports.ts";
+import { changesBetween, openedBy, withReloadable } from "./reloading.ts";
 import { SysTopics } from "./sys-topics.ts";
 import { openTracer } from "./tracing.ts";
 
@@ -114,13 +107,14 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
     failed: fail,
     report: (sentence) => log.component("core").warn({}, sentence),
   });
+  // Before anything is open that would have to be closed when a file is not as it was a moment ago.
+  const certificates = certificatesOf(config, clock);
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
   login.changed = () =>
     void reviewLogins(broker).catch((error) => log.error({ err: error }, "logins were not reviewed"));
   const accounts = new ManagedAccounts(broker.store);
   login.reload(accounts.over(config));
-  const certificates = certificatesOf(config, clock);
   const listeners = createListeners(config, {
     broker,
     clock,
@@ -182,6 +176,7 @@ class Server implements RunningServer {
   private readonly log: Log;
   private readonly limits: Limits;
   private started = false;
+  private stopping = false;
   private readonly access: AccessRules;
   private sysTopics: SysTopics | undefined = undefined;
 
@@ -251,6 +246,8 @@ class Server implements RunningServer {
   private plan(load: ServerParts["load"], text: string | undefined): Planned | undefined {
     const loaded = load?.(text);
     if (loaded === undefined || !loaded.ok) return loaded;
+    const problems = this.openedBy(withReloadable(this.config, loaded.config));
+    if (problems.length > 0) return { ok: false, problems };
     return { ...loaded, ...changesBetween(this.config, loaded.config) };
   }
 
@@ -258,7 +255,14 @@ class Server implements RunningServer {
     const loaded = load?.();
     if (loaded === undefined) return { ok: false, problems: ["This broker was not started from a configuration file"] };
     if (!loaded.ok) return { ok: false, problems: loaded.problems };
+    const problems = this.openedBy(withReloadable(this.config, loaded.config));
+    if (problems.length > 0) return { ok: false, problems };
     return { ok: true, ...(await this.reload(loaded.config)) };
+  }
+
+  /** What a configuration would open to other machines; what listens goes on as it does, whatever it says. */
+  private openedBy(config: Config): string[] {
+    return openedBy(this.accounts.over(config), new Set(this.all.map(({ name }) => name)));
   }
 
   async listen(): Promise<void> {
@@ -278,16 +282,26 @@ class Server implements RunningServer {
     this.sysTopics = new SysTopics(this.broker, intervalMs, sockets);
   }
 
-  reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
-    // First, as it may fail: then nothing has changed.
+  async reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {
+    if (this.stopping) throw new Error("The broker is stopping");
+    // First what may fail: then nothing has changed.
     const certificates = certificatesOf(config, this.broker.clock);
     const tls = certificates.listeners;
     const next = withReloadable(this.config, config);
-    this.login.reload(this.accounts.over(next));
+    const [problem] = this.openedBy(next);
+    if (problem !== undefined) throw new Error(problem);
+    const rules = accessRuleSet(next);
+    const audit = this.audit.prepare(config.audit);
+    try {
+      this.login.reload(this.accounts.over(next));
+    } catch (error) {
+      audit.leave();
+      throw error;
+    }
+    audit.take();
     const changes = changesBetween(this.config, config);
     const applied = new Set(changes.applied);
     const needsRestart = new Set(changes.needsRestart);
-    this.audit.configure(config.audit);
     this.log.configure(config.log);
     if (!isDeepStrictEqual(config.limits, this.config.limits)) this.limits.configure(config.limits);
     for (const listener of this.all) {
@@ -301,13 +315,13 @@ class Server implements RunningServer {
     }
     this.config = next;
     if ([...applied].some((key) => key.endsWith("access_rules"))) {
-      this.access.replace(accessRuleSet(next));
+      this.access.replace(rules);
       this.broker.reviewAccess();
     }
     this.certificates = certificates;
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
-    return Promise.resolve({ applied: [...applied], needsRestart: [...needsRestart] });
+    return { applied: [...applied], needsRestart: [...needsRestart] };
   }
 
   /** Of the broker as a whole. */
@@ -326,6 +340,7 @@ class Server implements RunningServer {
   }
 
   async stop(reason: string): Promise<void> {
+    this.stopping = true;
     this.vitals?.health.stopping();
     this.sysTopics?.stop();
     this.login.stop();
@@ -388,147 +403,4 @@ function certificatesOf(config: Config, clock: Clock): Certificates {
   });
   if (problems.length > 0) throw new Error(problems.join("; "));
   return certificates;
-}
-
-/** What listeners are made of besides the configuration. */
-interface ListenerParts {
-  readonly broker: Broker;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly limits: Limits;
-  readonly tls: ReadonlyMap<string, TlsOptions>;
-  readonly consolePort: () => number | undefined;
-}
-
-function createListeners(config: Config, { broker, clock, log, limits, tls, consolePort }: ListenerParts): Listener[] {
-  const { connection, detection } = config;
-  const network = new Network(clock, log.component("net"), {
-    outputHighWaterBytes: connection.output_high_water,
-    outputLowWaterBytes: connection.output_low_water,
-    closeTimeoutMs: connection.close_timeout,
-    detectionTimeoutMs: detection.timeout,
-  });
-  const protocols = [stompProtocol(config), mqttProtocol(config), amqp10Protocol(config), amqp091Protocol(config)];
-  return Object.entries(config.listeners)
-    .filter(([name]) => listens(config, name))
-    .map(
-      ([name, listener]) =>
-        new Listener(network, {
-          name,
-          host: listener.host,
-          port: listener.port,
-          protocols: protocols.filter(({ name: spoken }) => speaks(listener.protocols, spoken)),
-          maxConnections: listener.max_connections,
-          connectRate: listener.connect_rate,
-          webSocket: listener.websocket.enabled
-            ? {
-                origins: listener.websocket.origins,
-                consolePort,
-                maxMessageBytes: connection.max_websocket_message,
-                proxies: trusted(listener.websocket.trusted_proxies),
-              }
-            : undefined,
-          limits,
-          proxies: proxiesOf(listener.proxy_protocol),
-          tls: tls.get(name),
-          accept: (protocol, peer) => protocol.accept(peer, broker),
-        }),
-    );
-}
-
-function proxiesOf({
-  trusted: networks,
-  required,
-}: {
-  trusted: string[];
-  required: boolean;
-}): ListenerOptions["proxies"] {
-  const set = trusted(networks);
-  return set === undefined ? undefined : { trusted: set, required };
-}
-
-function trusted(networks: readonly string[]): AddressSet | undefined {
-  return networks.length === 0 ? undefined : new AddressSet(networks);
-}
-
-function speaks(protocols: readonly string[], name: string): boolean {
-  return protocols.length === 0 || protocols.includes(name);
-}
-
-function stompProtocol({ stomp, transactions }: Config): Protocol {
-  return createStomp({
-    maxHeaders: stomp.max_headers,
-    maxHeaderBytes: stomp.max_header_bytes,
-    maxFrameHeaderBytes: stomp.max_frame_header_bytes,
-    maxBody: stomp.max_body,
-    connectTimeoutMs: stomp.connect_timeout,
-    heartBeatSendMs: stomp.heart_beat.send,
-    heartBeatReceiveMs: stomp.heart_beat.receive,
-    heartBeatGrace: stomp.heart_beat.grace,
-    errorCloseDelayMs: stomp.error_close_delay,
-    maxReceiptsWaiting: stomp.max_receipts_waiting,
-    creditMessages: stomp.credit.messages,
-    creditBytes: stomp.credit.bytes,
-    maxSubscriptions: stomp.max_subscriptions,
-    maxTransactions: transactions.max_open,
-  });
-}
-
-function mqttProtocol({ mqtt }: Config): Protocol {
-  const { use, reference } = mqtt.redirect;
-  return createMqtt({
-    maxPacketBytes: mqtt.max_packet_bytes,
-    maxConnectBytes: mqtt.max_connect_bytes,
-    connectTimeoutMs: mqtt.connect_timeout,
-    maxInflight: mqtt.max_inflight,
-    receiveMaximum: mqtt.receive_maximum,
-    topicAliasMaximum: mqtt.topic_alias_maximum,
-    clientTopicAliases: mqtt.client_topic_aliases,
-    redirect: use === "this_server" ? undefined : { moved: use === "server_moved", reference },
-    responsePrefix: mqtt.response_prefix,
-    maxSessionExpiryMs: mqtt.max_session_expiry === 0 ? Number.POSITIVE_INFINITY : mqtt.max_session_expiry,
-    maxSubscriptions: mqtt.max_subscriptions,
-    maxKeepAlive: mqtt.max_keep_alive,
-    maxClientIdBytes: mqtt.max_client_id_bytes,
-    maxTopicBytes: mqtt.max_topic_bytes,
-    maxTopicLevels: mqtt.max_topic_levels,
-    slowSubscriberGraceMs: mqtt.slow_subscriber_grace,
-    maxAcksWaiting: mqtt.max_acks_waiting,
-  });
-}
-
-function amqp091Protocol({ amqp }: Config): Protocol {
-  return createAmqp091({
-    connectTimeoutMs: amqp.connect_timeout,
-    heartbeatMs: amqp.heartbeat,
-    channelMax: amqp.channel_max,
-    maxFrameBytes: amqp.frame_max,
-    maxBodyBytes: amqp.max_body,
-    maxUnfinishedBytes: amqp.max_unfinished,
-    maxConsumers: amqp.max_consumers,
-    creditMessages: amqp.credit.messages,
-    creditBytes: amqp.credit.bytes,
-    maxUnacked: amqp.max_unacked,
-    maxAnswersWaiting: amqp.max_answers_waiting,
-    closeTimeoutMs: amqp.close_timeout,
-  });
-}
-
-function amqp10Protocol({ amqp10, transactions }: Config): Protocol {
-  return createAmqp10({
-    connectTimeoutMs: amqp10.connect_timeout,
-    idleTimeoutMs: amqp10.idle_timeout,
-    maxFrameBytes: amqp10.max_frame_bytes,
-    maxOpeningBytes: amqp10.max_opening_bytes,
-    maxMessageBytes: amqp10.max_message_bytes,
-    maxSessions: amqp10.max_sessions,
-    maxLinks: amqp10.max_links,
-    credit: amqp10.credit,
-    window: amqp10.window,
-    maxUnsettled: amqp10.max_unsettled,
-    maxTransactions: transactions.max_open,
-    maxAnswersWaiting: amqp10.max_answers_waiting,
-    closeTimeoutMs: amqp10.close_timeout,
-    plainAddress: amqp10.plain_address,
-  });
 }

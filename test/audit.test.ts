@@ -98,7 +98,7 @@ describe("the audit log in memory", () => {
   it("keeps less when it is told to while it runs", async () => {
     const { audit, event, whole } = await auditOf();
     for (let number = 1; number <= 5; number++) audit.record(event({ resource: `default/queue/${number}` }));
-    audit.configure({ ...whole, kept: 2 });
+    audit.prepare({ ...whole, kept: 2 }).take();
     expect(audit.recent().map(({ resource }) => resource)).toEqual(["default/queue/5", "default/queue/4"]);
   });
 });
@@ -214,10 +214,10 @@ describe("the audit log in a file", () => {
   it("is begun anew at a reload, where another program has renamed it", async () => {
     const { audit, event, whole } = await auditOf({ to: "file" });
     audit.record(event({ user: "before" }));
-    audit.configure(whole);
+    audit.prepare(whole).take();
     renameSync(whole.file, `${whole.file}.old`);
     audit.record(event({ user: "between" }));
-    audit.configure(whole);
+    audit.prepare(whole).take();
     audit.record(event({ user: "after" }));
     audit.close();
     expect(linesOf(`${whole.file}.old`).map(({ user }) => user)).toEqual(["before", "between"]);
@@ -300,7 +300,7 @@ describe("the audit log in a file", () => {
 
   it("stays where it was when another file cannot be written", async () => {
     const { audit, event, whole } = await auditOf({ to: "file" });
-    expect(() => audit.configure({ ...whole, file: "/nowhere/at/all" })).toThrow(/audit\.file/);
+    expect(() => audit.prepare({ ...whole, file: "/nowhere/at/all" })).toThrow(/audit\.file/);
     audit.record(event({}));
     audit.close();
     expect(linesOf(whole.file)).toHaveLength(1);
