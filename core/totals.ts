@@ -37,7 +37,7 @@ interface Flow {
 }
 
 /** What the clients of one protocol have done since the broker started. */
-interface ProtocolTotals {
+export interface ProtocolTotals {
   /** Clients that were let in, and those that are connected. */
   readonly connections: number;
   readonly clients: number;

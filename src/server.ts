@@ -211,6 +211,10 @@ class Server implements RunningServer {
       directory,
       failed,
       log: log.component("metrics"),
+      heard: (alarm, raised, reason) => {
+        this.note(raised ? "alarm" : "alarm-over", `${alarm}: ${reason}`);
+        this.sysTopics?.tellAlarms();
+      },
       measure,
     });
     this.vitals = vitals;
@@ -231,6 +235,7 @@ class Server implements RunningServer {
       plan: (text) => this.plan(load, text),
       health: vitals.health,
       metrics: vitals.metrics,
+      looks: vitals.looks,
       resources: vitals.resources,
     };
     this.manager = await Management.create(context, certificates.management);
@@ -277,9 +282,10 @@ class Server implements RunningServer {
     this.started = true;
     this.note("start", this.listeners.map(({ name, host, port }) => `${name} on ${host} port ${port}`).join(", "));
     const intervalMs = this.config.mqtt.sys_interval;
-    if (intervalMs === 0) return;
+    const { vitals } = this;
+    if (intervalMs === 0 || vitals === undefined) return;
     const sockets = (): number => this.all.reduce((sum, { accepted }) => sum + accepted, 0);
-    this.sysTopics = new SysTopics(this.broker, intervalMs, sockets);
+    this.sysTopics = new SysTopics(this.broker, intervalMs, sockets, vitals.looks);
   }
 
   async reload(config: Config): Promise<{ applied: string[]; needsRestart: string[] }> {

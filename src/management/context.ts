@@ -22,6 +22,7 @@ import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
 import type { ManagedAccounts } from "../security/managed-accounts.ts";
 import type { Health } from "../metrics/health.ts";
+import type { HostLooks } from "../metrics/host-looks.ts";
 import type { Metrics } from "../metrics/metrics.ts";
 import type { Resources } from "../metrics/resources.ts";
 import type { HttpPeer } from "./http-peer.ts";
@@ -58,6 +59,8 @@ export interface ManagementContext {
   /** Whether it lives and is ready. */
   readonly health: Health;
   readonly metrics: Metrics;
+  /** What virtual hosts have done. */
+  readonly looks: HostLooks;
   /** How much memory and disk there is. */
   readonly resources: Resources;
   /** Reads the configuration again, as SIGHUP has it done. */

@@ -2,6 +2,7 @@
  * Live figures for whoever watches, as server-sent events:
  *
  *     every second: figures of all virtual hosts, made once -> rates since the second before -> one text -> every stream
+ *     (less often where there is so much to look at that it would keep the broker from its work)
  *
  * Nothing is measured while nobody watches. A reader that is too slow is cut off, and every stream ends after some minutes:
  * the reader connects again by itself, if it still may, and begins with what is then.
@@ -10,7 +11,8 @@ import type { ServerResponse } from "node:http";
 import type { Broker } from "../../core/broker.ts";
 import type { Clock, Timer } from "../../core/time/clock.ts";
 import { BrokerError } from "../../core/errors.ts";
-import { HostFigures } from "./figures.ts";
+import type { HostLooks } from "../metrics/host-looks.ts";
+import { type Counted, HostFigures, sumOf } from "./figures.ts";
 
 const INTERVAL_MS = 1000;
 const MOST_STREAMS = 100;
@@ -24,13 +26,12 @@ const LIFETIME_MS = 5 * 60_000;
 /** What is told as a rate besides as it is. */
 const FLOWS = ["received", "sent", "dropped", "bytes_received", "bytes_written"] as const;
 
-type Figures = ReturnType<HostFigures["sum"]>;
 type Rates = Record<(typeof FLOWS)[number], number>;
 
 interface Sample {
   readonly at: number;
-  readonly broker: Figures;
-  readonly hosts: ReadonlyMap<string, Figures>;
+  readonly broker: Counted;
+  readonly hosts: ReadonlyMap<string, Counted>;
 }
 
 interface Stream {
@@ -44,17 +45,19 @@ interface Stream {
 export class EventStreams {
   private readonly broker: Broker;
   private readonly clock: Clock;
+  private readonly looks: HostLooks;
   private readonly figures: HostFigures;
   private readonly streams = new Set<Stream>();
   private last: Sample | undefined = undefined;
   private timer: Timer | undefined = undefined;
+  private sampling = false;
   private counter = 0;
 
-  constructor(broker: Broker) {
+  constructor(broker: Broker, looks: HostLooks) {
     this.broker = broker;
     this.clock = broker.clock;
-    // Those of the second before would make rates of nothing.
-    this.figures = new HostFigures(broker.clock, 0);
+    this.looks = looks;
+    this.figures = new HostFigures(looks);
   }
 
   /** Throws BrokerError when there are too many. */
@@ -72,9 +75,8 @@ export class EventStreams {
     });
     this.streams.add(stream);
     response.write(`retry: ${RETRY_MS}\n\n`);
-    this.last ??= this.sample();
-    this.tell(stream, this.last, this.last, new Map());
-    this.timer ??= this.clock.after(INTERVAL_MS, () => this.round());
+    if (this.last !== undefined) this.tell(stream, this.last, this.last, new Map());
+    if (this.timer === undefined) void this.round();
   }
 
   /** Ends all of them. */
@@ -89,11 +91,16 @@ export class EventStreams {
     this.last = undefined;
   }
 
-  private round(): void {
-    const before = this.last ?? this.sample();
-    const now = this.sample();
+  private async round(): Promise<void> {
+    if (this.sampling) return;
+    this.sampling = true;
+    const now = await this.sample();
+    this.sampling = false;
+    if (this.streams.size === 0) return;
+    const before = this.last ?? now;
     this.last = now;
-    this.timer = this.clock.after(INTERVAL_MS, () => this.round());
+    const pauseMs = this.looks.pauseMs(this.broker.hosts.values(), INTERVAL_MS);
+    this.timer = this.clock.after(pauseMs, () => void this.round());
     const texts = new Map<string | undefined, string>();
     for (const stream of this.streams) {
       if (stream.response.writableLength > MOST_WAITING) stream.response.destroy();
@@ -111,19 +118,18 @@ export class EventStreams {
     response.write(text);
   }
 
-  private sample(): Sample {
-    const { hosts } = this.broker;
-    return {
-      at: this.clock.now(),
-      broker: this.figures.sum(hosts.values()),
-      hosts: new Map(Array.from(hosts.values(), (host) => [host.name, this.figures.of(host)])),
-    };
+  private async sample(): Promise<Sample> {
+    const figures = await Promise.all(
+      Array.from(this.broker.hosts.values(), async (host) => [host.name, await this.figures.now(host)] as const),
+    );
+    const hosts = new Map(figures);
+    return { at: this.clock.now(), broker: sumOf(hosts.values()), hosts };
   }
 }
 
 function shown(before: Sample, now: Sample, host: string | undefined): unknown {
   const seconds = (now.at - before.at) / 1000;
-  const of = (earlier: Figures | undefined, later: Figures) => ({
+  const of = (earlier: Counted | undefined, later: Counted) => ({
     figures: later,
     rates: ratesOf(earlier, later, seconds),
   });
@@ -135,7 +141,7 @@ function shown(before: Sample, now: Sample, host: string | undefined): unknown {
 }
 
 /** A second. */
-function ratesOf(earlier: Figures | undefined, later: Figures, seconds: number): Rates {
+function ratesOf(earlier: Counted | undefined, later: Counted, seconds: number): Rates {
   const rates: Rates = { received: 0, sent: 0, dropped: 0, bytes_received: 0, bytes_written: 0 };
   if (earlier === undefined || seconds <= 0) return rates;
   for (const name of FLOWS) rates[name] = Math.round(((later[name] - earlier[name]) / seconds) * 10) / 10;

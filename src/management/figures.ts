@@ -1,10 +1,7 @@
 import { Type } from "typebox";
 import type { HostTotals } from "../../core/totals.ts";
-import type { Clock } from "../../core/time/clock.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
-
-/** The totals of a host take a look at everything there is in it: no more often than this. */
-const KEPT_MS = 1000;
+import type { HostLooks } from "../metrics/host-looks.ts";
 
 const count = (description: string) => Type.Integer({ description });
 
@@ -17,9 +14,9 @@ export const Figures = Type.Object(
     sessions_away: count("Sessions that wait for their clients."),
     subscriptions: count("Subscriptions now."),
     received: count("Messages that clients sent."),
-    received_bytes: count("Bytes of messages that came to destinations."),
+    received_bytes: count("Bytes of them."),
     sent: count("Messages that clients were handed."),
-    sent_bytes: count("Bytes of messages that went to subscribers."),
+    sent_bytes: count("Bytes of them."),
     dropped: count("Messages that were lost for want of room."),
     inflight: count("Deliveries that are not settled yet."),
     stored: count("Messages in queues, durable subscriptions and sessions, and retained ones."),
@@ -35,65 +32,64 @@ export const Figures = Type.Object(
   { title: "Figures" },
 );
 
-type Counted = Record<keyof typeof Figures.properties, number>;
+/** What `Figures` describes. */
+export type Counted = Record<keyof typeof Figures.properties, number>;
 
-/** The figures of virtual hosts, each kept for a moment. */
+/** The figures of virtual hosts, as they are now or were a moment ago. */
 export class HostFigures {
-  private readonly clock: Clock;
-  private readonly keptMs: number;
-  private readonly kept = new Map<VirtualHost, { readonly at: number; readonly totals: HostTotals }>();
+  private readonly looks: HostLooks;
 
-  /** `keptMs` is 0 for who asks seldom and wants what is now. */
-  constructor(clock: Clock, keptMs = KEPT_MS) {
-    this.clock = clock;
-    this.keptMs = keptMs;
+  constructor(looks: HostLooks) {
+    this.looks = looks;
   }
 
-  of(host: VirtualHost): Counted {
-    const totals = this.totals(host);
-    return {
-      connections: totals.connections,
-      clients: host.clients.size,
-      most_clients: totals.mostClients,
-      sessions_away: totals.sessionsAway,
-      subscriptions: totals.subscriptions,
-      received: totals.received,
-      received_bytes: totals.receivedBytes,
-      sent: totals.sent,
-      sent_bytes: totals.sentBytes,
-      dropped: totals.dropped,
-      inflight: totals.inflight,
-      stored: totals.stored,
-      stored_bytes: totals.storedBytes,
-      retained: totals.retained,
-      bytes_received: totals.bytesReceived,
-      bytes_written: totals.bytesWritten,
-      queues: host.queues.size,
-      topics: host.topics.size,
-      durable_subscriptions: host.durables.size,
-      exchanges: host.exchanges.count,
-    };
+  /** As they were a moment ago at most. */
+  async of(host: VirtualHost): Promise<Counted> {
+    return figuresOf(host, await this.looks.recent(host));
   }
 
-  /** Of several hosts together. */
-  sum(hosts: Iterable<VirtualHost>): Counted {
-    let sum: Counted | undefined;
-    for (const host of hosts) {
-      const one = this.of(host);
-      sum = sum === undefined ? one : added(sum, one);
-    }
-    if (sum === undefined) throw new RangeError("A broker without virtual hosts has no figures");
-    return sum;
+  /** With everything that was done before this was asked. */
+  async now(host: VirtualHost): Promise<Counted> {
+    return figuresOf(host, await this.looks.of(host));
   }
 
-  private totals(host: VirtualHost): HostTotals {
-    const now = this.clock.now();
-    const kept = this.kept.get(host);
-    if (kept !== undefined && now >= kept.at && now - kept.at < this.keptMs) return kept.totals;
-    const totals = host.totals.now;
-    this.kept.set(host, { at: now, totals });
-    return totals;
+  /** Of several hosts together, as they were a moment ago at most. */
+  async sum(hosts: Iterable<VirtualHost>): Promise<Counted> {
+    return sumOf(await Promise.all(Array.from(hosts, (host) => this.of(host))));
   }
+}
+
+/** Of several hosts together. */
+export function sumOf(figures: Iterable<Counted>): Counted {
+  let sum: Counted | undefined;
+  for (const one of figures) sum = sum === undefined ? one : added(sum, one);
+  if (sum === undefined) throw new RangeError("A broker without virtual hosts has no figures");
+  return sum;
+}
+
+function figuresOf(host: VirtualHost, totals: HostTotals): Counted {
+  return {
+    connections: totals.connections,
+    clients: host.clients.size,
+    most_clients: totals.mostClients,
+    sessions_away: totals.sessionsAway,
+    subscriptions: totals.subscriptions,
+    received: totals.received,
+    received_bytes: totals.receivedBytes,
+    sent: totals.sent,
+    sent_bytes: totals.sentBytes,
+    dropped: totals.dropped,
+    inflight: totals.inflight,
+    stored: totals.stored,
+    stored_bytes: totals.storedBytes,
+    retained: totals.retained,
+    bytes_received: totals.bytesReceived,
+    bytes_written: totals.bytesWritten,
+    queues: host.queues.size,
+    topics: host.topics.size,
+    durable_subscriptions: host.durables.size,
+    exchanges: host.exchanges.count,
+  };
 }
 
 function added(one: Counted, other: Counted): Counted {

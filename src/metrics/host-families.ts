@@ -1,10 +1,10 @@
-import type { HostTotals } from "../../core/totals.ts";
+import type { HostTotals, ProtocolTotals } from "../../core/totals.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { LOSS_REASONS } from "../../core/ledger.ts";
-import type { Exposition } from "./exposition.ts";
+import type { Exposition, Samples } from "./exposition.ts";
 
 /** A virtual host with what it has done. */
-interface Told {
+export interface Told {
   readonly name: string;
   readonly host: VirtualHost;
   readonly totals: HostTotals;
@@ -17,17 +17,47 @@ interface Family {
   readonly read: (told: Told) => number;
 }
 
-const COUNTERS: readonly Family[] = [
+/** One metric of the clients of a protocol; a counter if its name says so. */
+interface ProtocolFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly read: (totals: ProtocolTotals) => number;
+}
+
+const BY_PROTOCOL: readonly ProtocolFamily[] = [
+  {
+    name: "delos_connections",
+    help: "Clients that are connected to a virtual host.",
+    read: ({ clients }) => clients,
+  },
+  {
+    name: "delos_connections_opened_total",
+    help: "Clients that were let into a virtual host.",
+    read: ({ connections }) => connections,
+  },
+  {
+    name: "delos_messages_received_total",
+    help: "Messages that clients sent.",
+    read: ({ received }) => received,
+  },
   {
     name: "delos_messages_received_bytes_total",
-    help: "Bytes of messages that came to destinations.",
-    read: ({ totals }) => totals.receivedBytes,
+    help: "Bytes of messages that clients sent.",
+    read: ({ receivedBytes }) => receivedBytes,
+  },
+  {
+    name: "delos_messages_delivered_total",
+    help: "Messages that were handed to clients.",
+    read: ({ sent }) => sent,
   },
   {
     name: "delos_messages_delivered_bytes_total",
-    help: "Bytes of messages that were handed to consumers.",
-    read: ({ totals }) => totals.sentBytes,
+    help: "Bytes of messages that were handed to clients.",
+    read: ({ sentBytes }) => sentBytes,
   },
+];
+
+const COUNTERS: readonly Family[] = [
   {
     name: "delos_messages_returned_total",
     help: "Deliveries that came back to their queues, to be delivered again or given up.",
@@ -95,9 +125,8 @@ const GAUGES: readonly Family[] = [
   },
 ];
 
-/** What virtual hosts have done and what there is of them. Takes a look at everything there is. */
-export function writeHosts(to: Exposition, hosts: ReadonlyMap<string, VirtualHost>): void {
-  const told = [...hosts].map(([name, host]): Told => ({ name, host, totals: host.totals.now }));
+/** What virtual hosts have done and what there is of them. */
+export function writeHosts(to: Exposition, told: readonly Told[]): void {
   writeProtocols(to, told);
   to.counter(
     "delos_messages_lost_total",
@@ -122,24 +151,13 @@ export function writeHosts(to: Exposition, hosts: ReadonlyMap<string, VirtualHos
 }
 
 function writeProtocols(to: Exposition, told: readonly Told[]): void {
-  to.gauge("delos_connections", "Clients that are connected to a virtual host.", (sample) => {
-    for (const { name: host, totals } of told) {
-      for (const [protocol, { clients }] of totals.protocols) sample(clients, { host, protocol });
-    }
-  });
-  to.counter("delos_connections_opened_total", "Clients that were let into a virtual host.", (sample) => {
-    for (const { name: host, totals } of told) {
-      for (const [protocol, { connections }] of totals.protocols) sample(connections, { host, protocol });
-    }
-  });
-  to.counter("delos_messages_received_total", "Messages that clients sent.", (sample) => {
-    for (const { name: host, totals } of told) {
-      for (const [protocol, { received }] of totals.protocols) sample(received, { host, protocol });
-    }
-  });
-  to.counter("delos_messages_delivered_total", "Messages that were handed to clients.", (sample) => {
-    for (const { name: host, totals } of told) {
-      for (const [protocol, { sent }] of totals.protocols) sample(sent, { host, protocol });
-    }
-  });
+  for (const { name, help, read } of BY_PROTOCOL) {
+    const tell = (sample: Samples): void => {
+      for (const { name: host, totals } of told) {
+        for (const [protocol, own] of totals.protocols) sample(read(own), { host, protocol });
+      }
+    };
+    if (name.endsWith("_total")) to.counter(name, help, tell);
+    else to.gauge(name, help, tell);
+  }
 }

@@ -9,9 +9,11 @@ import type { Broker } from "../../core/broker.ts";
 import type { Certificates } from "../config/certificates.ts";
 import type { Listener } from "../net/listener.ts";
 import type { TlsOptions } from "../net/tls.ts";
-import { Exposition } from "./exposition.ts";
+import { inTurns } from "../turns.ts";
+import { Exposition, type Format } from "./exposition.ts";
 import type { Health } from "./health.ts";
-import { writeHosts } from "./host-families.ts";
+import type { HostLooks } from "./host-looks.ts";
+import { type Told, writeHosts } from "./host-families.ts";
 import { writeObjects } from "./object-families.ts";
 import { ProcessFamilies } from "./process-families.ts";
 import type { Resources } from "./resources.ts";
@@ -21,6 +23,7 @@ export interface MetricsSources {
   readonly broker: Broker;
   readonly health: Health;
   readonly resources: Resources;
+  readonly looks: HostLooks;
   readonly listeners: readonly Listener[];
   /** As they are now. */
   readonly certificates: () => Certificates;
@@ -46,15 +49,18 @@ export class Metrics {
   }
 
   /** The broker as a whole and its virtual hosts. */
-  get text(): string {
-    const to = new Exposition();
-    const { broker } = this.sources;
+  async text(format: Format): Promise<string> {
+    const { broker, looks } = this.sources;
+    const told = await Promise.all(
+      Array.from(broker.hosts, async ([name, host]): Promise<Told> => ({ name, host, totals: await looks.of(host) })),
+    );
+    const to = new Exposition(format);
     to.gauge("delos_build_info", "1; which broker this is.", (sample) =>
       sample(1, { name: broker.name, version: broker.version, node: process.versions.node }),
     );
     this.writeHealth(to);
     this.writeResources(to);
-    writeHosts(to, broker.hosts);
+    writeHosts(to, told);
     this.writeStore(to);
     this.writeListeners(to);
     this.writeCertificates(to);
@@ -74,9 +80,9 @@ export class Metrics {
   }
 
   /** Queues, topics and durable subscriptions one by one, as many as are allowed. */
-  get objectsText(): string {
-    const to = new Exposition();
-    writeObjects(to, this.sources.broker.hosts, this.sources.maxObjects());
+  async objectsText(format: Format): Promise<string> {
+    const to = new Exposition(format);
+    await inTurns(writeObjects(to, this.sources.broker.hosts, this.sources.maxObjects()));
     return to.text;
   }
 

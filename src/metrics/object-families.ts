@@ -1,4 +1,3 @@
-import type { DurableSubscription } from "../../core/topic/durable-subscription.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import type { Queue } from "../../core/queue/queue.ts";
 import type { Topic } from "../../core/topic/topic.ts";
@@ -10,22 +9,20 @@ interface One<T> {
   readonly object: T;
 }
 
-/** One metric of queues, or of the queues of durable subscriptions. */
-interface QueueFamily {
+/** One metric of objects of a kind; a counter if its name says so. */
+interface ObjectFamily<T> {
   readonly suffix: string;
   readonly help: string;
-  readonly read: (queue: Queue) => number;
+  readonly read: (object: T) => number;
 }
 
-const QUEUE_GAUGES: readonly QueueFamily[] = [
+/** Of queues, and of the queues of durable subscriptions. */
+const QUEUE_FAMILIES: readonly ObjectFamily<Queue>[] = [
   { suffix: "messages", help: "Messages in it.", read: ({ count }) => count },
   { suffix: "messages_bytes", help: "Bytes of the messages in it.", read: ({ bytes }) => bytes },
   { suffix: "messages_unsettled", help: "Messages that consumers have and did not settle.", read: ({ held }) => held },
   { suffix: "consumers", help: "Its consumers.", read: ({ consumerCount }) => consumerCount },
   { suffix: "memory_bytes", help: "Bytes of its messages in memory.", read: ({ memoryBytes }) => memoryBytes },
-];
-
-const QUEUE_COUNTERS: readonly QueueFamily[] = [
   { suffix: "received_total", help: "Messages that came.", read: ({ ledger }) => ledger.received },
   { suffix: "delivered_total", help: "Deliveries, repeated ones too.", read: ({ ledger }) => ledger.delivered },
   { suffix: "consumed_total", help: "Messages that were consumed.", read: ({ ledger }) => ledger.consumed },
@@ -33,15 +30,43 @@ const QUEUE_COUNTERS: readonly QueueFamily[] = [
   { suffix: "lost_total", help: "Messages not consumed here.", read: ({ ledger }) => ledger.lostTotal },
 ];
 
-/** Every queue, topic and durable subscription by itself; of each of these kinds `most` in all, the oldest ones. */
-export function writeObjects(to: Exposition, hosts: ReadonlyMap<string, VirtualHost>, most: number): void {
+const TOPIC_FAMILIES: readonly ObjectFamily<Topic>[] = [
+  {
+    suffix: "subscribers",
+    help: "Subscribers and durable subscriptions that it feeds.",
+    read: ({ targets }) => targets.length,
+  },
+  { suffix: "received_total", help: "Messages that came.", read: ({ ledger }) => ledger.received },
+  {
+    suffix: "delivered_total",
+    help: "Messages handed on, once for each subscriber.",
+    read: ({ ledger }) => ledger.delivered,
+  },
+  { suffix: "lost_total", help: "Messages that were for nobody.", read: ({ ledger }) => ledger.lostTotal },
+];
+
+/** Objects that are written before others may have their turn. */
+const PIECE = 100;
+
+/**
+ * Every queue, topic and durable subscription by itself, in pieces; of each of these kinds `most` in all, the oldest ones.
+ */
+export function* writeObjects(
+  to: Exposition,
+  hosts: ReadonlyMap<string, VirtualHost>,
+  most: number,
+): Generator<undefined, void, undefined> {
   const queues = new Chosen<Queue>(most);
   const topics = new Chosen<Topic>(most);
-  const durables = new Chosen<DurableSubscription>(most);
+  const durables = new Chosen<Queue>(most);
   for (const [host, { queues: all, topics: allTopics, durables: allDurables }] of hosts) {
-    queues.add(all, (queue) => ({ host, queue }));
-    topics.add(allTopics, (topic) => ({ host, topic }));
-    durables.add(allDurables, (subscription) => ({ host, subscription }));
+    queues.add(all, (queue) => ({ host, queue }), itself);
+    topics.add(allTopics, (topic) => ({ host, topic }), itself);
+    durables.add(
+      allDurables,
+      (subscription) => ({ host, subscription }),
+      ({ queue }) => queue,
+    );
   }
   to.gauge(
     "delos_objects_omitted",
@@ -52,38 +77,29 @@ export function writeObjects(to: Exposition, hosts: ReadonlyMap<string, VirtualH
       sample(durables.omitted, { kind: "durable-subscription" });
     },
   );
-  writeQueues(to, "delos_queue", queues.all);
-  const inDurables = durables.all.map(({ labels, object }) => ({ labels, object: object.queue }));
-  writeQueues(to, "delos_durable_subscription", inDurables);
-  writeTopics(to, topics.all);
+  yield* writeAll(to, "delos_queue", QUEUE_FAMILIES, queues.all);
+  yield* writeAll(to, "delos_durable_subscription", QUEUE_FAMILIES, durables.all);
+  yield* writeAll(to, "delos_topic", TOPIC_FAMILIES, topics.all);
 }
 
-function writeQueues(to: Exposition, prefix: string, queues: readonly One<Queue>[]): void {
-  for (const { suffix, help, read } of QUEUE_GAUGES) {
-    to.gauge(`${prefix}_${suffix}`, help, (sample) => {
-      for (const { labels, object } of queues) sample(read(object), labels);
-    });
-  }
-  for (const { suffix, help, read } of QUEUE_COUNTERS) {
-    to.counter(`${prefix}_${suffix}`, help, (sample) => {
-      for (const { labels, object } of queues) sample(read(object), labels);
+function* writeAll<T>(
+  to: Exposition,
+  prefix: string,
+  families: readonly ObjectFamily<T>[],
+  objects: readonly One<T>[],
+): Generator<undefined, void, undefined> {
+  for (const { suffix, help, read } of families) {
+    yield* to.family(`${prefix}_${suffix}`, help, function* (sample) {
+      for (const [place, { labels, object }] of objects.entries()) {
+        sample(read(object), labels);
+        if (place % PIECE === 0) yield undefined;
+      }
     });
   }
 }
 
-function writeTopics(to: Exposition, topics: readonly One<Topic>[]): void {
-  to.gauge("delos_topic_subscribers", "Subscribers and durable subscriptions that it feeds.", (sample) => {
-    for (const { labels, object } of topics) sample(object.targets.length, labels);
-  });
-  to.counter("delos_topic_received_total", "Messages that came.", (sample) => {
-    for (const { labels, object } of topics) sample(object.ledger.received, labels);
-  });
-  to.counter("delos_topic_delivered_total", "Messages handed on, once for each subscriber.", (sample) => {
-    for (const { labels, object } of topics) sample(object.ledger.delivered, labels);
-  });
-  to.counter("delos_topic_lost_total", "Messages that were for nobody.", (sample) => {
-    for (const { labels, object } of topics) sample(object.ledger.lostTotal, labels);
-  });
+function itself<T>(object: T): T {
+  return object;
 }
 
 /** Some of the objects of one kind. */
@@ -96,12 +112,16 @@ class Chosen<T> {
     this.most = most;
   }
 
-  add(objects: ReadonlyMap<string, T>, labelsOf: (name: string) => Readonly<Record<string, string>>): void {
+  add<Found>(
+    objects: ReadonlyMap<string, Found>,
+    labelsOf: (name: string) => Readonly<Record<string, string>>,
+    shown: (found: Found) => T,
+  ): void {
     const room = this.most - this.all.length;
     this.omitted += Math.max(0, objects.size - room);
     if (room === 0) return;
     for (const [name, object] of objects) {
-      this.all.push({ labels: labelsOf(name), object });
+      this.all.push({ labels: labelsOf(name), object: shown(object) });
       if (this.all.length === this.most) return;
     }
   }

@@ -30,6 +30,9 @@ export function measureIn(directory: string | undefined): Measure {
   };
 }
 
+/** Hears of an alarm that was raised, or is over; with the reason it was raised for. */
+export type AlarmHeard = (alarm: AlarmName, raised: boolean, reason: string) => void;
+
 /** Raises and clears alarms, by what it measures again and again. */
 export class Resources {
   levels: Levels | undefined = undefined;
@@ -38,6 +41,7 @@ export class Resources {
   private readonly measure: Measure;
   private readonly clock: Clock;
   private readonly log: Log;
+  private readonly heard: AlarmHeard;
   private timer: Timer | undefined = undefined;
   private stopped = false;
 
@@ -49,6 +53,7 @@ export class Resources {
       readonly measure: Measure;
       readonly clock: Clock;
       readonly log: Log;
+      readonly heard: AlarmHeard;
     },
   ) {
     this.alarms = alarms;
@@ -56,6 +61,7 @@ export class Resources {
     this.measure = options.measure;
     this.clock = options.clock;
     this.log = options.log;
+    this.heard = options.heard;
   }
 
   /** Looks at once, and then as often as the settings say. */
@@ -106,10 +112,15 @@ export class Resources {
       const text = reason();
       if (this.alarms.raise(name, text, this.clock.now())) {
         this.log.error({ alarm: name }, `publishers have to wait: ${text}`);
+        this.heard(name, true, text);
       }
-    } else if (recovered && this.alarms.clear(name)) {
-      this.log.warn({ alarm: name }, `the ${name} alarm is over; publishers go on`);
+      return;
     }
+    const raised = this.alarms.active.find((alarm) => alarm.name === name);
+    if (raised === undefined || !recovered) return;
+    this.alarms.clear(name);
+    this.log.warn({ alarm: name }, `the ${name} alarm is over; publishers go on`);
+    this.heard(name, false, raised.reason);
   }
 }
 

@@ -1,7 +1,8 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { FastifyReply } from "fastify";
 import { type Static, Type } from "typebox";
 import type { ManagementApp, ManagementContext } from "../management/context.ts";
-import { EXPOSITION_TYPE } from "./exposition.ts";
+import { CONTENT_TYPES, type Format, formatFor } from "./exposition.ts";
 import type { Ailment } from "./health.ts";
 
 const State = Type.Object(
@@ -47,21 +48,25 @@ export function metricsRoutes(app: ManagementApp, { metrics, health, config }: M
   );
 
   const right = config().metrics.anonymous ? "none" : "monitor broker";
-  const text = { tags: ["metrics"], produces: [EXPOSITION_TYPE], response: { 200: Type.String() } };
+  const text = { tags: ["metrics"], produces: Object.values(CONTENT_TYPES), response: { 200: Type.String() } };
 
-  app.get("/metrics", { config: { right }, schema: { ...text, summary: "For Prometheus" } }, (_, reply) => {
-    reply.type(EXPOSITION_TYPE);
-    return metrics.text;
-  });
+  app.get("/metrics", { config: { right }, schema: { ...text, summary: "For Prometheus" } }, ({ headers }, reply) =>
+    metrics.text(formatOf(headers, reply)),
+  );
 
   app.get(
     "/metrics/per-object",
     { config: { right }, schema: { ...text, summary: "Queues, topics and durable subscriptions one by one" } },
-    (_, reply) => {
-      reply.type(EXPOSITION_TYPE);
-      return metrics.objectsText;
-    },
+    ({ headers }, reply) => metrics.objectsText(formatOf(headers, reply)),
   );
+}
+
+/** The format that is asked for, which the reply is said to have. */
+function formatOf({ accept }: IncomingHttpHeaders, reply: Pick<FastifyReply, "type" | "header">): Format {
+  const format = formatFor(accept);
+  reply.type(CONTENT_TYPES[format]);
+  reply.header("vary", "accept");
+  return format;
 }
 
 function told(reasons: readonly Ailment[], reply: Pick<FastifyReply, "code">): Static<typeof State> {

@@ -4,8 +4,9 @@ import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
 import { Health } from "./health.ts";
+import { HostLooks } from "./host-looks.ts";
 import { Metrics } from "./metrics.ts";
-import { type Measure, measureIn, Resources } from "./resources.ts";
+import { type AlarmHeard, type Measure, measureIn, Resources } from "./resources.ts";
 
 /** What the signs of life of a broker are taken from. */
 export interface VitalsSources {
@@ -18,6 +19,7 @@ export interface VitalsSources {
   readonly directory: string | undefined;
   readonly failed: Promise<Error>;
   readonly log: Log;
+  readonly heard: AlarmHeard;
   /** If absent, it is measured. */
   readonly measure?: Measure | undefined;
 }
@@ -26,10 +28,11 @@ export interface VitalsSources {
 export class Vitals {
   readonly health: Health;
   readonly metrics: Metrics;
+  readonly looks: HostLooks;
   readonly resources: Resources;
 
   constructor(broker: Broker, sources: VitalsSources) {
-    const { config, listeners, certificates, directory, failed, log, measure } = sources;
+    const { config, listeners, certificates, directory, failed, log, heard, measure } = sources;
     const { alarms } = broker.engine;
     this.health = new Health(alarms);
     void failed.then((cause) => this.health.failed(cause));
@@ -38,10 +41,12 @@ export class Vitals {
       measure: measure ?? measureIn(directory),
       clock: broker.clock,
       log,
+      heard,
     });
-    const { health, resources } = this;
+    this.looks = new HostLooks(broker.clock);
+    const { health, resources, looks } = this;
     const maxObjects = (): number => config().metrics.max_objects;
-    this.metrics = new Metrics({ broker, health, resources, listeners, certificates, maxObjects });
+    this.metrics = new Metrics({ broker, health, resources, looks, listeners, certificates, maxObjects });
   }
 
   /** Looks at memory and disk from now on; they are known when this is fulfilled. */

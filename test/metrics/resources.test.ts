@@ -18,6 +18,7 @@ async function raisedBy(levels: readonly Partial<Levels>[], settings = SETTINGS)
     settings: () => settings,
     measure: () => Promise.resolve({ ...PLENTY, ...levels[next++] }),
     clock,
+    heard: quiet,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   });
   const raised: string[] = [];

@@ -3,10 +3,10 @@ import { Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
-import { HostFigures } from "../figures.ts";
+import { type Counted, HostFigures } from "../figures.ts";
 import { checkRight } from "../rights.ts";
 import { subjectOf } from "../../../core/access/access.ts";
-import { listing, ListQuery, type Row, shortList, withColumns } from "./listing.ts";
+import { ListQuery, type Row, shortList, withColumns } from "./listing.ts";
 import { consumersOf, NODE } from "./views.ts";
 import { type Asker, hostsOf, vhostName, vhostOf } from "./vhosts.ts";
 
@@ -40,12 +40,13 @@ const read = { config: { right: "login" }, schema: { hide: true, querystring: Li
 
 /** The broker as a whole, its one node and its virtual hosts, as RabbitMQ has them. */
 export function overviewRoutes(app: ManagementApp, context: ManagementContext): void {
-  const figures = new HostFigures(context.clock);
+  const figures = new HostFigures(context.looks);
   const rates = new Rates();
 
-  app.get("/overview", read, (request) => {
+  app.get("/overview", read, async (request) => {
     const hosts = hostsOf(context, request, undefined);
-    return withColumns(overview(context, hosts, figures, rates), request.query.columns);
+    const each = await Promise.all(hosts.map((host) => figures.of(host)));
+    return withColumns(overview(context, hosts, each, rates), request.query.columns);
   });
   app.get("/cluster-name", read, () => ({ name: context.broker.name }));
   app.get("/nodes", read, (request) => {
@@ -60,11 +61,14 @@ export function overviewRoutes(app: ManagementApp, context: ManagementContext): 
   app.get("/global-parameters", read, () => [{ name: "cluster_name", value: context.broker.name }]);
 
   foreign(app, context);
-  const vhosts = { name: vhostName, show: (host: VirtualHost) => vhostRow(host, figures) };
-  app.get("/vhosts", read, (request) => listing(hostsOf(context, request, undefined), vhosts, request.query));
-  app.get("/vhosts/:vhost", { ...read, schema: { ...read.schema, params: VhostParams } }, (request) => {
+  const vhostRowOf = async (host: VirtualHost): Promise<Row> => vhostRow(host, await figures.of(host));
+  app.get("/vhosts", read, async (request) => {
+    const rows = await Promise.all(hostsOf(context, request, undefined).map(vhostRowOf));
+    return shortList(rows, request.query);
+  });
+  app.get("/vhosts/:vhost", { ...read, schema: { ...read.schema, params: VhostParams } }, async (request) => {
     const host = vhostOf(context, request, request.params.vhost, "monitor host");
-    return withColumns(vhostRow(host, figures), request.query.columns);
+    return withColumns(await vhostRowOf(host), request.query.columns);
   });
 }
 
@@ -111,16 +115,13 @@ function mayMonitor({ broker }: ManagementContext, asker: Asker): void {
   checkRight(broker.access, subjectOf(login, peer), "monitor broker", undefined, broker.name);
 }
 
-type Figures = ReturnType<HostFigures["of"]>;
-
 function overview(
   { broker, listeners, config }: ManagementContext,
   hosts: readonly VirtualHost[],
-  figures: HostFigures,
+  each: readonly Counted[],
   rates: Rates,
 ): Row {
-  const each = hosts.map((host) => figures.of(host));
-  const of = (figure: (one: Figures) => number): number => each.reduce((total, one) => total + figure(one), 0);
+  const of = (figure: (one: Counted) => number): number => each.reduce((total, one) => total + figure(one), 0);
   const publish = of(({ received }) => received);
   const deliver = of(({ sent }) => sent);
   const [publishRate, deliverRate] = rates.of([publish, deliver]);
@@ -194,8 +195,8 @@ function node({ broker }: ManagementContext): Row {
   };
 }
 
-function vhostRow(host: VirtualHost, figures: HostFigures): Row {
-  const { stored, inflight, received, sent, bytes_received, bytes_written } = figures.of(host);
+function vhostRow(host: VirtualHost, figures: Counted): Row {
+  const { stored, inflight, received, sent, bytes_received, bytes_written } = figures;
   return {
     name: vhostName(host),
     description: "",

@@ -51,7 +51,7 @@ const HostParams = Type.Object({ host: Type.String() });
 
 /** The broker as a whole, and its virtual hosts. */
 export function brokerRoutes(app: ManagementApp, context: ManagementContext): void {
-  const figures = new HostFigures(context.clock);
+  const figures = new HostFigures(context.looks);
   const { broker } = context;
   app.get(
     "/broker",
@@ -68,7 +68,7 @@ export function brokerRoutes(app: ManagementApp, context: ManagementContext): vo
       config: { right: "monitor broker" },
       schema: { tags: ["broker"], summary: "List virtual hosts", response: { 200: Type.Array(Host) } },
     },
-    () => Array.from(broker.hosts.values(), (host) => shownHost(context, figures, host)),
+    () => Promise.all(Array.from(broker.hosts.values(), (host) => shownHost(context, figures, host))),
   );
 
   app.get(
@@ -87,7 +87,11 @@ export function brokerRoutes(app: ManagementApp, context: ManagementContext): vo
   });
 }
 
-function overview({ broker, clock, listeners }: ManagementContext, figures: HostFigures): Static<typeof Overview> {
+async function overview(
+  { broker, clock, listeners }: ManagementContext,
+  hostFigures: HostFigures,
+): Promise<Static<typeof Overview>> {
+  const figures = await hostFigures.sum(broker.hosts.values());
   const { rss, heapUsed } = process.memoryUsage();
   const now = clock.now();
   return {
@@ -111,7 +115,7 @@ function overview({ broker, clock, listeners }: ManagementContext, figures: Host
     },
     store: storeFigures(broker.store.statistics()),
     blocked_by: broker.engine.closedGate?.subject ?? null,
-    figures: figures.sum(broker.hosts.values()),
+    figures,
   };
 }
 
@@ -120,7 +124,12 @@ function storeFigures(statistics: StoreStatistics): Static<typeof Overview>["sto
   return { disk_bytes: diskBytes, batches, enqueued, dequeued, cancelled, loaded, pending_bytes: pendingBytes };
 }
 
-function shownHost({ broker }: ManagementContext, figures: HostFigures, host: VirtualHost): Static<typeof Host> {
+async function shownHost(
+  { broker }: ManagementContext,
+  figures: HostFigures,
+  host: VirtualHost,
+): Promise<Static<typeof Host>> {
   const { name, settings } = host;
-  return { name, aliases: [...settings.aliases], default: broker.host(undefined) === host, figures: figures.of(host) };
+  const isDefault = broker.host(undefined) === host;
+  return { name, aliases: [...settings.aliases], default: isDefault, figures: await figures.of(host) };
 }

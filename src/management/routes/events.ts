@@ -13,7 +13,7 @@ const STREAM = {
 
 /** Live figures, for whoever watches. */
 export function eventRoutes(app: ManagementApp, context: ManagementContext): void {
-  const streams = new EventStreams(context.broker);
+  const streams = new EventStreams(context.broker, context.looks);
   // Before requests are waited for, of which these would never end.
   app.addHook("preClose", async () => streams.close());
 
