@@ -72,7 +72,6 @@ export abstract class Connection implements Peer, Flushable {
   readonly subprotocol: string | undefined;
   readonly refusal: BrokerError | undefined;
   readonly arrival: Arrival | undefined;
-  lastReceivedAt: number;
   lastWrittenAt: number;
   /** Bytes of the protocol that came, without what carries them. */
   bytesReceived = 0;
@@ -97,6 +96,7 @@ export abstract class Connection implements Peer, Flushable {
   #handling = false;
   /** The peer will send nothing more than what is held. */
   #peerEnded = false;
+  #receivedAt: number;
   #inTimer: Timer | undefined = undefined;
   #outTimer: Timer | undefined = undefined;
 
@@ -115,7 +115,7 @@ export abstract class Connection implements Peer, Flushable {
     this.subprotocol = options.subprotocol;
     this.refusal = options.refusal;
     this.arrival = options.arrival;
-    this.lastReceivedAt = this.lastWrittenAt = network.clock.now();
+    this.#receivedAt = this.lastWrittenAt = network.clock.now();
     this.#gone = options.gone;
     const secure = options.transport === "tls" || options.transport === "wss";
     this.#onWritten = secure ? () => this.#written() : undefined;
@@ -125,6 +125,11 @@ export abstract class Connection implements Peer, Flushable {
   /** Who is at the other end, as far as known. */
   get identity(): PeerIdentity {
     return this.#identity;
+  }
+
+  /** Who is not listened to, because of a limit, is not silent: there may be heart-beats behind what has to wait. */
+  get lastReceivedAt(): number {
+    return this.#inTimer === undefined ? this.#receivedAt : this.network.clock.now();
   }
 
   /** The limit that holds it up right now, for people; undefined when none does. */
@@ -263,6 +268,7 @@ export abstract class Connection implements Peer, Flushable {
     }
     this.#inTimer = this.network.clock.after(waitMs, () => {
       this.#inTimer = undefined;
+      this.#receivedAt = this.network.clock.now();
       this.#handle();
     });
   }
@@ -270,7 +276,7 @@ export abstract class Connection implements Peer, Flushable {
   #take(chunk: Buffer): void {
     if (this.#state !== "open") return;
     this.bytesReceived += chunk.length;
-    this.lastReceivedAt = this.network.clock.now();
+    this.#receivedAt = this.network.clock.now();
     try {
       this.#session?.receive(chunk);
     } catch (error) {
@@ -292,9 +298,11 @@ export abstract class Connection implements Peer, Flushable {
   /** The carrier is gone. */
   protected ended(reason: string): void {
     if (this.#state === "closed") return;
-    // What was read before the end counts, as it would without limits.
-    for (const chunk of this.#held) this.#take(chunk);
-    this.#held = [];
+    // What was read before the end counts, as it would without limits; and it is owed by those who share them.
+    for (const chunk of this.#held.splice(0)) {
+      this.#take(chunk);
+      this.#limits?.in?.count(chunk.length);
+    }
     this.#state = "closed";
     this.#reason ??= reason;
     this.#closeTimer?.cancel();

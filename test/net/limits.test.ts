@@ -246,6 +246,49 @@ describe("limits of rates", () => {
     });
   });
 
+  it("are not got round by who breaks off and comes again", async () => {
+    const { port, broker, clock } = await start("[{per: user, match: [ann], messages_in: 10}]");
+    const first = await StompWire.connect(port, ANN);
+    await first.wire.send("SEND\ndestination:/queue/a\n\nhello\0".repeat(100));
+    await eventually(() => [...held(broker)].length > 0);
+    first.wire.reset();
+    await eventually(() => received(broker) === 100);
+    using second = await StompWire.connect(port, ANN);
+    await second.send("SEND", { destination: "/queue/b" }, "x");
+    await eventually(() => [...held(broker)].length > 0);
+    await second.send("SEND", { destination: "/queue/b" }, "y");
+    expect(received(broker, "b")).toBe(1);
+    clock.leap(5000);
+    using other = await StompWire.connect(port, BEN);
+    await other.request("SEND", { destination: "/queue/a" }, "a turn");
+    expect(received(broker, "b")).toBe(1);
+    await eventually(() => {
+      clock.leap(1000);
+      return received(broker, "b") === 2;
+    });
+  });
+
+  it("do not take for dead who is not listened to, and hear its heart-beats afterwards", async () => {
+    const { port, broker, clock } = await start("[{per: user, match: [ann], messages_in: 1}]", [
+      "stomp.heart_beat.receive=1s",
+      "stomp.heart_beat.grace=1",
+    ]);
+    using client = await StompWire.connect(port, { headers: { ...ANN.headers, "heart-beat": "1000,0" } });
+    await client.wire.send("SEND\ndestination:/queue/a\n\nhello\0".repeat(20));
+    await eventually(() => [...held(broker)].length > 0);
+    using other = await StompWire.connect(port, BEN);
+    while (received(broker) < 20 || [...held(broker)].length > 0) {
+      clock.leap(1000);
+      await other.request("SEND", { destination: "/queue/b" }, "a turn");
+    }
+    await client.request("SEND", { destination: "/queue/b" }, "still here");
+    // Silent indeed, and listened to.
+    await eventually(() => {
+      clock.leap(1000);
+      return broker.server.broker.hosts.get("default")?.clients.size === 1;
+    });
+  });
+
   it("have a consumer wait for more, and then go on", async () => {
     const { port, clock } = await start("[{per: user, match: [ann], messages_out: 10}]");
     using sender = await StompWire.connect(port, BEN);
