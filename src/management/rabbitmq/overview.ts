@@ -43,10 +43,13 @@ export function overviewRoutes(app: ManagementApp, context: ManagementContext): 
   const figures = new HostFigures(context.looks);
   const rates = new Rates();
 
-  app.get("/overview", read, async (request) => {
-    const hosts = hostsOf(context, request, undefined);
+  const overviewOf = async (hosts: readonly VirtualHost[]): Promise<Row> => {
     const each = await Promise.all(hosts.map((host) => figures.of(host)));
-    return withColumns(overview(context, hosts, each, rates), request.query.columns);
+    return overview(context, hosts, each, rates);
+  };
+  app.get("/overview", read, (request) => {
+    const shown = overviewOf(hostsOf(context, request, undefined));
+    return shown.then((row) => withColumns(row, request.query.columns));
   });
   app.get("/cluster-name", read, () => ({ name: context.broker.name }));
   app.get("/nodes", read, (request) => {
@@ -62,13 +65,13 @@ export function overviewRoutes(app: ManagementApp, context: ManagementContext): 
 
   foreign(app, context);
   const vhostRowOf = async (host: VirtualHost): Promise<Row> => vhostRow(host, await figures.of(host));
-  app.get("/vhosts", read, async (request) => {
-    const rows = await Promise.all(hostsOf(context, request, undefined).map(vhostRowOf));
-    return shortList(rows, request.query);
+  app.get("/vhosts", read, (request) => {
+    const rows = Promise.all(hostsOf(context, request, undefined).map(vhostRowOf));
+    return rows.then((all) => shortList(all, request.query));
   });
-  app.get("/vhosts/:vhost", { ...read, schema: { ...read.schema, params: VhostParams } }, async (request) => {
+  app.get("/vhosts/:vhost", { ...read, schema: { ...read.schema, params: VhostParams } }, (request) => {
     const host = vhostOf(context, request, request.params.vhost, "monitor host");
-    return withColumns(await vhostRowOf(host), request.query.columns);
+    return vhostRowOf(host).then((row) => withColumns(row, request.query.columns));
   });
 }
 
