@@ -22,18 +22,23 @@ interface Needed {
   readonly name: string;
 }
 
-/** Throws BrokerError("not-authorized") with the right that is missing. */
+/**
+ * Throws BrokerError("not-authorized") with the right that is missing. `realm`: see `HostSettings.realm`, of that virtual
+ * host. The rules of one with users of its own know those by their names, and nobody else who happens to be called so.
+ */
 export function checkRight(
   access: Access,
   subject: Subject,
   right: Right,
   host: string | undefined,
   broker: string,
+  realm?: string | undefined,
 ): void {
   const needed = neededFor(right, host, broker);
   if (needed === undefined) return;
   const { action, kind, name } = needed;
-  const decision = permissionsOf(access, subject, host ?? "").decide(action, kind, name);
+  const rulesOf = subject.realm === realm ? host : undefined;
+  const decision = permissionsOf(access, subject, rulesOf ?? "").decide(action, kind, name);
   if (decision.allowed) return;
   const who = `User ${subject.user ?? "(none)"} lacks the right "${action}" on the ${kind} ${name}`;
   throw new BrokerError("not-authorized", `${who}: ${reasonOf(decision)}`);

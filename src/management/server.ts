@@ -218,7 +218,9 @@ async function admit(
     throw new BrokerError("not-authenticated", "This needs a login: by Basic, a Bearer token, or a session");
   }
   const { login, peer } = request.caller;
-  checkRight(broker.access, subjectOf(login, peer), right, hostParam(request.params), broker.name);
+  const host = hostParam(request.params);
+  const realm = broker.hosts.get(host ?? "")?.settings.realm;
+  checkRight(broker.access, subjectOf(login, peer), right, host, broker.name, realm);
 }
 
 function hostParam(params: unknown): string | undefined {

@@ -24,3 +24,37 @@ it("the rules of a virtual host hold for its management", async () => {
   expect((await api.get("/api/v1/hosts/default/queues")).status).toBe(403);
   expect((await api.get("/api/v1/broker")).status).toBe(200);
 });
+
+it("a user of the broker is nobody to a virtual host with users of its own, whatever their names", async () => {
+  const api = await startManagement([
+    "security.users.bob.password=of-the-broker",
+    "hosts.tenant.security.users.bob.password=of-the-tenant",
+    "hosts.tenant.access_rules=[{allow: [bob], principal_kind: [user]}]",
+    "access_rules=[{allow: [admins]}, {allow: [bob], principal_kind: [user], action: [connect, send]}]",
+  ]);
+  const as = "bob:of-the-broker";
+  for (const path of ["/api/v1/hosts/tenant/queues", "/api/v1/hosts/tenant/topics"]) {
+    expect((await api.get(path, { as })).status).toBe(403);
+    expect((await api.get(path)).status).toBe(200);
+  }
+  expect((await api.put("/api/v1/hosts/tenant/topics/mine", undefined, { as })).status).toBe(403);
+  expect((await api.get("/api/queues/tenant", { as })).status).toBe(403);
+});
+
+it("looking at a retained message takes the same rights as receiving it", async () => {
+  const rules = [
+    { deny: ["*"], action: ["receive"], kind: ["topic"], id: "secret.**", connector: "management" },
+    { deny: ["eve"], principal_kind: ["user"], action: ["connect"], kind: ["virtual-host"] },
+    { allow: ["*"] },
+  ];
+  const api = await startManagement([`access_rules=${JSON.stringify(rules)}`, "security.users.eve.password=evesecret"]);
+  for (const topic of ["secret.a", "open"]) {
+    await api.put(`/api/v1/hosts/default/retained/${topic}`, { body: "x" });
+  }
+  expect(await api.get("/api/v1/hosts/default/retained/secret.a")).toMatchObject({
+    status: 403,
+    body: { detail: expect.stringContaining("access_rules[0]") },
+  });
+  expect((await api.get("/api/v1/hosts/default/retained/open")).status).toBe(200);
+  expect((await api.get("/api/v1/hosts/default/retained/open", { as: "eve:evesecret" })).status).toBe(403);
+});

@@ -23,7 +23,7 @@ export function vhostOf(context: ManagementContext, asker: Asker, name: string, 
   for (const host of context.broker.hosts.values()) {
     const names = [host.name, ...host.settings.aliases];
     if (!names.some((each) => each.toLowerCase() === wanted)) continue;
-    checkRight(context.broker.access, subject(asker), right, host.name, context.broker.name);
+    check(context, asker, right, host);
     return host;
   }
   throw new BrokerError("not-found", `There is no virtual host ${name} (hosts)`);
@@ -33,7 +33,7 @@ export function vhostOf(context: ManagementContext, asker: Asker, name: string, 
 function visibleHosts(context: ManagementContext, asker: Asker): VirtualHost[] {
   return [...context.broker.hosts.values()].filter((host) => {
     try {
-      checkRight(context.broker.access, subject(asker), "monitor host", host.name, context.broker.name);
+      check(context, asker, "monitor host", host);
       return true;
     } catch (refusal) {
       if (refusal instanceof BrokerError) return false;
@@ -47,7 +47,7 @@ export function hostsOf(context: ManagementContext, asker: Asker, name: string |
   return name === undefined ? visibleHosts(context, asker) : [vhostOf(context, asker, name, "monitor host")];
 }
 
-function subject(asker: Asker): ReturnType<typeof subjectOf> {
+function check({ broker }: ManagementContext, asker: Asker, right: Right, { name, settings }: VirtualHost): void {
   const { login, peer } = callerOf(asker);
-  return subjectOf(login, peer);
+  checkRight(broker.access, subjectOf(login, peer), right, name, broker.name, settings.realm);
 }

@@ -1,10 +1,11 @@
 import { type Static, Type } from "typebox";
+import { subjectOf } from "../../../core/access/access.ts";
 import type { Address } from "../../../core/addresses/address.ts";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import type { RetainedTopic } from "../../../core/topic/retained.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
-import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { type Caller, callerOf, hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { asClient } from "../host-client.ts";
 import { messageOf, NewMessage } from "../sending.ts";
 import { ShownMessage, showMessage } from "../shown-message.ts";
@@ -140,18 +141,19 @@ function reading(app: ManagementApp, context: ManagementContext): void {
       const { params, query } = request;
       const host = hostOf(context, params.host);
       const address = canonical.parse("topic", params.topic);
-      const { login } = callerOf(request);
-      if (!context.broker.access.allows(login, "receive", "topic", address.name, host.name)) {
-        throw new BrokerError(
-          "not-authorized",
-          `User ${login.user ?? "(none)"} may not receive the topic ${address.name}`,
-        );
-      }
+      checkReceiving(host, callerOf(request), address);
       const message = host.retained.get(address);
       if (message === undefined) throw nothing(host, address);
       return showMessage(message, { sequence: 0, deliveries: 0 }, query.max_body, query.body);
     },
   );
+}
+
+/** As over any protocol. Throws BrokerError("not-authorized"). */
+function checkReceiving(host: VirtualHost, { login, peer }: Caller, { kind, name }: Address): void {
+  const actor = { login, peer, permissions: host.guard.permissions(subjectOf(login, peer)) };
+  host.guard.checkConnecting(actor);
+  host.guard.check(actor, "receive", kind, name);
 }
 
 function topicsOf(host: VirtualHost, filter: string): Promise<RetainedTopic[]> {
