@@ -173,7 +173,8 @@ class Explainer {
     const via = `${address.kind} ${address.name}`;
     if (destination instanceof Queue) this.consumers(destination, via);
     else if (destination instanceof Topic) for (const target of destination.targets) this.target(target, via);
-    else if (address.kind === "topic") this.options.destinations.boundTo(address, (target) => this.target(target, via));
+    else if (address.kind === "topic")
+      this.options.destinations.topicBindings.boundTo(address, (target) => this.target(target, via));
   }
 
   private consumers(queue: Queue, via: string): void {

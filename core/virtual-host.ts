@@ -419,7 +419,7 @@ export class VirtualHost {
   /** Says something of the broker on a system topic, which keeps it, in memory, for those who come later. */
   announce(message: Message): void {
     this.retained.announce(message);
-    this.destinations.announce(message);
+    this.destinations.topicBindings.announce(message);
   }
 
   disconnected(client: Client): void {

@@ -72,7 +72,7 @@ export class AccessReview {
     for (const durable of Array.from(durables.values())) {
       // It may be gone by now.
       if (durable.reader === undefined || durables.get(durable.id) !== durable) continue;
-      destinations.rebind(durable, durable.patterns);
+      destinations.topicBindings.rebind(durable, durable.patterns);
       yield;
     }
     return undefined;

@@ -177,7 +177,7 @@ export class Exchanges {
     const bindings = this.byOwner.get(queue);
     if (bindings === undefined) return;
     const topics = Array.from(bindings).filter(({ source }) => source === this.space);
-    this.destinations.unbind(
+    this.destinations.topicBindings.unbind(
       this.destinations.targetOf(queue),
       topics.map(({ key }) => topicPattern(key)),
     );
@@ -260,7 +260,8 @@ export class Exchanges {
     if (record === 0) this.checkBindings();
     const binding: Binding = { id, source, key: declaration.key, arguments: declaration.arguments, to, owner, record };
     // Throws when it makes no sense: before anything else knows of it.
-    if (source === this.space && !(to instanceof Exchange)) this.destinations.bind(to, [topicPattern(binding.key)]);
+    if (source === this.space && !(to instanceof Exchange))
+      this.destinations.topicBindings.bind(to, [topicPattern(binding.key)]);
     else source.table.add(binding);
     source.bindings.set(id, binding);
     this.bindingCount++;
@@ -316,7 +317,7 @@ export class Exchanges {
       if (other.source === this.space) others.push(topicPattern(other.key));
     }
     if (others.some(({ text }) => text === pattern.text)) return;
-    this.destinations.unbind(target, [pattern], (topic) => others.some((other) => other.matches(topic)));
+    this.destinations.topicBindings.unbind(target, [pattern], (topic) => others.some((other) => other.matches(topic)));
   }
 
   private checkBindings(): void {
@@ -351,7 +352,7 @@ export class Exchanges {
   }
 
   private wayTopic(exchange: Exchange, address: Address): Topic {
-    const topic = new Topic(address, DEFAULT_POLICY, this.options.engine.clock.now(), exchange.ledger);
+    const topic = new Topic(address, DEFAULT_POLICY, this.options.engine.clock.now(), { ledger: exchange.ledger });
     topic.unwanted = "unroutable";
     return topic;
   }
@@ -364,7 +365,7 @@ export class Exchanges {
     // What is for later looks for the queue when its time has come.
     const later = new Address("exchange", [DEFAULT_EXCHANGE, key]);
     if (this.nowhere === undefined) {
-      this.nowhere = new Topic(later, DEFAULT_POLICY, this.options.engine.clock.now(), ledger);
+      this.nowhere = new Topic(later, DEFAULT_POLICY, this.options.engine.clock.now(), { ledger });
       this.nowhere.unwanted = "unroutable";
     }
     return this.destinations.admissionOver(this.nowhere, later, ids);

@@ -141,7 +141,8 @@ export class Graph {
     if (reached.targets.size > 0) this.wired.set(topic, reached.targets);
     else this.wired.delete(topic);
     for (const target of before ?? []) {
-      if (!reached.targets.has(target) && !this.destinations.isBound(target, address)) topic.remove(target);
+      if (!reached.targets.has(target) && !this.destinations.topicBindings.isBound(target, address))
+        topic.remove(target);
     }
     if (topic.targets.length === 0) this.destinations.noteIdle(topic);
   }
@@ -205,7 +206,7 @@ export class Graph {
     const address = topicOf(key);
     if (address === undefined || isSystemTopic(address)) return;
     const others = new Set<TopicTarget>();
-    this.destinations.boundTo(address, (target) => {
+    this.destinations.topicBindings.boundTo(address, (target) => {
       if (target instanceof QueueTarget) targets.add(target);
       else others.add(target);
     });

@@ -102,7 +102,7 @@ export class Attachments {
     }
     const { feed } = subscription;
     if (feed !== undefined) {
-      this.destinations.unbind(feed, subscription.patterns);
+      this.destinations.topicBindings.unbind(feed, subscription.patterns);
       this.options.exchanges.unsubscribe(feed);
       feed.close();
       feed.spillQueue?.delete();
@@ -125,7 +125,7 @@ export class Attachments {
     }
     const { feed } = subscription;
     if (feed === undefined) return;
-    this.destinations.unbind(feed, subscription.patterns);
+    this.destinations.topicBindings.unbind(feed, subscription.patterns);
     this.options.exchanges.unsubscribe(feed);
   }
 
@@ -150,7 +150,7 @@ export class Attachments {
     const { feed, links, browsers, patterns, client, browse } = subscription;
     const wild = patterns.filter(({ address }) => address === undefined);
     if (wild.length === 0) return;
-    if (feed !== undefined) this.destinations.rebind(feed, wild);
+    if (feed !== undefined) this.destinations.topicBindings.rebind(feed, wild);
     if (!wild.some(({ kind }) => kind === "queue")) return;
     const lost = ({ address }: Queue): boolean =>
       address !== undefined &&
@@ -294,7 +294,7 @@ export class Attachments {
     subscription.feed ??= new TopicFeed(this.engine, subscription, options.noLocal === true, () =>
       this.spillQueue(subscription),
     );
-    if (pattern.kind === "topic") this.destinations.bind(subscription.feed, [pattern]);
+    if (pattern.kind === "topic") this.destinations.topicBindings.bind(subscription.feed, [pattern]);
     else this.options.exchangeRequests.subscribe(subscription.feed, pattern);
   }
 

@@ -1,9 +1,8 @@
 /*
  * The queues and topics of a virtual host: found, made, deleted, and swept away when nobody uses them.
  *
- * A topic's targets are kept up to date from both sides: a new topic asks the tree of bindings who wants it, a new
- * binding looks for the topics there are. So publishing never searches. Queues and those who watch for new ones go
- * the same way.
+ * Who gets what the topics get is in topic-bindings.ts. Queues and those who watch for new ones find each other in the
+ * same way, from both sides.
  */
 import { mayReceive } from "../access/access.ts";
 import { Admission, type AdmissionContext } from "./admission.ts";
@@ -19,7 +18,6 @@ import { BrokerError } from "../errors.ts";
 import { Graves } from "./graves.ts";
 import type { Exchanges } from "../exchanges/exchanges.ts";
 import { Ledger } from "../ledger.ts";
-import type { Message } from "../message.ts";
 import type { PausedQueues } from "../queue/paused.ts";
 import { Pattern } from "../addresses/pattern.ts";
 import { DEFAULT_POLICY, type Policies, type Policy } from "../policy.ts";
@@ -33,6 +31,7 @@ import { canonical } from "../addresses/spelling.ts";
 import type { Subscription } from "../subscription.ts";
 import { isSystemTopic } from "../system-topics.ts";
 import { Topic, type TopicTarget } from "../topic/topic.ts";
+import { TopicBindings } from "./topic-bindings.ts";
 import type { Totals } from "../totals.ts";
 import { TopicFeed } from "../topic/topic-feed.ts";
 import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-topic.ts";
@@ -43,9 +42,6 @@ const IDS_KEPT_MS = 10 * 60 * 1000;
 const SWEPT_AT_ONCE = 2000;
 /** What the ids of sessions look like, in the names of temporary destinations. */
 const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
-
-/** Nobody waits for those who are slow to take what the broker says of itself. */
-const ANNOUNCEMENTS: Policy = { ...DEFAULT_POLICY, slowSubscriber: "drop-oldest" };
 
 /** What the destinations of a virtual host are made with. */
 export interface DestinationsOptions {
@@ -80,15 +76,15 @@ export class Destinations {
   readonly topics = new Directory<Topic>();
   /** The account of what was sent to temporary destinations whose owner is gone. */
   readonly unroutable = new Ledger();
+  /** Who gets what the topics get. */
+  readonly topicBindings: TopicBindings;
   /** The queues that dead letters came to. */
   readonly graves: Graves;
   private readonly options: DestinationsOptions;
   private readonly engine: Engine;
   private readonly policies: Policies;
   private readonly queueTree = new AddressTree<Queue>();
-  private readonly topicTree = new AddressTree<Topic>();
   private readonly queueWatchers = new PatternTree<Subscription>();
-  private readonly topicBindings = new PatternTree<TopicTarget>();
   private readonly temporaries = new Map<string, Client>();
   private readonly configured = new Set<string>();
   private readonly diverts: Diverts;
@@ -109,6 +105,13 @@ export class Destinations {
     this.engine = options.engine;
     this.graves = new Graves(options.engine, options.hostName, (queue) => this.survives(queue));
     this.policies = options.policies;
+    this.topicBindings = new TopicBindings({
+      clock: options.engine.clock,
+      mayGet: (target, address) => this.mayGet(target, address),
+      leads: (topic, target) => options.exchanges().leads(topic, target),
+      changed: (pattern) => options.exchanges().topicsChanged(pattern),
+      deserted: (topic) => this.noteIdle(topic),
+    });
     this.diverts = new Diverts(options.diverts);
     this.virtualTopics = new VirtualTopics(options.virtualTopics);
     this.context = {
@@ -207,22 +210,6 @@ export class Destinations {
     return this.bindings.get(queue)?.patterns ?? [];
   }
 
-  /** Shows who is bound to a topic of this address, whether it is there or not. */
-  boundTo(address: Address, each: (target: TopicTarget) => void): void {
-    this.topicBindings.match(address, (target) => {
-      if (this.mayGet(target, address)) each(target);
-    });
-  }
-
-  /** Whether a target is bound to a topic. */
-  isBound(target: TopicTarget, address: Address): boolean {
-    let bound = false;
-    this.boundTo(address, (each) => {
-      bound ||= each === target;
-    });
-    return bound;
-  }
-
   /** Where else what is sent to an address goes by configuration. */
   divertsOf(address: Address): readonly Divert[] {
     return this.diverts.of(address);
@@ -243,7 +230,7 @@ export class Destinations {
   /** The way for what is sent to a temporary destination that is not there: dropped, and counted as unroutable. */
   wayNowhere(address: Address): Admission {
     const policy: Policy = { ...DEFAULT_POLICY, duplicateWindow: 0 };
-    this.nowhere ??= new Topic(address, policy, this.engine.clock.now(), this.unroutable);
+    this.nowhere ??= new Topic(address, policy, this.engine.clock.now(), { ledger: this.unroutable });
     return new Admission({ context: this.context, address, destination: this.nowhere, policy, diverts: [] });
   }
 
@@ -340,46 +327,6 @@ export class Destinations {
     this.queueWatchers.remove(pattern, watcher);
   }
 
-  /** Gives a target what the topics that match get, those to come included. */
-  bind(target: TopicTarget, patterns: readonly Pattern[]): void {
-    for (const pattern of patterns) {
-      if (pattern.kind !== "topic") continue;
-      this.topicBindings.add(pattern, target);
-      this.topicTree.matching(pattern, (topic) => this.connectTarget(topic, target));
-      this.options.exchanges().topicsChanged(pattern);
-    }
-  }
-
-  /** Hands a message of a system topic to those who are subscribed to it now. */
-  announce(message: Message): void {
-    const targets = new Set<TopicTarget>();
-    this.topicBindings.matchNamed(message.address, (target) => {
-      if (mayReceive(target.reader, message.address)) targets.add(target);
-    });
-    message.shared = targets.size > 1;
-    for (const target of targets) target.offer(message, ANNOUNCEMENTS, undefined);
-  }
-
-  /** `keeps` tells of a topic whether the target gets it all the same, by another of its patterns. */
-  unbind(target: TopicTarget, patterns: readonly Pattern[], keeps?: (topic: Address) => boolean): void {
-    for (const pattern of patterns) {
-      if (pattern.kind !== "topic") continue;
-      this.topicBindings.remove(pattern, target);
-      this.topicTree.matching(pattern, (topic) => {
-        if (keeps?.(topic.address) === true || this.options.exchanges().leads(topic, target)) return;
-        topic.remove(target);
-        if (topic.targets.length === 0) this.noteIdle(topic);
-      });
-      this.options.exchanges().topicsChanged(pattern);
-    }
-  }
-
-  /** Looks again which of the topics a target gets that it is bound to: its rights may be others. */
-  rebind(target: TopicTarget, patterns: readonly Pattern[]): void {
-    this.unbind(target, patterns);
-    this.bind(target, patterns);
-  }
-
   /** Has the sweep look at a destination that somebody left. */
   noteIdle(destination: Destination): void {
     const address = destination.address;
@@ -469,22 +416,22 @@ export class Destinations {
     if (topics.length === 0) return;
     const binding = { target: this.targetOf(queue), patterns: topics.map((topic) => Pattern.of(topic)) };
     this.bindings.set(queue, binding);
-    this.bind(binding.target, binding.patterns);
+    this.topicBindings.bind(binding.target, binding.patterns);
   }
 
   private unbindQueue(queue: Queue): void {
     const binding = this.bindings.get(queue);
     if (binding === undefined) return;
     this.bindings.delete(queue);
-    this.unbind(binding.target, binding.patterns);
+    this.topicBindings.unbind(binding.target, binding.patterns);
   }
 
   private createTopic(address: Address): Topic {
-    const topic = new Topic(address, this.policies.of(address), this.engine.clock.now());
+    const { changes } = this.topicBindings;
+    const topic = new Topic(address, this.policies.of(address), this.engine.clock.now(), { changes });
     this.admit(address, topic);
     this.topics.set(address.name, topic);
-    this.topicTree.set(address, topic);
-    this.topicBindings.match(address, (target) => this.connectTarget(topic, target));
+    this.topicBindings.add(topic);
     this.options.exchanges().topicCame(topic);
     if (topic.targets.length === 0) this.noteIdle(topic);
     return topic;
@@ -499,12 +446,8 @@ export class Destinations {
     this.topics.delete(address.name);
     this.options.totals.topicGone(topic);
     this.options.exchanges().topicGone(topic);
-    this.topicTree.delete(address);
+    this.topicBindings.delete(topic);
     this.idle.delete(topic);
-  }
-
-  private connectTarget(topic: Topic, target: TopicTarget): void {
-    if (this.mayGet(target, topic.address)) topic.add(target);
   }
 
   private mayGet(target: TopicTarget, address: Address): boolean {

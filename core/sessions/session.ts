@@ -167,7 +167,7 @@ export class HostSession {
     const { state, context, subscription } = this;
     if (this.closed) return undefined;
     context.sift(subscription);
-    if (state.durable !== undefined) context.destinations.rebind(state.durable, this.patternsOfTopics);
+    if (state.durable !== undefined) context.destinations.topicBindings.rebind(state.durable, this.patternsOfTopics);
     for (const { pattern } of state.interests.all()) {
       const refusal = this.refusalOf(pattern, false);
       if (refusal !== undefined) return refusal;
@@ -379,7 +379,7 @@ export class HostSession {
       (before === undefined ? permissions.receivesAll : sameTopics(before, permissions))
     )
       return;
-    context.destinations.rebind(state.durable, this.patternsOfTopics);
+    context.destinations.topicBindings.rebind(state.durable, this.patternsOfTopics);
   }
 
   /** Why its client may not have what a pattern matches. */
@@ -414,7 +414,7 @@ export class HostSession {
       const target = durable ?? subscription.feed;
       if (target === undefined) return;
       this.patternsOfTopics.push(pattern);
-      context.destinations.bind(target, [pattern]);
+      context.destinations.topicBindings.bind(target, [pattern]);
       return;
     }
     this.patterns.push(pattern);
@@ -438,7 +438,11 @@ export class HostSession {
       const target = state.durable ?? subscription.feed;
       if (target === undefined) return;
       takeOut(this.patternsOfTopics, pattern);
-      context.destinations.unbind(target, [pattern], (topic) => state.interests.grantOf(topic) !== undefined);
+      context.destinations.topicBindings.unbind(
+        target,
+        [pattern],
+        (topic) => state.interests.grantOf(topic) !== undefined,
+      );
       return;
     }
     takeOut(this.patterns, pattern);

@@ -271,7 +271,7 @@ export class Sessions {
     state.interests.set(interest);
     if (pattern.kind !== "topic" || state.durable === undefined) return;
     state.topicPatterns?.push(pattern);
-    this.options.destinations.bind(state.durable, [pattern]);
+    this.options.destinations.topicBindings.bind(state.durable, [pattern]);
   }
 
   private recoverShare(state: SessionState, group: string, interest: Interest) {

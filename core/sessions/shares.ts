@@ -103,7 +103,7 @@ export class Shares {
     // One that was recovered has no pattern yet.
     if (there !== undefined) {
       durable.patterns = [pattern];
-      this.options.destinations.bind(durable, durable.patterns);
+      this.options.destinations.topicBindings.bind(durable, durable.patterns);
     }
     const share = new SharedSubscription(group, pattern, durable);
     this.byId.set(id, share);

@@ -58,11 +58,11 @@ export class DurableSubscriptions {
   change(durable: DurableSubscription, options: SubscribeOptions, owner: Permissions): void {
     const { destinations } = this.options;
     const before = durable.patterns;
-    destinations.unbind(durable, before);
+    destinations.topicBindings.unbind(durable, before);
     durable.patterns = options.patterns;
     durable.selector = options.selector;
     this.giveTo(durable, owner);
-    destinations.bind(durable, options.patterns);
+    destinations.topicBindings.bind(durable, options.patterns);
     this.offerRetained(durable, options, before);
   }
 
@@ -75,7 +75,7 @@ export class DurableSubscriptions {
       return;
     }
     this.giveTo(durable, owner);
-    this.options.destinations.rebind(durable, durable.patterns);
+    this.options.destinations.topicBindings.rebind(durable, durable.patterns);
   }
 
   /** Makes one that the store knows once it holds something, or never if `temporary`. */
@@ -90,7 +90,7 @@ export class DurableSubscriptions {
     this.byId.set(id, durable);
     const owner = description.kind === "durable" ? description.owner : undefined;
     durable.reader = owner === undefined ? undefined : this.options.permissions(owner);
-    this.options.destinations.bind(durable, filter.patterns);
+    this.options.destinations.topicBindings.bind(durable, filter.patterns);
     return durable;
   }
 
@@ -103,7 +103,7 @@ export class DurableSubscriptions {
 
   /** Deletes one with what it holds; its consumers are told. */
   delete(durable: DurableSubscription): void {
-    this.options.destinations.unbind(durable, durable.patterns);
+    this.options.destinations.topicBindings.unbind(durable, durable.patterns);
     this.byId.delete(durable.id);
     this.options.paused.forget("dsub", durable.id, durable.queue);
     cancelConsumers(durable.queue, `the durable subscription ${durable.id} was deleted`);

@@ -4,6 +4,7 @@ import type { Gate } from "../memory/gate.ts";
 import { Ledger, type LossReason } from "../ledger.ts";
 import type { Message } from "../message.ts";
 import type { Policy } from "../policy.ts";
+import type { TopicChanges } from "./topic-changes.ts";
 
 /** Somebody who receives what is published to the topics that match it. */
 export interface TopicTarget {
@@ -16,6 +17,16 @@ export interface TopicTarget {
 /** Up to so many targets looking through the list is as quick as a map of it, which most topics can do without. */
 const MOST_UNPLACED = 16;
 
+type Changes = Pick<TopicChanges, "last" | "catchUp">;
+
+const NO_CHANGES: Changes = { last: 0, catchUp: (): void => {} };
+
+/** What a topic shares with others. */
+export interface TopicParts {
+  readonly ledger?: Ledger;
+  readonly changes?: Changes;
+}
+
 /** Hands each message to everybody who is subscribed now. The list of targets is kept up to date by the virtual host. */
 export class Topic {
   readonly address: Address;
@@ -26,16 +37,27 @@ export class Topic {
   lastUsed: number;
   /** Set by every publish, cleared by the sweep for idle topics. */
   active = true;
-  readonly targets: TopicTarget[] = [];
   /** Why a message is lost that nobody gets. */
   unwanted: LossReason = "no-subscriber";
   /** Finds who gets a message besides, if that depends on more than its address. */
   chooser: ((message: Message) => readonly TopicTarget[]) | undefined = undefined;
+  /** The newest of the changes of many topics that was made to this one. */
+  changesSeen: number;
+  private readonly changes: Changes;
+  private readonly list: TopicTarget[] = [];
   /** Where each target is in the list, once there are many. */
   private places: Map<TopicTarget, number> | undefined = undefined;
 
-  constructor(address: Address, policy: Policy, now: number, ledger: Ledger = new Ledger()) {
+  /** `changes`: of the topics among which it is; it may be a topic of its own. */
+  constructor(
+    address: Address,
+    policy: Policy,
+    now: number,
+    { ledger = new Ledger(), changes = NO_CHANGES }: TopicParts = {},
+  ) {
     this.address = address;
+    this.changes = changes;
+    this.changesSeen = changes.last;
     this.policy = policy;
     this.lastUsed = now;
     this.ledger = ledger;
@@ -46,22 +68,28 @@ export class Topic {
     return `topic ${this.address.name}`;
   }
 
+  /** Who gets what is published now. */
+  get targets(): readonly TopicTarget[] {
+    if (this.changesSeen !== this.changes.last) this.changes.catchUp(this);
+    return this.list;
+  }
+
   /** Each target is here once, however many of its patterns match. */
   add(target: TopicTarget): void {
     if (this.placeOf(target) >= 0) return;
-    const { targets } = this;
-    targets.push(target);
-    if (this.places !== undefined) this.places.set(target, targets.length - 1);
-    else if (targets.length > MOST_UNPLACED) this.places = new Map(targets.map((each, place) => [each, place]));
+    const { list } = this;
+    list.push(target);
+    if (this.places !== undefined) this.places.set(target, list.length - 1);
+    else if (list.length > MOST_UNPLACED) this.places = new Map(list.map((each, place) => [each, place]));
   }
 
   remove(target: TopicTarget): void {
     const place = this.placeOf(target);
     if (place < 0) return;
     this.places?.delete(target);
-    const last = this.targets.pop();
+    const last = this.list.pop();
     if (last === undefined || last === target) return;
-    this.targets[place] = last;
+    this.list[place] = last;
     this.places?.set(last, place);
   }
 
@@ -99,6 +127,7 @@ export class Topic {
 
   /** Where a target is in the list; -1 when it is not there. */
   private placeOf(target: TopicTarget): number {
-    return this.places === undefined ? this.targets.indexOf(target) : (this.places.get(target) ?? -1);
+    const { targets, places } = this;
+    return places === undefined ? targets.indexOf(target) : (places.get(target) ?? -1);
   }
 }
