@@ -41,17 +41,29 @@ export function parseNetwork(
 function bareAddress(endpoint: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(endpoint)?.[1];
   const isWithPort = bracketed === undefined && endpoint.indexOf(":") === endpoint.lastIndexOf(":");
-  const address = bracketed ?? (isWithPort ? endpoint.replace(/:\d+$/, "") : endpoint);
-  return address.toLowerCase().startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+  return unmapped(bracketed ?? (isWithPort ? endpoint.replace(/:\d+$/, "") : endpoint));
+}
+
+/** An address as it is, but of IPv4 mapped into IPv6 the IPv4, however it was written: `::ffff:a00:1` is 10.0.0.1. */
+export function unmapped(address: string): string {
+  if (!/^[0:]+ffff:/i.test(address)) return address;
+  const canonical = URL.parse(`http://[${address}]/`)?.hostname ?? "";
+  const [, high, low] = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(canonical) ?? [];
+  if (high === undefined || low === undefined) return address;
+  return [high, low]
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 0xff])
+    .join(".");
 }
 
 /**
  * Where a request comes from, by the header X-Forwarded-For: each proxy adds whom it heard, so the last one that is not
- * itself a trusted proxy is the client. Undefined when the header is not to be believed or says nothing.
+ * itself a trusted proxy is the client. "unknown" when a trusted proxy says no address: whoever it is, it is not the proxy.
+ * Undefined when the header is not to be believed or says nothing.
  */
 export function forwardedFor(header: string | undefined, endpoint: string, trusted: AddressSet): string | undefined {
-  if (header === undefined || !trusted.has(endpoint)) return undefined;
-  let client: string | undefined;
+  if (header === undefined || header.trim() === "" || !trusted.has(endpoint)) return undefined;
+  let client = "unknown";
   for (const entry of header.split(",").toReversed()) {
     const address = bareAddress(entry.trim());
     // What lies beyond something that is no address nobody vouches for.

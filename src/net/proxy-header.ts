@@ -7,6 +7,7 @@
  * Extensions are passed over. Who asks the proxy itself for its health (LOCAL), or has no address to tell, stays who it is.
  */
 import { isIPv4, isIPv6 } from "node:net";
+import { unmapped } from "./address-set.ts";
 
 const SIGNATURE_1 = Buffer.from("PROXY ");
 const SIGNATURE_2 = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
@@ -116,7 +117,8 @@ function isPort(text: string): boolean {
   return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 }
 
-function endpoint(address: string, port: number): string {
+function endpoint(text: string, port: number): string {
+  const address = unmapped(text);
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

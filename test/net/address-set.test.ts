@@ -22,6 +22,8 @@ describe("a set of addresses", () => {
     "10.1.2.3:5000",
     "192.0.2.7:1",
     "::ffff:10.1.2.3",
+    "::ffff:a01:203",
+    "[0:0:0:0:0:FFFF:0a01:0203]:5000",
     "[::ffff:10.1.2.3]:5000",
     "[2001:db8::1]:5000",
     "2001:db8::1",
@@ -49,8 +51,21 @@ describe("X-Forwarded-For", () => {
     expect(from(header)).toBe(client);
   });
 
-  it.each(["", "nonsense", "203.0.113.7, nonsense", "unknown"])('"%s" says nothing', (header) => {
+  it.each(["", " "])('"%s" says nothing', (header) => {
     expect(from(header)).toBeUndefined();
+  });
+
+  it.each(["nonsense", "203.0.113.7, nonsense", "unknown", ", "])(
+    '"%s" is of somebody unknown, and not of the proxy',
+    (header) => {
+      expect(from(header)).toBe("unknown");
+    },
+  );
+
+  it("of IPv4 mapped into IPv6 is one of IPv4, however it is written", () => {
+    expect(from("::ffff:cb00:7107")).toBe("203.0.113.7");
+    expect(from("0:0:0:0:0:ffff:cb00:7107")).toBe("203.0.113.7");
+    expect(from("203.0.113.7, ::ffff:a00:2")).toBe("203.0.113.7");
   });
 
   it("is not believed when somebody else sends it", () => {

@@ -68,6 +68,15 @@ describe("the header of the PROXY protocol", () => {
     );
   });
 
+  it("of version 2 says IPv4 mapped into IPv6 as what it is: by the /64 all of it would be one site", () => {
+    const mapped = [...Array<number>(10).fill(0), 0xff, 0xff, 203, 0, 113, 7];
+    const header = readProxyHeader(binaryHeader(1, 0x21, block([...mapped, ...mapped], [5000, 1883])));
+    expect(header).toMatchObject({ ends: { remote: "203.0.113.7:5000", local: "203.0.113.7:1883" } });
+    expect(readProxyHeader(Buffer.from("PROXY TCP6 ::ffff:203.0.113.7 ::1 5000 1883\r\n"))).toMatchObject({
+      ends: { remote: "203.0.113.7:5000", local: "[::1]:1883" },
+    });
+  });
+
   it("of version 2 says any addresses of IPv6 as the machine writes them", () => {
     const address = fc.uint8Array({ minLength: 16, maxLength: 16 });
     fc.assert(
