@@ -48,9 +48,13 @@ export class Accounts {
     return this.users.get(name);
   }
 
-  /** Whether somebody of that name has that password. */
-  async matches(name: string, password: string): Promise<boolean> {
-    return (await this.checks.run(name, password, () => this.verify(name, password))) === true;
+  /** Whether somebody of that name has that password; see `Attempt.mayTry`. */
+  async matches(name: string, password: string, mayTry?: () => void): Promise<boolean> {
+    const check = async (): Promise<true | undefined> => {
+      mayTry?.();
+      return this.verify(name, password);
+    };
+    return (await this.checks.run(name, password, check)) === true;
   }
 
   private async verify(name: string, password: string): Promise<true | undefined> {

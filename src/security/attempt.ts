@@ -9,6 +9,8 @@ export interface Attempt {
   readonly peer: Peer;
   /** What was found out before: then no module asks for a secret, and lets in only by what it found out itself. */
   readonly evidence: readonly Evidence[] | undefined;
+  /** To be called when the turn of a secret has come, before it is looked at. Throws BrokerError("throttled"). */
+  readonly mayTry?: () => void;
 }
 
 /** What a module found out about somebody by a secret, without the secret. */
@@ -38,9 +40,15 @@ export type Verdict =
   | { readonly kind: "passed"; readonly principals?: readonly Principal[] }
   /**
    * `aside`: there was nothing that this module could look at, so others may have more to say. `trouble`: it could not
-   * find out, for a reason that is for the log.
+   * find out, for a reason that is for the log. `guess`: what was shown may have been one.
    */
-  | { readonly kind: "refused"; readonly text: string; readonly aside?: boolean; readonly trouble?: string };
+  | {
+      readonly kind: "refused";
+      readonly text: string;
+      readonly aside?: boolean;
+      readonly trouble?: string;
+      readonly guess?: boolean;
+    };
 
 /** All that the modules together know of somebody. */
 export interface Subject {
@@ -70,6 +78,11 @@ export function aside(text: string): Verdict {
 /** There was, and it is not accepted. */
 export function refused(text: string): Verdict {
   return { kind: "refused", text };
+}
+
+/** The password is not one of a user of that name. */
+export function wrongPassword(): Verdict {
+  return { kind: "refused", text: WRONG_PASSWORD, guess: true };
 }
 
 /** What a module found out of an attempt before, if that still counts. */

@@ -22,7 +22,10 @@ export class Checks<T> {
     this.turns = turns;
   }
 
-  /** What a check of a name with a password comes to; undefined, which is not remembered, for what is wrong. */
+  /**
+   * What a check of a name with a password comes to; undefined, which is not remembered, for what is wrong. It is made when its
+   * turn has come.
+   */
   run(name: string, password: string, check: () => Promise<T | undefined>): Promise<T | undefined> {
     const key = this.mac(name, password).toString("base64");
     const known = this.remembered.get(key);

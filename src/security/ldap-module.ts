@@ -17,6 +17,7 @@ import {
   unknown,
   type Verdict,
   WRONG_PASSWORD,
+  wrongPassword,
 } from "./attempt.ts";
 import type { Checks } from "./checks.ts";
 
@@ -50,12 +51,15 @@ export class LdapModule implements LoginModule {
     if (user.length > LONGEST_USER) return refused(WRONG_PASSWORD);
     let grant: Grant | undefined;
     try {
-      grant = await this.checks.run(user, password, () => this.ask(user, password));
+      grant = await this.checks.run(user, password, async () => {
+        attempt.mayTry?.();
+        return this.ask(user, password);
+      });
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "throttled") throw error;
       return unknown(error);
     }
-    if (grant === undefined) return refused(WRONG_PASSWORD);
+    if (grant === undefined) return wrongPassword();
     return { kind: "accepted", grant, evidence: { source: this.source, mark: "", grant } };
   }
 

@@ -18,7 +18,8 @@ import type { Attempt, Evidence, Subject } from "./attempt.ts";
 import { BearerExchange, OAUTHBEARER } from "./bearer-exchange.ts";
 import { Realm, type RealmParts } from "./realm.ts";
 import { SCRAM_SHA_256, type ScramAccount, ScramExchange, scramRefusal } from "./scram.ts";
-import { Throttle } from "./throttle.ts";
+import type { Decision } from "./stack.ts";
+import { Throttle, TooManyFailures } from "./throttle.ts";
 import { Turnstile } from "./turnstile.ts";
 
 const SECRET_BYTES = 32;
@@ -136,22 +137,23 @@ export class ConfiguredLogin implements Authenticator {
   }
 
   /** Throws BrokerError. */
-  private async admit(attempt: Attempt, host: string | undefined): Promise<Login> {
+  private async admit(given: Attempt, host: string | undefined): Promise<Login> {
     const { realms } = this;
     const own = host === undefined ? undefined : realms.hosts.get(host);
     const realm = own ?? realms.broker;
     const name = own === undefined ? undefined : host;
     if (!realm.enabled) return { user: undefined, groups: [], ...(name === undefined ? {} : { realm: name }) };
+    const attempt = this.waiting(given);
     const { user, peer } = attempt;
-    this.checkWait(user, peer);
     const { version } = realm;
     const decision = await realm.decide(attempt);
     // The configuration may have changed meanwhile: who was put out must not slip in.
-    if (realms !== this.realms || version !== realm.version) return this.admit(attempt, host);
+    if (realms !== this.realms || version !== realm.version) return this.admit(given, host);
     if (decision.accepted) {
-      this.throttle.succeeded(user, siteOf(peer.remoteAddress));
+      this.noteAccepted(attempt, decision);
       return this.loginOf(decision.subject, user, name);
     }
+    if (attempt.user !== given.user) this.checkWait(given.user, peer);
     const { text, trouble } = decision;
     if (trouble !== undefined) {
       this.log.error({ ...shown(user, peer), cause: trouble }, "a login could not be checked");
@@ -162,6 +164,27 @@ export class ConfiguredLogin implements Authenticator {
     throw refusal(text);
   }
 
+  /**
+   * An attempt of somebody who need not wait, at least not without the password: who failed too often and has a certificate is
+   * asked for that alone. Throws BrokerError("throttled").
+   */
+  private waiting(attempt: Attempt): Attempt {
+    const { user, peer } = attempt;
+    const waits = this.throttle.waitMs(user, siteOf(peer.remoteAddress)) > 0;
+    if (waits && peer.certificate !== undefined && attempt.evidence === undefined) {
+      return { ...attempt, user: "", password: "" };
+    }
+    this.checkWait(user, peer);
+    return { ...attempt, mayTry: () => this.checkWait(user, peer) };
+  }
+
+  /** A name that others are called by gains nothing by it. */
+  private noteAccepted({ user, peer }: Attempt, { subject, guess }: Extract<Decision, { accepted: true }>): void {
+    const site = siteOf(peer.remoteAddress);
+    if (user === "" || user === subject.user) this.throttle.succeeded(user, site);
+    else if (guess) this.throttle.failed(user, site);
+  }
+
   private failed({ user, password, peer }: Pick<Attempt, "user" | "password" | "peer">, text: string): void {
     if (user !== "" || password !== "") this.throttle.failed(user, siteOf(peer.remoteAddress));
     this.log.warn({ ...shown(user, peer), reason: text }, "a login was refused");
@@ -169,9 +192,7 @@ export class ConfiguredLogin implements Authenticator {
 
   private checkWait(user: string, peer: Peer): void {
     const waitMs = this.throttle.waitMs(user, siteOf(peer.remoteAddress));
-    if (waitMs === 0) return;
-    const seconds = Math.ceil(waitMs / 1000);
-    throw new BrokerError("throttled", `Too many logins have failed; try again in ${seconds} s (security.attempts)`);
+    if (waitMs > 0) throw new TooManyFailures(waitMs);
   }
 
   private loginOf(subject: Subject, user: string, realm: string | undefined): Login {
@@ -197,6 +218,8 @@ export class ConfiguredLogin implements Authenticator {
     return {
       step: async (data) => {
         try {
+          // Others may have failed since it began.
+          if (user !== "") this.checkWait(user, peer);
           return await exchange.step(data);
         } catch (error) {
           if (error instanceof BrokerError && error.code === "not-authenticated") {

@@ -20,7 +20,8 @@ export interface Placed {
 
 /** What the whole stack says. */
 export type Decision =
-  | { readonly accepted: true; readonly subject: Subject }
+  /** `guess`: a password was wrong, and nothing that was let in for had one. */
+  | { readonly accepted: true; readonly subject: Subject; readonly guess: boolean }
   /** `trouble`: a module that may have let in could not find out, and why. */
   | { readonly accepted: false; readonly text: string; readonly trouble: string | undefined };
 
@@ -46,7 +47,10 @@ export async function decide(stack: readonly Placed[], attempt: Attempt): Promis
       blocked,
     );
   }
-  return { accepted: true, subject: subjectOf(asked, attempt) };
+  const subject = subjectOf(asked, attempt);
+  const guess =
+    subject.evidence.length === 0 && asked.some(({ verdict }) => verdict.kind === "refused" && verdict.guess);
+  return { accepted: true, subject, guess };
 }
 
 /** In the words of who looked at something, if anybody did: no certificate is no news to who mistyped a password. */

@@ -8,9 +8,21 @@
  * name, or from behind the same router.
  */
 import type { Clock } from "../../core/time/clock.ts";
+import { BrokerError } from "../../core/errors.ts";
 import type { AttemptSettings } from "../config/security-schema.ts";
 
 const MOST_CHARACTERS = 128;
+
+/** Somebody has to wait until the next try. */
+export class TooManyFailures extends BrokerError {
+  readonly seconds: number;
+
+  constructor(waitMs: number) {
+    const seconds = Math.ceil(waitMs / 1000);
+    super("throttled", `Too many logins have failed; try again in ${seconds} s (security.attempts)`);
+    this.seconds = seconds;
+  }
+}
 
 interface Failures {
   count: number;

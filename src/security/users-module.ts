@@ -1,5 +1,14 @@
 import type { Accounts } from "./accounts.ts";
-import { type Attempt, aside, evidenceOf, type LoginModule, refused, type Verdict, WRONG_PASSWORD } from "./attempt.ts";
+import {
+  type Attempt,
+  aside,
+  evidenceOf,
+  type LoginModule,
+  refused,
+  type Verdict,
+  WRONG_PASSWORD,
+  wrongPassword,
+} from "./attempt.ts";
 
 /** Users with passwords. */
 export class UsersModule implements LoginModule {
@@ -17,8 +26,8 @@ export class UsersModule implements LoginModule {
     if (attempt.evidence !== undefined) return this.checkAgain(attempt);
     if (user === "") return aside(password === "" ? "No user name and password were given" : WRONG_PASSWORD);
     const accounts = this.accounts();
-    const matches = await accounts.matches(user, password);
-    return matches ? this.verdict(user, accounts) : refused(WRONG_PASSWORD);
+    const matches = await accounts.matches(user, password, attempt.mayTry);
+    return matches ? this.verdict(user, accounts) : wrongPassword();
   }
 
   /** Somebody has proven in another way to know the password of a user. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ModuleSettings } from "../../src/config/security-schema.ts";
 import { Throttle } from "../../src/security/throttle.ts";
 import { certificateOf, loginsBy, peerAt, refusal, securityWith, users } from "../support/logins.ts";
 import { ScramClient } from "../support/scram-client.ts";
@@ -89,6 +90,41 @@ describe("who fails to log in again and again", () => {
     };
     for (let n = 0; n < 3; n++) await refusal(scram("wrong"));
     await refusal(scram("right"), "throttled");
+  });
+
+  it("gains nothing by trying many passwords at the same time", async () => {
+    const { attempt, logins } = start();
+    const guesses = await Promise.allSettled(Array.from({ length: 40 }, (_, n) => attempt("ann", `guess ${n}`)));
+    const texts = guesses.map((each) => (each.status === "rejected" ? String(each.reason) : ""));
+    // Three, and two are looked at at a time.
+    expect(texts.filter((text) => text.includes("is not accepted")).length).toBeLessThanOrEqual(5);
+    expect(texts.filter((text) => text.includes("try again in")).length).toBeGreaterThanOrEqual(35);
+    const exchanges = await Promise.all(
+      Array.from({ length: 10 }, async (_, n) => {
+        const exchange = logins.begin("SCRAM-SHA-256", peerAt(ELSEWHERE));
+        const client = new ScramClient("bob", `guess ${n}`);
+        return { exchange, last: client.last((await exchange.step(client.first())).data) };
+      }),
+    );
+    for (const [n, { exchange, last }] of exchanges.entries()) {
+      await refusal(exchange.step(last), n < 3 ? "not-authenticated" : "throttled");
+    }
+  });
+
+  it("does not have its guesses at others forgotten, or uncounted, by having an account of its own", async () => {
+    const modules: ModuleSettings[] = [
+      { control: "sufficient", users: { file: "" } },
+      { control: "sufficient", certificate: { user: "common_name", allow: [], file: "" } },
+    ];
+    const { logins } = loginsBy(
+      securityWith({ users: users({ ann: { password: "right" } }), modules, attempts: ATTEMPTS }),
+    );
+    const guess = (password: string) =>
+      logins.login({ user: "ann", password, peer: peerAt(HERE, certificateOf("CN=eve")) });
+    for (let n = 0; n < 3; n++) expect(await guess("wrong")).toMatchObject({ user: "eve" });
+    // From now on the password is not looked at; who has a certificate gets in all the same.
+    expect(await guess("right")).toMatchObject({ user: "eve" });
+    await refusal(logins.login({ user: "ann", password: "right", peer: peerAt(HERE) }), "throttled");
   });
 
   it("is in the log with user, address and distinguished name, and without the password", async () => {
