@@ -111,7 +111,7 @@ it("more logins than can wait are refused at once, and the others are not distur
   });
   const { attempt } = authenticator();
   const texts = Array.from({ length: 300 }, (_, n) =>
-    refusal(attempt(`user${n}`, "x"), n < 258 ? "not-authenticated" : "throttled"),
+    refusal(attempt(`user${n}`, "x", `10.1.${n >> 8}.${n % 256}:1`), n < 258 ? "not-authenticated" : "throttled"),
   );
   const refused = await Promise.all(texts.slice(258));
   expect(new Set(refused)).toEqual(new Set(["Too many logins are being checked; try again in a moment"]));
