@@ -16,6 +16,7 @@ import { type Choice, Operation, type Step } from "./operation.ts";
 import { Queue } from "../queue/queue.ts";
 import type { Destination } from "../routing/route.ts";
 import { canonical } from "../addresses/spelling.ts";
+import { isSystemTopic } from "../system-topics.ts";
 
 /** What operations need of the virtual host whose queues they are about. */
 export interface OperationsOptions {
@@ -65,6 +66,9 @@ export class Operations {
   }
 
   private target(from: Queue, to: Address): Destination {
+    if (isSystemTopic(to)) {
+      throw new BrokerError("not-authorized", `Only the broker itself may send to ${to.name}: it is a system topic`);
+    }
     const target = this.options.find(to) ?? this.options.create(to);
     if (target !== from) return target;
     throw new BrokerError("bad-request", `Messages of the ${from.subject} cannot be moved or copied to itself`);

@@ -16,7 +16,9 @@ import { Table } from "./table.ts";
 export const EXCHANGE_TYPES: readonly ExchangeType[] = ["direct", "fanout", "topic", "headers"];
 
 /** Arguments of declarations: a value of any other kind means nothing to the broker. */
-export const Arguments = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]));
+export const Arguments = Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+  maxProperties: 1000,
+});
 
 /** How exchanges are listed. */
 export const EXCHANGES: Table<Exchange> = new Table<Exchange>("Exchange", "name", {

@@ -49,7 +49,9 @@ export const NewMessage = Type.Object(
       Type.String({ minLength: 1, maxLength: 4096, description: "By which a repeated send is found out." }),
     ),
     properties: Type.Optional(
-      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()])),
+      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]), {
+        maxProperties: 1000,
+      }),
     ),
   },
   { additionalProperties: false, title: "NewMessage" },

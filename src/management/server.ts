@@ -21,8 +21,10 @@ import { openApi } from "./openapi.ts";
 import { HTTP } from "./host-client.ts";
 import { ManagementPort } from "./port.ts";
 import type { HttpPeer } from "./http-peer.ts";
+import { readJson } from "./json-body.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { rabbitRoutes } from "./rabbitmq/api.ts";
+import { checkMeaning, RequestCount } from "./requests.ts";
 import { checkRight } from "./rights.ts";
 import { accessRuleRoutes } from "./routes/access-rules.ts";
 import { auditRoutes } from "./routes/audit.ts";
@@ -173,9 +175,12 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
   app.addHook("onRoute", ({ config, url }) => {
     if (config?.right === undefined) throw new Error(`The route ${url} does not say what it takes to use it`);
   });
+  readJson(app);
   await app.register(cookie);
   await app.register(swagger, openApi(context.broker.version));
+  const underWay = new RequestCount();
   app.addHook("onRequest", async (request, reply) => {
+    underWay.begin(request, reply);
     const { trusted_proxies: proxies } = context.config().management;
     guard(request, reply, proxies.length > 0);
     // Behind a proxy of this machine the name is the proxy's.
@@ -196,6 +201,7 @@ async function setUp(app: ManagementApp, context: ManagementContext, authenticat
   for (const routes of ROOT_ROUTES) routes(app, context);
   await app.register(
     async (api: ManagementApp) => {
+      api.addHook("preValidation", async (request) => checkMeaning(request));
       sessionRoutes(api, context, authentication);
       for (const routes of API_ROUTES) routes(api, context);
     },

@@ -1,6 +1,7 @@
 import { Compile } from "typebox/compile";
 import type { FastifySchemaCompiler } from "fastify";
 import type { TSchema } from "typebox";
+import { bulkOf } from "./bulk.ts";
 import { InvalidRequest } from "./problem.ts";
 
 const PARTS: Readonly<Record<string, string>> = {
@@ -18,6 +19,8 @@ export const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpP
   const validator = Compile(schema);
   const text = httpPart !== "body";
   return (given: unknown) => {
+    const bulk = bulkOf(schema, given, httpPart);
+    if (bulk !== undefined) return { error: new InvalidRequest(PARTS[httpPart] ?? httpPart, [bulk]) };
     const value = validator.Default(text ? validator.Convert(listed(schema, given)) : given);
     if (validator.Check(value)) return { value };
     const errors = validator.Errors(value).map(({ instancePath, message, params }) => ({

@@ -1,4 +1,6 @@
-import { expect, it, vi } from "vitest";
+import { connect } from "node:net";
+import { expect, it, onTestFinished, vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { ADMIN, type Answer, startManagement, type TestManagement } from "../support/management.ts";
 import { type Operation, operationsOf, pathOf, record } from "../support/openapi.ts";
 
@@ -215,3 +217,80 @@ function wrongValues(schema: Record<string, unknown>): [name: string, value: unk
   }
   return wrong;
 }
+it("a number that would lose digits is refused, wherever it stands", async () => {
+  const api = await startManagement();
+  const path = "/api/v1/hosts/default/queues/a/messages";
+  for (const text of [
+    '{"body": {"id": 12345678901234567890}, "body_encoding": "json"}',
+    '{"body": [[-9007199254740993]], "body_encoding": "structured"}',
+    '{"properties": {"n": 9007199254740993}}',
+    `{"properties": {"n": ${"9".repeat(400)}}}`,
+  ]) {
+    const answer = await api.ask("POST", path, { body: text });
+    expect(isProblem(answer, 400), JSON.stringify(answer.body)).toBe(true);
+    expect(record(answer.body)["detail"]).toContain("more digits");
+  }
+  for (const text of [
+    '{"body": {"id": 9007199254740992, "x": 1e300, "y": 0.12345678901234567890}, "body_encoding": "json"}',
+    '{"body": "12345678901234567890 \\"12345678901234567890"}',
+  ]) {
+    expect((await api.ask("POST", path, { body: text })).status).toBe(200);
+  }
+});
+
+it("what is far too much is refused before it is looked at one by one", async () => {
+  const api = await startManagement();
+  const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`k${n}`, []]));
+  for (const [path, body] of [
+    ["queues/a/purge", { sequences: Array.from({ length: 20_000 }, () => "x") }],
+    ["queues/a/messages", { properties: many }],
+    ["queues/a/messages", many],
+    ["explain", { destination: "a", message: { properties: many } }],
+  ] as const) {
+    const answer = await api.post(`/api/v1/hosts/default/${path}`, body);
+    expect(isProblem(answer, 400)).toBe(true);
+    expect(record(answer.body)["errors"]).toEqual([
+      { path: expect.any(String), message: expect.stringContaining("must not have more than") },
+    ]);
+  }
+});
+
+it("an empty name in a path names nothing", async () => {
+  const api = await startManagement();
+  for (const [method, path] of [
+    ["PUT", "/api/v1/hosts/default/queues/"],
+    ["DELETE", "/api/v1/hosts/default/topics/"],
+    ["PUT", "/api/v1/hosts/default/durable-subscriptions/"],
+    ["GET", "/api/v1/hosts//queues"],
+    ["POST", "/api/v1/hosts/default/queues//pause"],
+  ] as const) {
+    const answer = await api.ask(method, path, method === "PUT" ? { body: {} } : {});
+    expect([method, path, answer.status]).toEqual([method, path, 404]);
+  }
+});
+
+it("a change on a condition is refused, for conditions are not looked at", async () => {
+  const api = await startManagement();
+  const path = "/api/v1/hosts/default/topics/a";
+  for (const headers of [{ "if-match": '"stale"' }, { "if-unmodified-since": "Sat, 01 Jan 2022 00:00:00 GMT" }]) {
+    expect(isProblem(await api.ask("PUT", path, { headers }), 412)).toBe(true);
+  }
+  expect((await api.get(path)).status).toBe(404);
+});
+
+it("requests of one connection in a row, without a wait for the replies, are not taken without end", async () => {
+  const api = await startManagement();
+  const path = "/api/v1/hosts/default/topics/a/consume";
+  const body = JSON.stringify({ wait_ms: 60_000 });
+  const authorization = Buffer.from(ADMIN).toString("base64");
+  const request =
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic ${authorization}\r\n` +
+    `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const socket = connect(Number(new URL(api.url).port), "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  socket.write(request.repeat(100));
+  const { clients } = api.broker.server.broker.host(undefined) ?? { clients: new Set() };
+  await eventually(() => expect(clients.size).toBe(32));
+  socket.destroy();
+  await eventually(() => expect(clients.size).toBe(0));
+});

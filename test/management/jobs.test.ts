@@ -106,3 +106,12 @@ it("refuses a job that makes no sense, and one on what is not there", async () =
   expect((await api.post(`${HOST}/queues/nowhere/purge`)).status).toBe(404);
   expect((await api.delete(`${HOST}/jobs/99`)).status).toBe(404);
 });
+
+it("system topics are the broker's own: nothing is moved there, and none is made", async () => {
+  const api = await startManagement();
+  await fill(api, "a", 1);
+  const to = { kind: "topic", name: "$SYS.broker" };
+  for (const kind of ["move", "copy"]) expect((await api.post(`${HOST}/queues/a/${kind}`, { to })).status).toBe(403);
+  expect((await api.put(`${HOST}/topics/$SYS.broker`)).status).toBe(403);
+  expect(await countOf(api, "a")).toBe(1);
+});

@@ -17,7 +17,7 @@ const Levels = Type.Object(
 const Change = Type.Object(
   {
     level: Type.Optional(LevelSchema),
-    components: Type.Optional(Type.Record(Type.String(), LevelSchema)),
+    components: Type.Optional(Type.Record(Type.String(), LevelSchema, { maxProperties: 1000 })),
   },
   { additionalProperties: false, title: "LogLevelsChange" },
 );

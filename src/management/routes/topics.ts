@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import { QueueTarget } from "../../../core/routing/virtual-topic.ts";
+import { isSystemTopic } from "../../../core/system-topics.ts";
 import { DurableSubscription } from "../../../core/topic/durable-subscription.ts";
 import type { Topic, TopicTarget } from "../../../core/topic/topic.ts";
 import { TopicFeed } from "../../../core/topic/topic-feed.ts";
@@ -138,6 +139,9 @@ export function topicRoutes(app: ManagementApp, context: ManagementContext): voi
     ({ params }, reply) => {
       const host = hostOf(context, params.host);
       const address = canonical.parse("topic", params.topic);
+      if (isSystemTopic(address)) {
+        throw new BrokerError("not-authorized", `Only the broker itself has ${address.name}: it is a system topic`);
+      }
       reply.code(host.topics.has(address.name) ? 200 : 201);
       host.createTopic(address);
       return detailOf(context, host, topicOf(host, address.name));
