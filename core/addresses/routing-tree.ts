@@ -67,6 +67,17 @@ export class PatternTree<T> {
     }
   }
 
+  /** Whether a value is stored under a pattern. */
+  has(pattern: PatternLevels, value: T): boolean {
+    let node: PatternNode<T> | undefined = this.root;
+    for (const level of pattern.levels) {
+      node = childOf(node, level);
+      if (node === undefined) return false;
+    }
+    const { values = [] } = node;
+    return values instanceof Set ? values.has(value) : values.includes(value);
+  }
+
   /** Removes a value from a pattern; false if it was not there. */
   remove(pattern: PatternLevels, value: T): boolean {
     return this.removeBelow(this.root, pattern.levels, 0, value);

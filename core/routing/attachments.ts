@@ -9,6 +9,7 @@
  * them what they may not have any more.
  */
 import type { Action } from "../access/access.ts";
+import { type Steps, WILDCARD_STEPS } from "../access/review.ts";
 import type { Address, AddressKind } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import type { DeclaredQueues } from "./declared-queues.ts";
@@ -130,10 +131,10 @@ export class Attachments {
   }
 
   /**
-   * Ends a subscription that its client may not have any more; of another one it looks again at what its wildcards give it.
-   * Of the patterns of sessions it asks nothing.
+   * Ends a subscription that its client may not have any more; of another one it looks again at what its wildcards give it. Of
+   * the patterns of sessions it asks nothing. In steps; see `AccessReview`.
    */
-  review(subscription: Subscription): void {
+  *review(subscription: Subscription): Steps {
     if (subscription.closed) return;
     try {
       this.checkRights(subscription);
@@ -142,38 +143,24 @@ export class Attachments {
       subscription.cancel(refusal.message, "not-authorized");
       return;
     }
-    this.sift(subscription);
+    yield* this.sift(subscription);
   }
 
-  /** Looks again at what the wildcards of a subscription give it. */
-  sift(subscription: Subscription): void {
-    const { feed, links, browsers, patterns, client, browse } = subscription;
+  /** Looks again at what the wildcards of a subscription give it; in steps. */
+  *sift(subscription: Subscription): Steps {
+    const { feed, patterns, browse } = subscription;
     const wild = patterns.filter(({ address }) => address === undefined);
-    if (wild.length === 0) return;
-    if (feed !== undefined) this.destinations.topicBindings.rebind(feed, wild);
-    if (!wild.some(({ kind }) => kind === "queue")) return;
-    const lost = ({ address }: Queue): boolean =>
-      address !== undefined &&
-      !patterns.some((pattern) => pattern.address?.name === address.name && pattern.kind === "queue") &&
-      !this.mayTake(client, address, browse);
-    for (const link of links.filter(({ queue }) => lost(queue))) {
-      links.splice(links.indexOf(link), 1);
-      link.queue.detach(link, "released");
-      this.left(link.queue);
+    for (const pattern of wild) {
+      if (feed === undefined || pattern.kind !== "topic") continue;
+      this.destinations.topicBindings.renew(feed, pattern);
+      yield WILDCARD_STEPS;
     }
-    for (const browser of browsers.filter(({ queue }) => lost(queue))) {
-      browsers.splice(browsers.indexOf(browser), 1);
-      browser.close();
-      subscription.browsed();
-    }
+    const ofQueues = wild.filter(({ kind }) => kind === "queue");
+    if (ofQueues.length === 0) return;
+    yield* this.takeQueues(subscription);
     // Who browses to the end sees what was there when it began.
     if (browse?.end === true) return;
-    const linked = new Set([...links, ...browsers].map(({ queue }) => queue));
-    for (const pattern of wild) {
-      this.destinations.matching(pattern, (queue) => {
-        if (!linked.has(queue)) this.linkWatched(subscription, queue);
-      });
-    }
+    for (const pattern of ofQueues) yield* this.giveQueues(subscription, pattern);
   }
 
   /** Throws BrokerError when a client may not receive what a pattern says; `whole`: or not all of it. */
@@ -258,6 +245,41 @@ export class Attachments {
     }
   }
 
+  /** Takes from a subscription the queues that a wildcard gave it and may not give any more. */
+  private *takeQueues({ client, patterns, browse, links, browsers }: Subscription): Steps {
+    const named = new Set(patterns.map(({ kind, address }) => (kind === "queue" ? address?.name : undefined)));
+    const isLost = ({ address }: Queue): boolean =>
+      address !== undefined && !named.has(address.name) && !this.mayTake(client, address, browse);
+    // Backwards, for it is quick to take the last one of very many.
+    for (const link of links.toReversed()) {
+      const at = links.lastIndexOf(link);
+      if (at >= 0 && isLost(link.queue)) {
+        links.splice(at, 1);
+        link.queue.detach(link, "released");
+        this.left(link.queue);
+      }
+      yield 1;
+    }
+    for (const browser of browsers.toReversed()) {
+      const at = browsers.lastIndexOf(browser);
+      if (at >= 0 && isLost(browser.queue)) {
+        browsers.splice(at, 1);
+        browser.close();
+        browser.subscription.browsed();
+      }
+      yield 1;
+    }
+  }
+
+  /** Gives a subscription the queues of a wildcard that it has not got yet, as long as it wants them. */
+  private *giveQueues(subscription: Subscription, pattern: Pattern): Steps {
+    for (const queue of this.destinations.walk(pattern)) {
+      if (!this.destinations.watches(pattern, subscription)) return;
+      if (queue !== undefined && !isAt(queue, subscription)) this.linkWatched(subscription, queue);
+      yield 1;
+    }
+  }
+
   /** Whether a wildcard gives a client a queue. */
   private mayTake(client: Client, address: Address, browse: Subscription["browse"]): boolean {
     if (!this.destinations.mayConsume(client, address)) return false;
@@ -335,6 +357,12 @@ export class Attachments {
     this.destinations.noteIdle(queue);
     this.declared.left(queue, this.destinations);
   }
+}
+
+function isAt(queue: Queue, subscription: Subscription): boolean {
+  for (const link of queue.links()) if (link.subscription === subscription) return true;
+  for (const browser of queue.allBrowsers()) if (browser.subscription === subscription) return true;
+  return false;
 }
 
 function articled(kind: AddressKind): string {

@@ -323,6 +323,16 @@ export class Destinations {
     this.matching(pattern, (queue) => this.options.appeared(queue, watcher));
   }
 
+  /** Whether a watcher is shown the queues of a pattern. */
+  watches(pattern: Pattern, watcher: Subscription): boolean {
+    return this.queueWatchers.has(pattern, watcher);
+  }
+
+  /** The queues there are that match, one by one as they are asked for; undefined when some were looked at in vain. */
+  walk(pattern: Pattern): Generator<Queue | undefined, void, void> {
+    return this.queueTree.walk(pattern);
+  }
+
   unwatch(pattern: Pattern, watcher: Subscription): void {
     this.queueWatchers.remove(pattern, watcher);
   }

@@ -68,9 +68,7 @@ export class TopicBindings {
       if (pattern.kind !== "topic") continue;
       this.tree.remove(pattern, target);
       this.changes.make(pattern, (topic) => {
-        if (keeps?.(topic.address) === true || this.options.leads(topic, target)) return;
-        topic.remove(target);
-        if (topic.targets.length === 0) this.options.deserted(topic);
+        if (keeps?.(topic.address) !== true) this.disconnect(topic, target);
       });
       this.options.changed(pattern);
     }
@@ -108,7 +106,23 @@ export class TopicBindings {
     for (const target of targets) target.offer(message, ANNOUNCEMENTS, undefined);
   }
 
+  /** Looks again which of the topics of a pattern a target gets, if it is bound to that: its rights may be others. */
+  renew(target: TopicTarget, pattern: Pattern): void {
+    if (pattern.kind !== "topic" || !this.tree.has(pattern, target)) return;
+    this.changes.make(pattern, (topic) => {
+      if (this.options.mayGet(target, topic.address)) topic.add(target);
+      else this.disconnect(topic, target);
+    });
+    this.options.changed(pattern);
+  }
+
   private connect(topic: Topic, target: TopicTarget): void {
     if (this.options.mayGet(target, topic.address)) topic.add(target);
+  }
+
+  private disconnect(topic: Topic, target: TopicTarget): void {
+    if (this.options.leads(topic, target)) return;
+    topic.remove(target);
+    if (topic.targets.length === 0) this.options.deserted(topic);
   }
 }

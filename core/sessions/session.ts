@@ -13,6 +13,7 @@
  *       +- SharedSubscription        what it shares with others
  */
 import type { Permissions } from "../access/access.ts";
+import { type Steps, WILDCARD_STEPS } from "../access/review.ts";
 import type { Client } from "../client.ts";
 import type { Destinations } from "../routing/destinations.ts";
 import type { Engine } from "../engine.ts";
@@ -47,8 +48,8 @@ export interface SessionContext {
   readonly shares: Shares;
   /** Throws BrokerError when a client may not receive what a pattern matches; `whole`: or not all of it. */
   checkPattern(client: Client, pattern: Pattern, whole?: boolean): void;
-  /** Looks again at what the wildcards of a subscription give it. */
-  sift(subscription: Subscription): void;
+  /** Looks again at what the wildcards of a subscription give it; in steps. */
+  sift(subscription: Subscription): Steps;
   /** Has a subscription consume from the queues of a pattern, made where they may be. Throws BrokerError. */
   attach(subscription: Subscription, pattern: Pattern): void;
   link(subscription: Subscription, queue: Queue): void;
@@ -80,6 +81,8 @@ export class HostSession {
   /** Those of `subscription`: all it is attached to, but for the topics of a session that is kept. */
   private readonly patterns: Pattern[] = [];
   private readonly parts = new Map<string, Share>();
+  /** Those of its parts too. */
+  private readonly subscriptions = new Set<Subscription>();
   /** To its own queue; undefined of a session that is not kept. */
   private readonly link: Link | undefined;
   private readonly patience: Patience | undefined = undefined;
@@ -162,19 +165,31 @@ export class HostSession {
     this.putRecord();
   }
 
-  /** What its client may do has changed: says why it cannot stay as it is, if that is so. */
-  review(): string | undefined {
+  /** What its client may do has changed: says why it cannot stay as it is, if that is so. In steps. */
+  *review(): Steps<string | undefined> {
     const { state, context, subscription } = this;
     if (this.closed) return undefined;
-    context.sift(subscription);
-    if (state.durable !== undefined) context.destinations.topicBindings.rebind(state.durable, this.patternsOfTopics);
-    for (const { pattern } of state.interests.all()) {
-      const refusal = this.refusalOf(pattern, false);
-      if (refusal !== undefined) return refusal;
+    yield* context.sift(subscription);
+    // Of those there are now: who adds others all the time must not keep it from coming to an end.
+    const interests = Array.from(state.interests.all());
+    const shares = Array.from(state.shares.values());
+    for (const { pattern } of interests) {
+      if (state.durable === undefined) break;
+      // Even if the connection has ended meanwhile: what is gathered for it goes by the same rights.
+      context.destinations.topicBindings.renew(state.durable, pattern);
+      yield pattern.address === undefined ? WILDCARD_STEPS : 1;
     }
-    for (const { pattern } of state.shares.values()) {
-      const refusal = this.refusalOf(pattern, true);
+    for (const { pattern } of interests) {
+      const there = !this.closed && state.interests.get(pattern) !== undefined;
+      const refusal = there ? this.refusalOf(pattern, false) : undefined;
       if (refusal !== undefined) return refusal;
+      yield 1;
+    }
+    for (const { id, pattern } of shares) {
+      const there = !this.closed && state.shares.has(id);
+      const refusal = there ? this.refusalOf(pattern, true) : undefined;
+      if (refusal !== undefined) return refusal;
+      yield 1;
     }
     return undefined;
   }
@@ -186,8 +201,7 @@ export class HostSession {
 
   /** Whether a subscription is of this session. */
   has(subscription: Subscription): boolean {
-    if (subscription === this.subscription) return true;
-    return Array.from(this.parts.values()).some((share) => share.subscription === subscription);
+    return this.subscriptions.has(subscription);
   }
 
   /** Lets deliveries begin. */
@@ -256,7 +270,9 @@ export class HostSession {
     const id = shareId(group, pattern);
     const share = state.shares.get(id);
     if (share === undefined) return false;
-    this.parts.get(id)?.subscription.close();
+    const part = this.parts.get(id);
+    part?.subscription.close();
+    if (part !== undefined) this.subscriptions.delete(part.subscription);
     this.parts.delete(id);
     state.shares.delete(id);
     this.context.shares.leave(state, share);
@@ -350,6 +366,7 @@ export class HostSession {
       consumer,
     });
     client.subscriptions.add(subscription);
+    this.subscriptions.add(subscription);
     return subscription;
   }
 

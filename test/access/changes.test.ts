@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALL, denied, guardedCore } from "../support/access.ts";
+import { ALL, denied, guardedCore, ruleSet } from "../support/access.ts";
 import { parse, plainMessage, TestClient } from "../support/core-broker.ts";
 import { connect, interest } from "../support/core-sessions.ts";
 
@@ -227,5 +227,44 @@ describe("a review of very many clients", () => {
     change(...NO_A);
     core.clock.advance(10);
     expect(all.filter(({ got }) => got.cancelReason === undefined)).toEqual([]);
+  });
+
+  it.each([
+    ["subscriptions", (client: TestClient, i: number) => void client.subscribe(`topic:a.x${i}`)],
+    ["queues of a wildcard", (client: TestClient, i: number) => client.send(`queue:a.x${i}`, "x")],
+  ])("lets others have their turn in between of %s of one client", async (_what, add) => {
+    const { core, access } = await guardedCore([]);
+    const client = core.client();
+    const wild = client.subscribe("queue:*.*", { settling: false }).subscription;
+    for (let i = 0; i < 5000; i++) add(client, i);
+    core.settle();
+    const count = (): number => client.core.subscriptions.size + wild.links.length;
+    access.replace(ruleSet(...NO_A));
+    core.broker.reviewAccess();
+    const seen: number[] = [];
+    core.clock.after(0, () => seen.push(count()));
+    core.clock.advance(1);
+    expect(seen[0]).toBeGreaterThan(1000);
+    expect(count()).toBe(1);
+  });
+
+  it("looks at whoever has little before it is done with those who have much, and at everything in the end", async () => {
+    const { core, access } = await guardedCore([]);
+    const first = connect(core, { id: "first" });
+    for (let i = 0; i < 5000; i++) first.session.share("g", interest(`topic:b.${i}`));
+    first.session.share("g", interest("topic:a.last"));
+    const { got } = core.client().subscribe("topic:a.x");
+    core.settle();
+    access.replace(ruleSet(...NO_A));
+    core.broker.reviewAccess();
+    const order: string[] = [];
+    const look = (): void => {
+      if (got.cancelReason !== undefined && !order.includes("little")) order.push("little");
+      if (first.evictedFor !== undefined && !order.includes("much")) order.push("much");
+      if (order.length < 2) core.clock.after(0, look);
+    };
+    core.clock.after(0, look);
+    core.clock.advance(1);
+    expect(order).toEqual(["little", "much"]);
   });
 });

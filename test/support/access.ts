@@ -33,6 +33,7 @@ export const ALL: GivenRule = { allow: ["*"] };
 /** A core under rules that may change. */
 export interface GuardedCore {
   readonly core: CoreBroker;
+  readonly access: AccessRules;
   /** Goes by other rules from now on, and has everybody looked at. */
   readonly change: (...rules: readonly GivenRule[]) => void;
 }
@@ -46,6 +47,7 @@ export async function guardedCore(
   const core = await coreBroker({ ...parts, broker: { ...parts.broker, access } });
   return {
     core,
+    access,
     change: (...others) => {
       access.replace(ruleSet(...others));
       core.broker.reviewAccess();
