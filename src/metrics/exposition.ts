@@ -5,6 +5,7 @@
  *     # TYPE delos_queues gauge
  *     delos_queues{host="default"} 3
  */
+import type { Work } from "../turns.ts";
 import type { Histogram } from "../../core/time/histogram.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -21,7 +22,7 @@ export const CONTENT_TYPES: Readonly<Record<Format, string>> = {
 const NO_LABELS: Labels = {};
 const MS_PER_SECOND = 1000;
 const TOTAL = "_total";
-/** Lines that are put together while others have their turn, so that the end is short. */
+/** Lines that are put together at once. */
 const BLOCK_LINES = 1000;
 
 /** One metric being written: a value for each set of labels. */
@@ -30,7 +31,7 @@ export type Samples = (value: number, labels?: Labels) => void;
 /** Metrics as text, written one after the other; each name once. */
 export class Exposition {
   private readonly format: Format;
-  private readonly blocks: string[] = [];
+  private blocks: string[] = [];
   private lines: string[] = [];
 
   constructor(format: Format) {
@@ -50,11 +51,7 @@ export class Exposition {
   }
 
   /** As `gauge` or, where its name ends in `_total`, as `counter`; `tell` pauses where others may have their turn. */
-  *family(
-    name: string,
-    help: string,
-    tell: (sample: Samples) => Generator<undefined, void, undefined>,
-  ): Generator<undefined, void, undefined> {
+  *family(name: string, help: string, tell: (sample: Samples) => Work<void>): Work<void> {
     this.begin(name, name.endsWith(TOTAL) ? "counter" : "gauge", help);
     yield* tell(this.samples(name));
   }
@@ -72,10 +69,17 @@ export class Exposition {
     this.sample(`${name}_count`, count, NO_LABELS);
   }
 
-  /** All of it. */
-  get text(): string {
+  /** What was written since this was asked before, but for what is to come with more. */
+  take(): string {
+    const text = this.blocks.join("");
+    this.blocks = [];
+    return text;
+  }
+
+  /** What is left, with the end. */
+  end(): string {
     this.endBlock();
-    return this.blocks.join("") + (this.format === "openmetrics" ? "# EOF\n" : "");
+    return this.take() + (this.format === "openmetrics" ? "# EOF\n" : "");
   }
 
   private samples(name: string): Samples {

@@ -2,14 +2,12 @@
  * What Prometheus is told. Nothing is counted for it: each scrape looks at the accounts that are kept anyway, and sums that
  * only grow stay when what they were counted of has gone (core/totals.ts).
  */
-import { X509Certificate } from "node:crypto";
 import process from "node:process";
 import { ALARMS } from "../../core/alarms.ts";
 import type { Broker } from "../../core/broker.ts";
-import type { Certificates } from "../config/certificates.ts";
 import type { Listener } from "../net/listener.ts";
-import type { TlsOptions } from "../net/tls.ts";
-import { inTurns } from "../turns.ts";
+import { turnsOf } from "../turns.ts";
+import type { CertificateExpiries } from "./certificate-expiries.ts";
 import { Exposition, type Format } from "./exposition.ts";
 import type { Health } from "./health.ts";
 import type { HostLooks } from "./host-looks.ts";
@@ -25,8 +23,7 @@ export interface MetricsSources {
   readonly resources: Resources;
   readonly looks: HostLooks;
   readonly listeners: readonly Listener[];
-  /** As they are now. */
-  readonly certificates: () => Certificates;
+  readonly expiries: CertificateExpiries;
   readonly maxObjects: () => number;
 }
 
@@ -36,8 +33,6 @@ const MS_PER_SECOND = 1000;
 export class Metrics {
   private readonly sources: MetricsSources;
   private readonly process = new ProcessFamilies();
-  /** When certificates expire, in seconds since 1970: they are taken apart once. */
-  private readonly expiries = new WeakMap<Buffer, number>();
 
   constructor(sources: MetricsSources) {
     this.sources = sources;
@@ -76,14 +71,15 @@ export class Metrics {
       commits,
     );
     this.process.write(to);
-    return to.text;
+    return to.end();
   }
 
   /** Queues, topics and durable subscriptions one by one, as many as are allowed. */
-  async objectsText(format: Format): Promise<string> {
+  async *objects(format: Format): AsyncGenerator<string, void, undefined> {
     const to = new Exposition(format);
-    await inTurns(writeObjects(to, this.sources.broker.hosts, this.sources.maxObjects()));
-    return to.text;
+    const { broker, maxObjects } = this.sources;
+    for await (const _ of turnsOf(writeObjects(to, broker.hosts, maxObjects()))) yield to.take();
+    yield to.end();
   }
 
   private writeHealth(to: Exposition): void {
@@ -158,25 +154,9 @@ export class Metrics {
   }
 
   private writeCertificates(to: Exposition): void {
-    const { listeners, management } = this.sources.certificates();
+    const expiries = [...this.sources.expiries.all()];
     to.gauge("delos_certificate_expiry_timestamp_seconds", "When a certificate expires, since 1970.", (sample) => {
-      const tell = (listener: string, { credentials, names }: TlsOptions): void => {
-        sample(this.expiryOf(credentials.certificate), { listener, name: "" });
-        for (const { match: name, credentials: own } of names) {
-          if (own !== undefined) sample(this.expiryOf(own.certificate), { listener, name });
-        }
-      };
-      for (const [listener, tls] of listeners) tell(listener, tls);
-      if (management !== undefined) tell("management", management);
+      for (const { listener, name, at } of expiries) sample(at / MS_PER_SECOND, { listener, name });
     });
-  }
-
-  private expiryOf(certificate: Buffer): number {
-    let expiry = this.expiries.get(certificate);
-    if (expiry === undefined) {
-      expiry = new X509Certificate(certificate).validToDate.getTime() / MS_PER_SECOND;
-      this.expiries.set(certificate, expiry);
-    }
-    return expiry;
   }
 }

@@ -1,6 +1,7 @@
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import type { Queue } from "../../core/queue/queue.ts";
 import type { Topic } from "../../core/topic/topic.ts";
+import type { Work } from "../turns.ts";
 import type { Exposition } from "./exposition.ts";
 
 /** Something that has metrics of its own, by the labels that name it. */
@@ -51,11 +52,7 @@ const PIECE = 100;
 /**
  * Every queue, topic and durable subscription by itself, in pieces; of each of these kinds `most` in all, the oldest ones.
  */
-export function* writeObjects(
-  to: Exposition,
-  hosts: ReadonlyMap<string, VirtualHost>,
-  most: number,
-): Generator<undefined, void, undefined> {
+export function* writeObjects(to: Exposition, hosts: ReadonlyMap<string, VirtualHost>, most: number): Work<void> {
   const queues = new Chosen<Queue>(most);
   const topics = new Chosen<Topic>(most);
   const durables = new Chosen<Queue>(most);
@@ -87,7 +84,7 @@ function* writeAll<T>(
   prefix: string,
   families: readonly ObjectFamily<T>[],
   objects: readonly One<T>[],
-): Generator<undefined, void, undefined> {
+): Work<void> {
   for (const { suffix, help, read } of families) {
     yield* to.family(`${prefix}_${suffix}`, help, function* (sample) {
       for (const [place, { labels, object }] of objects.entries()) {

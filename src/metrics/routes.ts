@@ -1,16 +1,20 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { Readable } from "node:stream";
 import type { FastifyReply } from "fastify";
 import { type Static, Type } from "typebox";
 import type { ManagementApp, ManagementContext } from "../management/context.ts";
 import { CONTENT_TYPES, type Format, formatFor } from "./exposition.ts";
 import type { Ailment } from "./health.ts";
 
+const DAY_MS = 86_400_000;
+const MOST_DAYS = 36_500;
+
 const State = Type.Object(
   {
     ok: Type.Boolean(),
     reasons: Type.Array(
       Type.Object({
-        name: Type.String({ description: "starting, stopping, store, alarm-memory or alarm-disk." }),
+        name: Type.String({ description: "starting, stopping, store, alarm-memory, alarm-disk or certificate." }),
         reason: Type.String(),
       }),
     ),
@@ -23,12 +27,19 @@ const ReadyQuery = Type.Object(
     exclude: Type.Optional(
       Type.String({ description: 'What does not count, separated by commas; "alarms" is all of them.' }),
     ),
+    certificates: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MOST_DAYS,
+        description: "Certificates that expire within so many days count, too; with 0, those that have expired.",
+      }),
+    ),
   },
   { additionalProperties: false },
 );
 
 /** Whether the broker lives and is ready, for whoever watches over it; and metrics. */
-export function metricsRoutes(app: ManagementApp, { metrics, health, config }: ManagementContext): void {
+export function metricsRoutes(app: ManagementApp, { metrics, health, config, clock }: ManagementContext): void {
   const open = { config: { right: "none" } } as const;
   const schema = { tags: ["health"], response: { 200: State, 503: State } };
 
@@ -43,21 +54,26 @@ export function metricsRoutes(app: ManagementApp, { metrics, health, config }: M
       const excluded = new Set(query.exclude?.split(","));
       const counts = ({ name }: Ailment): boolean =>
         !excluded.has(name) && !(excluded.has("alarms") && name.startsWith("alarm-"));
-      return told(health.unready.filter(counts), reply);
+      const { certificates: days } = query;
+      const expiring = days === undefined ? [] : health.expiring(clock.now() + days * DAY_MS);
+      return told([...health.unready, ...expiring].filter(counts), reply);
     },
   );
 
   const right = config().metrics.anonymous ? "none" : "monitor broker";
-  const text = { tags: ["metrics"], produces: Object.values(CONTENT_TYPES), response: { 200: Type.String() } };
+  const text = { tags: ["metrics"], produces: Object.values(CONTENT_TYPES) };
 
-  app.get("/metrics", { config: { right }, schema: { ...text, summary: "For Prometheus" } }, ({ headers }, reply) =>
-    metrics.text(formatOf(headers, reply)),
+  app.get(
+    "/metrics",
+    { config: { right }, schema: { ...text, summary: "For Prometheus", response: { 200: Type.String() } } },
+    ({ headers }, reply) => metrics.text(formatOf(headers, reply)),
   );
 
   app.get(
     "/metrics/per-object",
     { config: { right }, schema: { ...text, summary: "Queues, topics and durable subscriptions one by one" } },
-    ({ headers }, reply) => metrics.objectsText(formatOf(headers, reply)),
+    // As it is made, and as fast as it is read.
+    ({ headers }, reply) => reply.send(Readable.from(metrics.objects(formatOf(headers, reply)))),
   );
 }
 
@@ -72,5 +88,6 @@ function formatOf({ accept }: IncomingHttpHeaders, reply: Pick<FastifyReply, "ty
 function told(reasons: readonly Ailment[], reply: Pick<FastifyReply, "code">): Static<typeof State> {
   const ok = reasons.length === 0;
   if (!ok) reply.code(503);
-  return { ok, reasons: [...reasons] };
+  // Anybody may ask: no figures, no paths.
+  return { ok, reasons: reasons.map(({ name, reason }) => ({ name, reason })) };
 }

@@ -3,6 +3,7 @@ import type { Certificates } from "../config/certificates.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
 import type { Listener } from "../net/listener.ts";
+import { CertificateExpiries } from "./certificate-expiries.ts";
 import { Health } from "./health.ts";
 import { HostLooks } from "./host-looks.ts";
 import { Metrics } from "./metrics.ts";
@@ -34,7 +35,8 @@ export class Vitals {
   constructor(broker: Broker, sources: VitalsSources) {
     const { config, listeners, certificates, directory, failed, log, heard, measure } = sources;
     const { alarms } = broker.engine;
-    this.health = new Health(alarms);
+    const expiries = new CertificateExpiries(certificates);
+    this.health = new Health(alarms, expiries);
     void failed.then((cause) => this.health.failed(cause));
     this.resources = new Resources(alarms, {
       settings: () => config().alarms,
@@ -46,7 +48,7 @@ export class Vitals {
     this.looks = new HostLooks(broker.clock);
     const { health, resources, looks } = this;
     const maxObjects = (): number => config().metrics.max_objects;
-    this.metrics = new Metrics({ broker, health, resources, looks, listeners, certificates, maxObjects });
+    this.metrics = new Metrics({ broker, health, resources, looks, listeners, expiries, maxObjects });
   }
 
   /** Looks at memory and disk from now on; they are known when this is fulfilled. */

@@ -31,7 +31,7 @@ const read = { config: { right: "login" }, schema: { hide: true } } as const;
 export function healthRoutes(app: ManagementApp, context: ManagementContext): void {
   const { health, broker } = context;
   const alarms = (): string[] => broker.engine.alarms.active.map(({ reason }) => reason);
-  const unready = (): string[] => health.unready.map(({ reason }) => reason);
+  const unready = (): string[] => health.unready.map(({ detail }) => detail);
 
   for (const name of ["alarms", "local-alarms"]) {
     app.get(`/health/checks/${name}`, read, (_, reply) => told(alarms(), reply));
