@@ -111,8 +111,8 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   const certificates = certificatesOf(config, clock);
   await broker.open();
   login.secret = keptSecret(broker.store, login.secret);
-  login.changed = () =>
-    void reviewLogins(broker).catch((error) => log.error({ err: error }, "logins were not reviewed"));
+  login.changed = (concerns) =>
+    void reviewLogins(broker, concerns).catch((error) => log.error({ err: error }, "logins were not reviewed"));
   const accounts = new ManagedAccounts(broker.store);
   login.reload(accounts.over(config));
   const listeners = createListeners(config, {
@@ -243,8 +243,10 @@ class Server implements RunningServer {
 
   /** What was done to an account counts from now on. */
   private accountChanged(user: string | undefined): void {
-    this.login.reload(this.accounts.over(this.config));
-    if (user !== undefined) this.manager?.endSessions(user);
+    if (user === undefined) return;
+    const { users } = this.accounts.over(this.config).security;
+    this.login.changeUser(user, Object.hasOwn(users, user) ? users[user] : undefined);
+    this.manager?.endSessions(user);
   }
 
   /** What the configuration would be, with this text in place of its file; undefined if it came from nowhere. */

@@ -36,24 +36,22 @@ export interface UserChange {
 /** All users that the broker itself knows, by name: those of files, directories and tokens are not its own. */
 export function usersOf({ config, accounts }: ManagementContext): ShownUser[] {
   return Object.entries(config().security.users)
-    .map(
-      ([name, { groups, enabled, ...secrets }]) =>
-        ({
-          name,
-          groups,
-          enabled,
-          origin: isManaged(config().security.users[name], accounts.users.get(name)) ? "managed" : "configuration",
-          has_password: Object.keys(secrets).length > 0,
-        }) as const,
-    )
+    .map(([name, user]) => shown(name, user, accounts))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Throws BrokerError when it is not there. */
-export function userOf(context: ManagementContext, name: string): ShownUser {
-  const user = usersOf(context).find((each) => each.name === name);
-  if (user !== undefined) return user;
+export function userOf({ config, accounts }: ManagementContext, name: string): ShownUser {
+  const { users } = config().security;
+  const user = Object.hasOwn(users, name) ? users[name] : undefined;
+  if (user !== undefined) return shown(name, user, accounts);
   throw new BrokerError("not-found", `There is no user ${name} that the broker itself knows`);
+}
+
+function shown(name: string, user: UserSettings, accounts: ManagementContext["accounts"]): ShownUser {
+  const { groups, enabled, ...secrets } = user;
+  const origin = isManaged(user, accounts.users.get(name)) ? "managed" : "configuration";
+  return { name, groups, enabled, origin, has_password: Object.keys(secrets).length > 0 };
 }
 
 /** Makes a user or changes one; true when it is new. Throws BrokerError "conflict" for one of the configuration. */

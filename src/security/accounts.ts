@@ -28,6 +28,9 @@ export interface AccountParts {
 export class Accounts {
   readonly scram: ScramUsers;
   private readonly users = new Map<string, Account>();
+  /** Those too that may not log in. */
+  private readonly names = new Set<string>();
+  private readonly key: Buffer;
   private readonly checks: Checks<true>;
   private readonly nobody = unknowablePassword();
 
@@ -37,11 +40,24 @@ export class Accounts {
     { clock, turns, key }: AccountParts,
     guest?: { readonly name: string; readonly password: string },
   ) {
+    this.key = key;
     this.checks = new Checks(clock, turns);
-    for (const [name, settings] of Object.entries(users)) {
-      if (settings.enabled) this.users.set(name, this.accountOf(settings, key));
-    }
-    this.scram = new ScramUsers(users, guest);
+    this.scram = new ScramUsers(guest);
+    for (const [name, settings] of Object.entries(users)) this.put(name, settings);
+  }
+
+  /** Takes in a user, or another state of one; undefined for one that is no more. */
+  put(name: string, settings: UserSettings | undefined): void {
+    this.scram.put(name, settings);
+    if (settings === undefined) this.names.delete(name);
+    else this.names.add(name);
+    if (settings?.enabled === true) this.users.set(name, this.accountOf(settings));
+    else this.users.delete(name);
+  }
+
+  /** Whether there is a user of that name, who may log in or not. */
+  has(name: string): boolean {
+    return this.names.has(name);
   }
 
   find(name: string): Account | undefined {
@@ -50,26 +66,27 @@ export class Accounts {
 
   /** Whether somebody of that name has that password; see `Attempt.mayTry`. */
   async matches(name: string, password: string, mayTry?: () => void): Promise<boolean> {
+    const account = this.users.get(name);
     const check = async (): Promise<true | undefined> => {
       mayTry?.();
-      return this.verify(name, password);
+      return this.verify(account, password);
     };
-    return (await this.checks.run(name, password, check)) === true;
+    // What was right for another password of the user is not remembered for this one.
+    return (await this.checks.run(`${account?.mark ?? ""} ${name}`, password, check)) === true;
   }
 
-  private async verify(name: string, password: string): Promise<true | undefined> {
-    const account = this.users.get(name);
+  private async verify(account: Account | undefined, password: string): Promise<true | undefined> {
     // Whoever it is, one scrypt runs: the time a refusal takes does not tell which users there are.
     const matches = await verifyPassword(password, account?.hash ?? this.nobody);
     if (account?.mac === undefined) return matches || undefined;
     return timingSafeEqual(this.checks.mac("password", password), account.mac) || undefined;
   }
 
-  private accountOf(settings: UserSettings, key: Buffer): Account {
+  private accountOf(settings: UserSettings): Account {
     const { password, password_hash: text, scram_sha_256: scram, groups } = settings;
     return {
       groups,
-      mark: createHmac("sha256", key)
+      mark: createHmac("sha256", this.key)
         .update(JSON.stringify([password, text, scram]))
         .digest("base64"),
       hash: text === undefined ? undefined : parsePasswordHash(text),

@@ -4,11 +4,12 @@ import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
 
 /**
- * Looks again at the logins of all clients: who may not log in any more, or would be somebody else, is told to go; who is in
+ * Looks again at the logins of all clients, or of those that `concerns` is true of: who may not log in any more, or would be somebody else, is told to go; who is in
  * other groups now has these.
  */
-export async function reviewLogins(broker: Broker): Promise<void> {
-  const clients = [...broker.hosts.values()].flatMap((host) => [...host.clients]);
+export async function reviewLogins(broker: Broker, concerns?: (login: Login) => boolean): Promise<void> {
+  const all = [...broker.hosts.values()].flatMap((host) => [...host.clients]);
+  const clients = concerns === undefined ? all : all.filter(({ login }) => concerns(login));
   for (const client of clients) await review(broker, client);
 }
 

@@ -13,6 +13,7 @@ import { BrokerError } from "../../core/errors.ts";
 import type { Peer } from "../../core/protocol.ts";
 import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
+import type { UserSettings } from "../config/security-schema.ts";
 import { ipOf, siteOf } from "./addresses.ts";
 import type { Attempt, Evidence, Subject } from "./attempt.ts";
 import { BearerExchange, OAUTHBEARER } from "./bearer-exchange.ts";
@@ -53,8 +54,8 @@ interface Ground {
 export class ConfiguredLogin implements Authenticator {
   /** Makes the salts of names that have none; to be the same after a restart, as those of real users are. */
   secret: Buffer = randomBytes(SECRET_BYTES);
-  /** Called when a login that was granted may be none any more. */
-  changed: () => void = () => {};
+  /** Called when logins that were granted may be none any more: all, or those that `concerns` is true of. */
+  changed: (concerns?: (login: Login) => boolean) => void = () => {};
   private readonly clock: Clock;
   private readonly log: LoginLog;
   private readonly parts: RealmParts;
@@ -110,6 +111,12 @@ export class ConfiguredLogin implements Authenticator {
     this.changed();
   }
 
+  /** Takes over what is known of one user of the broker's own section, and nothing else; undefined for one that is no more. */
+  changeUser(name: string, user: UserSettings | undefined): void {
+    this.realms.broker.putUser(name, user);
+    this.changed((login) => login.user === name || this.restsOn(login, name));
+  }
+
   async login({ user = "", password = "", peer, host }: Credentials): Promise<Login> {
     return this.admit({ user, password, peer, evidence: undefined }, host);
   }
@@ -134,6 +141,10 @@ export class ConfiguredLogin implements Authenticator {
     const decision = await realm.decide({ ...ground, password: "", peer });
     if (decision.accepted) return this.loginOf(decision.subject, ground.user, login.realm);
     throw refusal(`The login of user ${login.user ?? "(none)"} counts no more: ${decision.text}`);
+  }
+
+  private restsOn(login: Login, user: string): boolean {
+    return this.grounds.get(login)?.evidence.some(({ grant }) => grant.user === user) === true;
   }
 
   /** Throws BrokerError. */

@@ -25,8 +25,8 @@ export class ManagedAccounts {
   private readonly store: Store;
   private readonly managedUsers = new Map<string, UserSettings>();
   private readonly managedKeys = new Map<string, KeySettings>();
-  /** What came of a configuration, for as long as no account changes. */
-  private laid = new WeakMap<Config, Config>();
+  /** What came of the configuration that was asked about last. */
+  private laid: { readonly config: Config; readonly over: Config } | undefined = undefined;
 
   /** Reads what the store has, which must be open. */
   constructor(store: Store) {
@@ -48,12 +48,14 @@ export class ManagedAccounts {
     return this.managedKeys;
   }
 
-  /** A configuration with these accounts besides its own; the same object each time until one of them changes. */
+  /**
+   * A configuration with these accounts besides its own; the same object each time until a key changes. Its users change with
+   * these here: thousands may come one by one.
+   */
   over(config: Config): Config {
-    const known = this.laid.get(config);
-    if (known !== undefined) return known;
+    if (this.laid?.config === config) return this.laid.over;
     const { security, management } = config;
-    const laid: Config = {
+    const over: Config = {
       ...config,
       security: { ...security, users: { ...Object.fromEntries(this.managedUsers), ...security.users } },
       management: {
@@ -61,31 +63,40 @@ export class ManagedAccounts {
         api_keys: { ...Object.fromEntries(this.managedKeys), ...management.api_keys },
       },
     };
-    this.laid.set(config, laid);
-    return laid;
+    this.laid = { config, over };
+    return over;
   }
 
   /** Makes a user or changes what is known of one. It counts when the logins know of it. */
   putUser(name: string, user: UserSettings): void {
     this.managedUsers.set(name, user);
+    this.relay(name, user);
     this.keep("user", name, user);
   }
 
   putKey(name: string, key: KeySettings): void {
     this.managedKeys.set(name, key);
+    this.laid = undefined;
     this.keep("key", name, key);
   }
 
   /** False when there is none of this name here. */
   remove(kind: AccountKind, name: string): boolean {
     if (!(kind === "user" ? this.managedUsers : this.managedKeys).delete(name)) return false;
-    this.laid = new WeakMap();
+    if (kind === "user") this.relay(name, undefined);
+    else this.laid = undefined;
     this.store.remove(KIND, `${kind}\0${name}`);
     return true;
   }
 
+  private relay(name: string, user: UserSettings | undefined): void {
+    if (this.laid === undefined || Object.hasOwn(this.laid.config.security.users, name)) return;
+    const { users } = this.laid.over.security;
+    if (user === undefined) delete users[name];
+    else Object.defineProperty(users, name, { value: user, configurable: true, enumerable: true, writable: true });
+  }
+
   private keep(kind: AccountKind, name: string, value: object): void {
-    this.laid = new WeakMap();
     this.store.put(KIND, `${kind}\0${name}`, Buffer.from(JSON.stringify(value)));
   }
 }

@@ -10,6 +10,7 @@ import type {
   ModuleSettings,
   RealmSettings,
   SourceAddressSettings,
+  UserSettings,
 } from "../config/security-schema.ts";
 import { Accounts } from "./accounts.ts";
 import { AddressSet } from "../net/address-set.ts";
@@ -46,7 +47,7 @@ export interface ScramPlace {
 /** One set of login modules. */
 export class Realm {
   readonly enabled: boolean;
-  /** Counts changes of its files. */
+  /** Counts changes of its files and users. */
   version = 0;
   private readonly settings: RealmSettings;
   private readonly parts: RealmParts;
@@ -55,6 +56,8 @@ export class Realm {
   private readonly files: WatchedFile<unknown>[] = [];
   private readonly stack: Placed[];
   private readonly scram: ScramPlace[] = [];
+  /** The users of its section, wherever it asks for them. */
+  private readonly section: Accounts[] = [];
 
   /** Throws an Error with one sentence when a file cannot be read. */
   constructor(settings: RealmSettings, key: string, parts: RealmParts) {
@@ -88,6 +91,12 @@ export class Realm {
     return this.settings.modules.some(({ jwt }) => jwt !== undefined);
   }
 
+  /** Takes in another state of a user of its section; undefined for one that is no more. */
+  putUser(name: string, settings: UserSettings | undefined): void {
+    for (const accounts of this.section) accounts.put(name, settings);
+    this.version++;
+  }
+
   /** Reads the files again that have changed; true if any has. What cannot be read is told to `complain`, and stays. */
   async refresh(complain: (sentence: string) => void): Promise<boolean> {
     let changed = false;
@@ -103,6 +112,7 @@ export class Realm {
     const { users, guest } = this.settings;
     const { name, password, enabled, loopback_only } = guest;
     const accounts = new Accounts(users, this.accountParts, enabled ? guest : undefined);
+    this.section.push(accounts);
     const module = new UsersModule(() => accounts, this.key);
     const guests = enabled
       ? new GuestModule({
@@ -110,7 +120,7 @@ export class Realm {
           groups: [],
           loopback_only,
           key: `${this.key}.guest`,
-          claims: (user, given) => user === name && given === password && !Object.hasOwn(users, name),
+          claims: (user, given) => user === name && given === password && !accounts.has(name),
         })
       : new NoGuestModule(`${this.key}.guest`);
     const vouch = (user: string): Verdict =>
@@ -153,6 +163,7 @@ export class Realm {
   private accountsOf(path: string): () => Accounts {
     if (path === "") {
       const accounts = new Accounts(this.settings.users, this.accountParts);
+      this.section.push(accounts);
       return () => accounts;
     }
     const file = this.watch(path, (text) => new Accounts(parseUsers(path, text), this.accountParts));

@@ -19,21 +19,25 @@ export class ScramUsers {
   readonly #stored = new Map<string, ScramKeys>();
   readonly #passwords = new Map<string, string>();
   readonly #derived = new Map<string, Promise<ScramKeys>>();
-  readonly #shapes: readonly Shape[];
+  readonly #guest: { readonly name: string; readonly password: string } | undefined;
+  #shapes: readonly Shape[] | undefined = undefined;
 
-  constructor(
-    users: Readonly<Record<string, UserSettings>>,
-    guest?: { readonly name: string; readonly password: string },
-  ) {
+  /** `guest` is one of them as long as nobody else is called so. */
+  constructor(guest?: { readonly name: string; readonly password: string }) {
+    this.#guest = guest;
     if (guest !== undefined) this.#passwords.set(guest.name, guest.password);
-    for (const [name, { password, scram_sha_256: text, enabled }] of Object.entries(users)) {
-      this.#passwords.delete(name);
-      if (!enabled) continue;
-      if (password !== undefined) this.#passwords.set(name, password);
-      const keys = text === undefined ? undefined : parseScramKeys(text);
-      if (keys !== undefined) this.#stored.set(name, keys);
-    }
-    this.#shapes = this.#differentShapes();
+  }
+
+  /** Takes in a user, or another state of one; undefined for one that is no more. */
+  put(name: string, settings: UserSettings | undefined): void {
+    for (const kept of [this.#passwords, this.#stored, this.#derived]) kept.delete(name);
+    this.#shapes = undefined;
+    if (settings === undefined && name === this.#guest?.name) this.#passwords.set(name, this.#guest.password);
+    if (settings?.enabled !== true) return;
+    const { password, scram_sha_256: text } = settings;
+    if (password !== undefined) this.#passwords.set(name, password);
+    const keys = text === undefined ? undefined : parseScramKeys(text);
+    if (keys !== undefined) this.#stored.set(name, keys);
   }
 
   /** Whether a proof by these keys means anything. */
@@ -57,7 +61,8 @@ export class ScramUsers {
 
   #keysOfNobody(name: string, secret: Buffer): ScramKeys {
     const choice = createHmac("sha256", secret).update(`shape ${name}`).digest().readUInt32BE();
-    const { iterations, saltBytes } = this.#shapes[choice % this.#shapes.length] ?? USUAL;
+    const shapes = (this.#shapes ??= this.#differentShapes());
+    const { iterations, saltBytes } = shapes[choice % shapes.length] ?? USUAL;
     return {
       iterations,
       salt: saltOf(name, secret, saltBytes),

@@ -1,3 +1,5 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { startBroker, temporaryFolder } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
@@ -103,4 +105,31 @@ it("ends the browser sessions of a user who is changed, and no others", async ()
   await api.put(`${API}/users/ann`, { groups: ["new"] });
   await eventually(async () => expect((await api.get(`${API}/session`, ann)).status).toBe(401));
   expect((await api.get(`${API}/session`, admin)).status).toBe(200);
+});
+
+it("changes a user though a file of other logins cannot be read just now, and disturbs nobody else", async () => {
+  const path = join(temporaryFolder(), "users.yaml");
+  writeFileSync(path, "bob: { password: b }");
+  const modules = `security.modules=[{control: sufficient, users: {}}, {control: sufficient, users: {file: ${path}}}]`;
+  const api = await startManagement([modules]);
+  const bob = await StompWire.connect(api.broker.port, { headers: { login: "bob", passcode: "b" } });
+  rmSync(path);
+  expect((await api.put(`${API}/users/ann`, { password: "x" })).status).toBe(201);
+  await StompWire.connect(api.broker.port, { headers: { login: "ann", passcode: "x" } });
+  // What was right a moment ago is not remembered for the user's next password.
+  expect((await api.put(`${API}/users/ann`, { password: "y" })).status).toBe(200);
+  expect((await api.get(`${API}/session`, { as: "ann:x" })).status).toBe(401);
+  expect((await api.get(`${API}/session`, { as: "ann:y" })).status).toBe(200);
+  await bob.send("SEND", { destination: "/queue/a", receipt: "1" });
+  await bob.receipt("1");
+});
+
+it("makes a user who is called like the guest, and lets the guest in again when that one is gone", async () => {
+  const api = await startManagement();
+  const guest = (): Promise<number> => api.get(`${API}/session`, { as: "guest:guest" }).then(({ status }) => status);
+  expect(await guest()).toBe(200);
+  await api.put(`${API}/users/guest`, { password: "other" });
+  expect(await guest()).toBe(401);
+  await api.delete(`${API}/users/guest`);
+  expect(await guest()).toBe(200);
 });
