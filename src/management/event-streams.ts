@@ -4,8 +4,8 @@
  *     every second: figures of all virtual hosts, made once -> rates since the second before -> one text -> every stream
  *     (less often where there is so much to look at that it would keep the broker from its work)
  *
- * Nothing is measured while nobody watches. A reader that is too slow is cut off, and every stream ends after some minutes:
- * the reader connects again by itself, if it still may, and begins with what is then.
+ * Nothing is measured while nobody watches. A reader that is too slow is cut off, and one that may not watch any more is
+ * found out soon. Every stream ends after some minutes: the reader connects again by itself and begins with what is then.
  */
 import type { ServerResponse } from "node:http";
 import type { Broker } from "../../core/broker.ts";
@@ -20,8 +20,9 @@ const MOST_STREAMS = 100;
 const MOST_WAITING = 256 * 1024;
 /** How long a reader that was cut off waits before it connects again. */
 const RETRY_MS = 2000;
-/** How long a stream lasts: whoever watches may have lost the right to it meanwhile. */
 const LIFETIME_MS = 5 * 60_000;
+/** How often it is asked whether somebody still may watch. */
+const REVIEW_MS = 5000;
 
 /** What is told as a rate besides as it is. */
 const FLOWS = ["received", "sent", "dropped", "bytes_received", "bytes_written"] as const;
@@ -39,6 +40,9 @@ interface Stream {
   /** The virtual host it is told of; undefined for all, and the broker as a whole. */
   readonly host: string | undefined;
   readonly until: number;
+  /** Rejects when its reader may not watch any more. */
+  readonly review: () => Promise<unknown>;
+  reviewedAt: number;
 }
 
 /** All streams of one broker. */
@@ -66,9 +70,10 @@ export class EventStreams {
     throw new BrokerError("limit", `${this.streams.size} streams of events are open, the most there may be`);
   }
 
-  /** Tells a reader from now on, with the figures of one virtual host or of all. */
-  open(response: ServerResponse, host: string | undefined): void {
-    const stream = { response, host, until: this.clock.now() + LIFETIME_MS };
+  /** Tells a reader from now on, with the figures of one virtual host or of all, until `review` rejects. */
+  open(response: ServerResponse, host: string | undefined, review: () => Promise<unknown>): void {
+    const now = this.clock.now();
+    const stream: Stream = { response, host, until: now + LIFETIME_MS, review, reviewedAt: now };
     response.once("close", () => {
       this.streams.delete(stream);
       if (this.streams.size === 0) this.rest();
@@ -106,7 +111,14 @@ export class EventStreams {
       if (stream.response.writableLength > MOST_WAITING) stream.response.destroy();
       else if (now.at >= stream.until) stream.response.end();
       else this.tell(stream, before, now, texts);
+      this.review(stream, now.at);
     }
+  }
+
+  private review(stream: Stream, now: number): void {
+    if (now - stream.reviewedAt < REVIEW_MS) return;
+    stream.reviewedAt = now;
+    stream.review().catch(() => stream.response.end());
   }
 
   private tell({ response, host }: Stream, before: Sample, now: Sample, texts: Map<string | undefined, string>): void {

@@ -15,7 +15,7 @@ export function readJson(app: ManagementApp): void {
     { parseAs: "string" },
     (request: FastifyRequest, text: string, done: (error: Error | null, body?: unknown) => void) => {
       const lossy = lossyNumber(text);
-      if (lossy === undefined) parse(request, text, done);
+      if (lossy === undefined) void parse(request, text, done);
       else {
         const why = `The number ${lossy.slice(0, 40)} has more digits than JSON numbers keep here; send it as a text`;
         done(new HttpError(400, "bad-request", why));

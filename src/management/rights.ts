@@ -1,5 +1,14 @@
-import { type Access, type Action, permissionsOf, reasonOf, type Subject } from "../../core/access/access.ts";
+import {
+  type Access,
+  type Action,
+  permissionsOf,
+  reasonOf,
+  type Subject,
+  subjectOf,
+} from "../../core/access/access.ts";
+import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
+import type { Caller } from "./context.ts";
 
 /**
  * What it takes to use a route: nothing, to be logged in (the route then goes by the rights of the caller), or an action on
@@ -42,6 +51,12 @@ export function checkRight(
   if (decision.allowed) return;
   const who = `User ${subject.user ?? "(none)"} lacks the right "${action}" on the ${kind} ${name}`;
   throw new BrokerError("not-authorized", `${who}: ${reasonOf(decision)}`);
+}
+
+/** The same of who makes a request, about the virtual host of a name. */
+export function checkCaller(broker: Broker, { login, peer }: Caller, right: Right, host: string | undefined): void {
+  const realm = broker.hosts.get(host ?? "")?.settings.realm;
+  checkRight(broker.access, subjectOf(login, peer), right, host, broker.name, realm);
 }
 
 const NEEDED: Readonly<Record<Right, { readonly action: Action; readonly kind: Needed["kind"] } | undefined>> = {

@@ -9,7 +9,6 @@
 import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
-import { subjectOf } from "../../core/access/access.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import type { TlsOptions } from "../net/tls.ts";
@@ -25,7 +24,7 @@ import { readJson } from "./json-body.ts";
 import { HttpError, problemOf } from "./problem.ts";
 import { rabbitRoutes } from "./rabbitmq/api.ts";
 import { checkMeaning, RequestCount } from "./requests.ts";
-import { checkRight } from "./rights.ts";
+import { checkCaller } from "./rights.ts";
 import { accessRuleRoutes } from "./routes/access-rules.ts";
 import { auditRoutes } from "./routes/audit.ts";
 import { backupRoutes } from "./routes/backup.ts";
@@ -223,10 +222,7 @@ async function admit(
   if (request.caller === undefined) {
     throw new BrokerError("not-authenticated", "This needs a login: by Basic, a Bearer token, or a session");
   }
-  const { login, peer } = request.caller;
-  const host = hostParam(request.params);
-  const realm = broker.hosts.get(host ?? "")?.settings.realm;
-  checkRight(broker.access, subjectOf(login, peer), right, host, broker.name, realm);
+  checkCaller(broker, request.caller, right, hostParam(request.params));
 }
 
 function hostParam(params: unknown): string | undefined {

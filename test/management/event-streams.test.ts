@@ -23,6 +23,9 @@ class Reader extends ServerResponse {
   }
 }
 
+/** Whoever watches may go on. */
+const STAYS = (): Promise<void> => Promise.resolve();
+
 function streamsOf(broker: Broker): EventStreams {
   return new EventStreams(broker, new HostLooks(broker.clock));
 }
@@ -37,7 +40,7 @@ it("tells rates of the second before, once a second, and measures nothing when n
   const { broker, clock } = core;
   const streams = streamsOf(broker);
   const reader = new Reader();
-  streams.open(reader, undefined);
+  streams.open(reader, undefined, STAYS);
   await gathered();
   const sender = core.client();
   for (let n = 0; n < 30; n++) sender.send("topic:a", "x");
@@ -64,7 +67,7 @@ it("tells rates of the second before, once a second, and measures nothing when n
 it("tells of one virtual host only to those who watch that", async () => {
   const { broker } = await coreBroker();
   const reader = new Reader();
-  streamsOf(broker).open(reader, "default");
+  streamsOf(broker).open(reader, "default", STAYS);
   await gathered();
   expect(JSON.parse(/^data: (.*)$/m.exec(reader.written)?.[1] ?? "")).toEqual({
     time: expect.any(Number),
@@ -76,7 +79,7 @@ it("cuts off who is too slow, and ends every stream after some minutes", async (
   const { broker, clock } = await coreBroker();
   const streams = streamsOf(broker);
   const [slow, old] = [new Reader(), new Reader()];
-  for (const reader of [slow, old]) streams.open(reader, undefined);
+  for (const reader of [slow, old]) streams.open(reader, undefined, STAYS);
   await gathered();
   slow.waiting = 1 << 20;
   clock.advance(1000);
@@ -92,8 +95,30 @@ it("refuses more than a hundred readers", async () => {
   const streams = streamsOf(broker);
   for (let n = 0; n < 100; n++) {
     streams.check();
-    streams.open(new Reader(), undefined);
+    streams.open(new Reader(), undefined, STAYS);
   }
   expect(() => streams.check()).toThrow(BrokerError);
   streams.close();
+});
+
+it("ends the stream of who may not watch any more", async () => {
+  const { broker, clock } = await coreBroker();
+  const streams = streamsOf(broker);
+  const [out, still] = [new Reader(), new Reader()];
+  let may = true;
+  streams.open(out, undefined, () =>
+    may ? Promise.resolve() : Promise.reject(new BrokerError("not-authorized", "no")),
+  );
+  streams.open(still, undefined, STAYS);
+  const pass = async (): Promise<void> => {
+    for (let second = 0; second < 6; second++) {
+      clock.advance(1000);
+      await gathered();
+    }
+  };
+  await pass();
+  expect(out.writableEnded).toBe(false);
+  may = false;
+  await pass();
+  expect([out.writableEnded, still.writableEnded]).toEqual([true, false]);
 });
