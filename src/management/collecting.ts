@@ -6,14 +6,14 @@ import type { SubscribeOptions, Subscription } from "../../core/subscription.ts"
 import type { Clock } from "../../core/time/clock.ts";
 import { showMessage } from "./shown-message.ts";
 
-/** Bytes of messages in one reply, beyond which no further one is taken. */
-const MOST_BYTES = 16 * 1024 * 1024;
 /** How long to wait for what is on its way: it may be read from the store, or its queue paused. */
 const PATIENCE_MS = 1000;
 
 /** What to collect. */
 export interface Collecting extends Pick<SubscribeOptions, "patterns" | "attachDurable" | "selector"> {
   readonly max: number;
+  /** Bytes of messages beyond which no further one is taken, and that none of them may have by itself. */
+  readonly maxBytes: number;
   /** How long to wait for the first message. */
   readonly waitMs: number;
   /** Whether what is taken has to be settled; otherwise it is consumed as it is taken. */
@@ -34,10 +34,10 @@ export interface Collected {
 
 /**
  * Takes messages as a consumer: those that are there, or the first that come within the time. Rejects with BrokerError when
- * what it consumes is deleted, or whoever asked has gone; what was taken then goes back with the client.
+ * what it consumes is deleted, a message is too large, or whoever asked has gone; what was taken then goes back with the client.
  */
 export function collect(clock: Clock, client: Client, wanted: Collecting): Promise<Collected> {
-  const { patterns, attachDurable, selector, max, waitMs, settling, gone } = wanted;
+  const { patterns, attachDurable, selector, max, maxBytes, waitMs, settling, gone } = wanted;
   const messages: Shown[] = [];
   const deliveries = new Map<number, Delivery>();
   const { promise, resolve, reject } = Promise.withResolvers<Collected>();
@@ -54,10 +54,15 @@ export function collect(clock: Clock, client: Client, wanted: Collecting): Promi
   };
   const deliver = (message: Message, delivery: Delivery | undefined, count: number): boolean => {
     const place = { sequence: delivery?.sequence ?? 0, deliveries: count };
+    if (message.size > maxBytes) {
+      draining = true;
+      reject(tooLarge(message, place.sequence, maxBytes));
+      return false;
+    }
     messages.push(showMessage(message, place, Number.POSITIVE_INFINITY, "auto"));
     if (delivery !== undefined) deliveries.set(delivery.sequence, delivery);
     bytes += message.size;
-    if (messages.length < max && bytes < MOST_BYTES) {
+    if (messages.length < max && bytes < maxBytes) {
       drain();
       return true;
     }
@@ -80,7 +85,16 @@ export function collect(clock: Clock, client: Client, wanted: Collecting): Promi
     },
   });
   let timer = clock.after(waitMs, drain);
+  if (gone.aborted) reject(gone.reason);
   gone.addEventListener("abort", () => reject(gone.reason));
   void promise.finally(() => timer.cancel()).catch(() => {});
   return promise;
+}
+
+function tooLarge({ size }: Message, sequence: number, maxBytes: number): BrokerError {
+  return new BrokerError(
+    "too-large",
+    `The message at place ${sequence} has ${size} bytes, and over HTTP they have at most ${maxBytes} (management.max_body); ` +
+      "consume it over another protocol, or move it away",
+  );
 }

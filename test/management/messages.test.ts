@@ -1,7 +1,8 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
 import { record } from "../support/openapi.ts";
+import { StompWire } from "../support/stomp-wire.ts";
 
 const HOST = "/api/v1/hosts/default";
 
@@ -252,4 +253,30 @@ it("refuses a body so deep that converting it would overflow somebody's stack", 
       expect(body).toMatchObject({ detail: expect.stringContaining("more than 64 lists or objects") });
     }
   }
+});
+
+it("takes no message that is too large for a reply, says so, and leaves it where it is", async () => {
+  const api = await startManagement(["management.max_body=2k"]);
+  const client = await StompWire.connect(api.broker.port);
+  await client.request("SEND", { destination: "/queue/a" }, "x".repeat(3000));
+  const refused = await api.post(`${HOST}/queues/a/consume`, { max: 10 });
+  expect(refused).toMatchObject({ status: 413, body: { detail: expect.stringContaining("management.max_body") } });
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1, held: 0, consumed: 0 });
+  const browsed = await api.get(`${HOST}/queues/a/messages?max_body=10`);
+  expect(browsed.body).toMatchObject({ messages: [{ body_truncated: true, body_bytes: 3000 }] });
+});
+
+it("consumes nothing that cannot be written into a reply", async () => {
+  const api = await startManagement();
+  await send(api, "a", "x");
+  const real = JSON.stringify;
+  const broken = vi.spyOn(JSON, "stringify").mockImplementation((value: unknown) => {
+    if (typeof value === "object" && value !== null && "messages" in value)
+      throw new RangeError("Invalid string length");
+    return real(value);
+  });
+  const refused = await api.post(`${HOST}/queues/a/consume`);
+  broken.mockRestore();
+  expect(refused).toMatchObject({ status: 413, body: { code: "too-large" } });
+  expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1, held: 0, consumed: 0 });
 });

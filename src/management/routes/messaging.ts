@@ -145,7 +145,7 @@ async function send(
   const own = new HostClient(host, caller);
   try {
     publish(context, own.client, routeOf(own.client), said);
-    await Promise.race([own.ready(), patience(context)]);
+    if (own.client.blocked) await Promise.race([own.ready(), patience(context)]);
     await own.settled();
     return { sent: 1 };
   } finally {
@@ -239,6 +239,7 @@ async function consume(
       ...holder.subscribe(name),
       selector: wanted.selector === undefined ? undefined : compileSelector(wanted.selector),
       max: wanted.max,
+      maxBytes: context.config().management.max_body,
       waitMs: boundedWait(context, wanted.wait_ms),
       settling: true,
       gone: AbortSignal.any([goneSignal(reply), own.ended]),
@@ -251,12 +252,24 @@ async function consume(
       const lease = leases.open(own, subscription, deliveries, wanted.lease_ms);
       return { ...collected, lease, expires_at: clock.now() + wanted.lease_ms };
     }
+    // Before they are consumed: what cannot be written down stays where it is.
+    const text = written(collected);
     const outcome = wanted.ack === "auto" ? "accepted" : "released";
     for (const delivery of deliveries.values()) own.client.settle(subscription, delivery, outcome);
     await own.settled();
+    reply.type("application/json; charset=utf-8").serializer(() => text);
     return collected;
   } finally {
     if (!kept) own.close();
+  }
+}
+
+function written(collected: Static<typeof Consumed>): string {
+  try {
+    return JSON.stringify(collected);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new BrokerError("too-large", "The messages are too much for one reply; ask for less of them (max)");
   }
 }
 
@@ -283,6 +296,7 @@ function receiving(app: ManagementApp, context: ManagementContext): void {
           patterns: [canonical.parsePattern("topic", params.name)],
           selector: body.selector === undefined ? undefined : compileSelector(body.selector),
           max: body.max,
+          maxBytes: context.config().management.max_body,
           waitMs: boundedWait(context, body.wait_ms),
           settling: false,
           gone: AbortSignal.any([goneSignal(reply), own.ended]),
@@ -320,6 +334,7 @@ function asking(app: ManagementApp, context: ManagementContext): void {
           const collected = collect(context.clock, client, {
             patterns: [Pattern.of(replies)],
             max: 1,
+            maxBytes: context.config().management.max_body,
             waitMs: boundedWait(context, timeoutMs),
             settling: false,
             gone: AbortSignal.any([goneSignal(reply), own.ended]),

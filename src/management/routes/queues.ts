@@ -9,6 +9,7 @@ import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "..
 import { asClient } from "../host-client.ts";
 import { DeclaredPolicy, declaredPolicy, PolicySettings } from "../policy.ts";
 import { CONSUMERS, consumersOf, LostByReason, lostByReason, queueFields } from "../queue-fields.ts";
+import { nullable } from "../schemas.ts";
 import { PageQuery, Table } from "../table.ts";
 
 const QUEUES: Table<Queue> = new Table<Queue>("Queue", "name", {
@@ -22,6 +23,13 @@ const QUEUES: Table<Queue> = new Table<Queue>("Queue", "name", {
       description: "Where its dead letters go, unless to an exchange.",
     }),
     read: ({ address, policy }) => policy.deadLetterQueue?.replaceAll("*", address?.name ?? "") ?? null,
+  },
+  dead_letter_exchange: {
+    schema: nullable(
+      Type.String(),
+      "The exchange that gets its dead letters, what expires, and what it has no room for.",
+    ),
+    read: ({ policy }) => policy.deadLetterExchange ?? null,
   },
   ...queueFields<Queue>((queue) => queue),
 });
