@@ -7,6 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Address, AddressKind } from "../core/addresses/address.ts";
 import { AccessRules } from "../core/access/rules.ts";
 import { Broker } from "../core/broker.ts";
+import type { Client } from "../core/client.ts";
 import type { Clock, Random } from "../core/time/clock.ts";
 import type { WireFormat } from "../core/message.ts";
 import { canonical } from "../core/addresses/spelling.ts";
@@ -36,6 +37,7 @@ import type { Measure } from "./metrics/resources.ts";
 import { Vitals } from "./metrics/vitals.ts";
 import { ConfiguredLogin } from "./security/login.ts";
 import { ManagedAccounts } from "./security/managed-accounts.ts";
+import type { Connection } from "./net/connection.ts";
 import type { Listener } from "./net/listener.ts";
 import { Limits } from "./net/limits.ts";
 import { plainFormat } from "./plain-message.ts";
@@ -225,6 +227,7 @@ class Server implements RunningServer {
       broker,
       config: () => this.accounts.over(this.config),
       accounts: this.accounts,
+      groupsOf: (user, groups) => this.login.groupsOf(user, groups),
       accountChanged: (user) => this.accountChanged(user),
       listeners: () => this.all,
       certificates: () => this.certificates,
@@ -311,8 +314,12 @@ class Server implements RunningServer {
     const applied = new Set(changes.applied);
     const needsRestart = new Set(changes.needsRestart);
     this.log.configure(config.log);
-    if (!isDeepStrictEqual(config.limits, this.config.limits)) this.limits.configure(config.limits);
+    if (!isDeepStrictEqual(config.limits, this.config.limits)) {
+      this.limits.configure(config.limits, { connections: this.connections(), clients: this.clients() });
+    }
     for (const listener of this.all) {
+      const own = next.listeners[listener.name];
+      if (own !== undefined) listener.limit({ maxConnections: own.max_connections, connectRate: own.connect_rate });
       // One that is to listen no more keeps what it has until the restart, so that nobody gets in without TLS.
       if (!listens(config, listener.name)) needsRestart.add(`listeners.${listener.name}.enabled`);
       else if (listener.secure(tls.get(listener.name))) applied.add(`listeners.${listener.name}.tls`);
@@ -330,6 +337,14 @@ class Server implements RunningServer {
     if (this.manager?.reload(certificates.management) === true) applied.add("management.tls");
     this.note("reload", `applied: ${[...applied].join(", ")}; needs a restart: ${[...needsRestart].join(", ")}`);
     return { applied: [...applied], needsRestart: [...needsRestart] };
+  }
+
+  private *connections(): Generator<Connection> {
+    for (const { connections } of this.all) yield* connections;
+  }
+
+  private *clients(): Generator<Client> {
+    for (const { clients } of this.broker.hosts.values()) yield* clients;
   }
 
   /** Of the broker as a whole. */

@@ -9,7 +9,8 @@ import type { UserSettings } from "../config/security-schema.ts";
 import { hashPassword, parsePasswordHash } from "../security/password.ts";
 import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
 import { apiKeyHash } from "./api-keys.ts";
-import type { ManagementContext } from "./context.ts";
+import type { Caller, ManagementContext } from "./context.ts";
+import { checkGrant } from "./granting.ts";
 
 const KEY_BYTES = 32;
 const STORED_CHECK_MS = 2;
@@ -54,14 +55,24 @@ function shown(name: string, user: UserSettings, accounts: ManagementContext["ac
   return { name, groups, enabled, origin, has_password: Object.keys(secrets).length > 0 };
 }
 
-/** Makes a user or changes one; true when it is new. Throws BrokerError "conflict" for one of the configuration. */
-export async function putUser(context: ManagementContext, name: string, change: UserChange): Promise<boolean> {
+/**
+ * Makes a user or changes one; true when it is new. Throws BrokerError "conflict" for one of the configuration, and
+ * "not-authorized" when the caller may not give what it has.
+ */
+export async function putUser(
+  context: ManagementContext,
+  caller: Caller,
+  name: string,
+  change: UserChange,
+): Promise<boolean> {
   checkName(name);
   checkManaged(context, name);
   const { password, password_hash: hash, groups, enabled } = change;
+  checkUser(context, caller, name, groups);
   // Off the event loop, and before anything is looked up: others may change it meanwhile.
   const secrets = password === undefined ? hashGiven(hash) : await secretsOf(password);
   checkManaged(context, name);
+  checkUser(context, caller, name, groups);
   const { accounts, accountChanged } = context;
   const before = accounts.users.get(name);
   const after: UserSettings = {
@@ -75,18 +86,28 @@ export async function putUser(context: ManagementContext, name: string, change: 
   return before === undefined;
 }
 
-/** Throws BrokerError "not-found", and "conflict" for one of the configuration. */
-export async function removeUser(context: ManagementContext, name: string): Promise<void> {
+/** Throws BrokerError "not-found", "conflict" for one of the configuration, and "not-authorized" as `putUser` does. */
+export async function removeUser(context: ManagementContext, caller: Caller, name: string): Promise<void> {
   userOf(context, name);
   checkManaged(context, name);
+  checkUser(context, caller, name, undefined);
   context.accounts.remove("user", name);
   context.accountChanged(name);
   await stored(context);
 }
 
-/** Makes a key, and returns it: it is not known any more afterwards. Throws BrokerError "conflict" if there is one. */
-export async function makeKey(context: ManagementContext, name: string, groups: readonly string[]): Promise<string> {
+/**
+ * Makes a key, and returns it: it is not known any more afterwards. Throws BrokerError "conflict" if there is one, and
+ * "not-authorized" when the caller may not give what it has.
+ */
+export async function makeKey(
+  context: ManagementContext,
+  caller: Caller,
+  name: string,
+  groups: readonly string[],
+): Promise<string> {
   checkName(name);
+  checkGrant(context, caller, { name, groups });
   if (Object.hasOwn(context.config().management.api_keys, name)) {
     throw new BrokerError("conflict", `There is a key ${name} already; delete it first`);
   }
@@ -97,9 +118,11 @@ export async function makeKey(context: ManagementContext, name: string, groups: 
   return key;
 }
 
-/** Throws BrokerError "not-found", and "conflict" for one of the configuration. */
-export async function removeKey(context: ManagementContext, name: string): Promise<void> {
+/** Throws BrokerError "not-found", "conflict" for one of the configuration, and "not-authorized" as `makeKey` does. */
+export async function removeKey(context: ManagementContext, caller: Caller, name: string): Promise<void> {
   const { accounts, accountChanged, config } = context;
+  const known = accounts.keys.get(name);
+  if (known !== undefined) checkGrant(context, caller, { name, groups: known.groups });
   if (accounts.remove("key", name)) {
     accountChanged(undefined);
     await stored(context);
@@ -116,6 +139,19 @@ export async function removeKey(context: ManagementContext, name: string): Promi
 async function stored({ broker: { store } }: ManagementContext): Promise<void> {
   const batch = store.gathering;
   while (store.durable < batch) await setTimeout(STORED_CHECK_MS);
+}
+
+/** Neither what a user has nor what it is to have may be more than the caller has. */
+function checkUser(
+  context: ManagementContext,
+  caller: Caller,
+  name: string,
+  groups: readonly string[] | undefined,
+): void {
+  const before = context.accounts.users.get(name)?.groups;
+  for (const given of new Set([before, groups ?? before ?? []])) {
+    if (given !== undefined) checkGrant(context, caller, { name, groups: context.groupsOf(name, given) });
+  }
 }
 
 function isManaged(shown: unknown, managed: unknown): boolean {

@@ -50,6 +50,8 @@ export interface ManagementContext {
   readonly accounts: ManagedAccounts;
   /** To be called after an account was changed: logins know of it, and sessions of this user end. */
   readonly accountChanged: (user: string | undefined) => void;
+  /** In which groups a user would be that is in these, with those that files give to the name. */
+  readonly groupsOf: (user: string, groups: readonly string[]) => readonly string[];
   readonly listeners: () => readonly Listener[];
   /** What its ports speak TLS with. */
   readonly certificates: () => Certificates;

@@ -117,6 +117,11 @@ export class ConfiguredLogin implements Authenticator {
     this.changed((login) => login.user === name || this.restsOn(login, name));
   }
 
+  /** In which groups a user of the broker's own section is, with those that files give to the name. */
+  groupsOf(user: string, groups: readonly string[]): string[] {
+    return this.realms.broker.groupsOf(user, groups);
+  }
+
   async login({ user = "", password = "", peer, host }: Credentials): Promise<Login> {
     return this.admit({ user, password, peer, evidence: undefined }, host);
   }

@@ -15,7 +15,7 @@ import type {
 import { Accounts } from "./accounts.ts";
 import { AddressSet } from "../net/address-set.ts";
 import { parseNetworks } from "./addresses.ts";
-import type { Attempt, Grant, LoginModule, Verdict } from "./attempt.ts";
+import type { Attempt, Grant, LoginModule, Subject, Verdict } from "./attempt.ts";
 import { CertificateModule, parseNamedUsers } from "./certificate-module.ts";
 import { Checks } from "./checks.ts";
 import { GroupsModule, parseGroups } from "./groups-module.ts";
@@ -89,6 +89,19 @@ export class Realm {
   /** Whether it takes tokens. */
   get takesTokens(): boolean {
     return this.settings.modules.some(({ jwt }) => jwt !== undefined);
+  }
+
+  /** The groups of one of its users: those that the user has, and those that modules add to the name. */
+  groupsOf(user: string, groups: readonly string[]): string[] {
+    const subject: Subject = {
+      user,
+      groups: new Set(groups),
+      principals: [],
+      expiresAt: undefined,
+      evidence: [],
+    };
+    for (const { module } of this.stack) module.complete?.(subject);
+    return [...subject.groups];
   }
 
   /** Takes in another state of a user of its section; undefined for one that is no more. */

@@ -3,23 +3,25 @@
  *
  *     in:  users -> permissions -> exchanges -> queues -> bindings; what cannot be taken is told, and the rest goes on
  */
+import type { Readable } from "node:stream";
 import { Type } from "typebox";
 import { subjectOf } from "../../../core/access/access.ts";
 import { BrokerError } from "../../../core/errors.ts";
+import { Queue } from "../../../core/queue/queue.ts";
 import { isTemporary } from "../../../core/routing/admission.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { AmqpError } from "../../../protocols/amqp091/errors.ts";
-import { usersOf } from "../accounts.ts";
+import { type ShownUser, usersOf } from "../accounts.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { HostClient } from "../host-client.ts";
 import { checkRight } from "../rights.ts";
-import { gather } from "../slices.ts";
 import { bind } from "./bindings.ts";
 import { Body, scalars } from "./body.ts";
 import { declareExchange } from "./exchanges.ts";
 import type { Row } from "./listing.ts";
+import { longReply, Rows } from "./long-reply.ts";
 import { declareQueue } from "./queues.ts";
-import { bindingRow, bindingsFrom, exchangeRow, queueRow } from "./views.ts";
+import { bindingRow, exchangeRow, queueRow, shownBinding } from "./views.ts";
 import { checkPermission, importUser, permissionsOfUser, userRow } from "./users.ts";
 import { type Asker, vhostName, vhostOf } from "./vhosts.ts";
 
@@ -52,41 +54,38 @@ export function definitionRoutes(app: ManagementApp, context: ManagementContext)
   });
 }
 
-interface Parts {
-  readonly queues: readonly Row[];
-  readonly exchanges: readonly Row[];
-  readonly bindings: readonly Row[];
-}
-
-async function exported(context: ManagementContext): Promise<Row> {
+function exported(context: ManagementContext): Readable {
   const hosts = [...context.broker.hosts.values()];
-  const parts = await Promise.all(hosts.map((host) => partsOf(host)));
   const users = usersOf(context);
-  return {
+  return longReply({
     ...versionOf(context),
     users: users.map(userRow),
     vhosts: hosts.map((host) => ({ name: vhostName(host) })),
-    permissions: users.flatMap(({ name }) => permissionsOfUser(context, name)),
+    permissions: new Rows(permissionsOf(context, users)),
     topic_permissions: [],
     parameters: [],
     global_parameters: [{ name: "cluster_name", value: context.broker.name }],
     policies: [],
-    queues: parts.flatMap(({ queues }) => queues),
-    exchanges: parts.flatMap(({ exchanges }) => exchanges),
-    bindings: parts.flatMap(({ bindings }) => bindings),
-  };
+    queues: new Rows(eachOf(hosts, queuesIn)),
+    exchanges: new Rows(eachOf(hosts, exchangesIn)),
+    bindings: new Rows(eachOf(hosts, bindingsIn)),
+  });
 }
 
-async function exportedOf(context: ManagementContext, host: VirtualHost): Promise<Row> {
-  const { queues, exchanges, bindings } = await partsOf(host);
-  return {
+function exportedOf(context: ManagementContext, host: VirtualHost): Readable {
+  const of = (rows: (host: VirtualHost) => Iterable<Row | undefined>): Rows => new Rows(withoutVhost(rows(host)));
+  return longReply({
     ...versionOf(context),
     parameters: [],
     policies: [],
-    queues: queues.map(withoutVhost),
-    exchanges: exchanges.map(withoutVhost),
-    bindings: bindings.map(withoutVhost),
-  };
+    queues: of(queuesIn),
+    exchanges: of(exchangesIn),
+    bindings: of(bindingsIn),
+  });
+}
+
+function* permissionsOf(context: ManagementContext, users: readonly ShownUser[]): Iterable<Row> {
+  for (const { name } of users) yield* permissionsOfUser(context, name);
 }
 
 function versionOf({ broker }: ManagementContext): Row {
@@ -98,32 +97,58 @@ function versionOf({ broker }: ManagementContext): Row {
   };
 }
 
-/** What survives a connection: no temporary queues, and none of the exchanges that are always there. */
-async function partsOf(host: VirtualHost): Promise<Parts> {
-  const queues: Row[] = [];
-  const exchanges: Row[] = [];
-  const bindings: Row[] = [];
-  const kept = new Set<unknown>();
-  await gather(host.queues.values(), Number.POSITIVE_INFINITY, (item) => {
-    if (item.address === undefined || isTemporary(item.address)) return false;
-    const { name, vhost, durable, auto_delete, arguments: given } = queueRow({ host, item });
-    kept.add(name);
-    return queues.push({ name, vhost, durable, auto_delete, arguments: given }) < 0;
-  });
-  for (const item of host.exchanges.all()) {
-    for (const binding of bindingsFrom(host, item)) {
-      const { properties_key: _key, ...row } = bindingRow(binding);
-      if (binding.kind === "exchange" || kept.has(binding.destination)) bindings.push(row);
-    }
-    if (item.predeclared) continue;
-    const { name, vhost, type, durable, auto_delete, internal, arguments: given } = exchangeRow({ host, item });
-    exchanges.push({ name, vhost, type, durable, auto_delete, internal, arguments: given });
+/** Those that survive a connection. */
+function* queuesIn(host: VirtualHost): Iterable<Row | undefined> {
+  for (const item of host.queues.values()) {
+    if (isKept(item)) {
+      const { name, vhost, durable, auto_delete, arguments: given } = queueRow({ host, item });
+      yield { name, vhost, durable, auto_delete, arguments: given };
+    } else yield undefined;
   }
-  return { queues, exchanges, bindings };
 }
 
-function withoutVhost({ vhost: _vhost, ...row }: Row): Row {
-  return row;
+/** None of those that are always there. */
+function* exchangesIn(host: VirtualHost): Iterable<Row | undefined> {
+  for (const item of host.exchanges.all()) {
+    if (item.predeclared) continue;
+    const { name, vhost, type, durable, auto_delete, internal, arguments: given } = exchangeRow({ host, item });
+    yield { name, vhost, type, durable, auto_delete, internal, arguments: given };
+  }
+}
+
+function* bindingsIn(host: VirtualHost): Iterable<Row | undefined> {
+  for (const exchange of host.exchanges.all()) {
+    for (const binding of exchange.bindings.values()) {
+      const shown = shownBinding(host, binding);
+      const lasts =
+        shown !== undefined && (shown.kind === "exchange" || (binding.owner instanceof Queue && isKept(binding.owner)));
+      if (lasts) {
+        const { properties_key: _key, ...row } = bindingRow(shown);
+        yield row;
+      } else yield undefined;
+    }
+  }
+}
+
+function isKept({ address }: Queue): boolean {
+  return address !== undefined && !isTemporary(address);
+}
+
+function* eachOf(
+  hosts: readonly VirtualHost[],
+  rows: (host: VirtualHost) => Iterable<Row | undefined>,
+): Iterable<Row | undefined> {
+  for (const host of hosts) yield* rows(host);
+}
+
+function* withoutVhost(rows: Iterable<Row | undefined>): Iterable<Row | undefined> {
+  for (const row of rows) {
+    if (row === undefined) yield undefined;
+    else {
+      const { vhost: _vhost, ...rest } = row;
+      yield rest;
+    }
+  }
 }
 
 /** One document that comes in. */
@@ -136,6 +161,7 @@ class Import {
   private readonly clients = new Map<VirtualHost, HostClient>();
   private readonly taken = { users: 0, exchanges: 0, queues: 0, bindings: 0 };
   private readonly skipped: string[] = [];
+  private untold = 0;
   private done = 0;
 
   constructor(context: ManagementContext, asker: Asker, host: VirtualHost | undefined) {
@@ -148,8 +174,8 @@ class Import {
   async run(body: Body): Promise<Row> {
     try {
       if (this.host === undefined) {
-        for (const { vhost } of body.list("vhosts").map((each) => ({ vhost: each.text("name") }))) {
-          await this.each(`vhost ${vhost}`, () => this.hostOf(vhost));
+        for (const vhost of body.list("vhosts")) {
+          await this.each(`vhost ${nameOf(vhost)}`, () => this.hostOf(vhost.text("name")));
         }
         await this.users(body.list("users"));
         await this.permissions(body.list("permissions"));
@@ -162,6 +188,7 @@ class Import {
         if (length > 0) this.skip(`${length} ${part}: there is nothing like them here`);
       }
       for (const client of this.clients.values()) await client.settled();
+      if (this.untold > 0) this.skipped.push(`${this.untold} more are not told here`);
       return { imported: this.taken, skipped: this.skipped };
     } finally {
       for (const client of this.clients.values()) client.close();
@@ -169,13 +196,14 @@ class Import {
   }
 
   private async users(users: readonly Body[]): Promise<void> {
+    const known = new Set(usersOf(this.context).map(({ name }) => name));
     for (const user of users) {
-      const name = user.text("name");
-      // An export has no secrets: whom it names and who is there stays as it is.
-      const bare = !user.has("password") && user.text("password_hash", "") === "";
-      if (bare && usersOf(this.context).some((known) => known.name === name)) continue;
-      await this.each(`user ${name}`, async () => {
-        await importUser(this.context, name, user);
+      await this.each(`user ${nameOf(user)}`, async () => {
+        const name = user.text("name");
+        // An export has no secrets: whom it names and who is there stays as it is.
+        const bare = !user.has("password") && user.text("password_hash", "") === "";
+        if (bare && known.has(name)) return;
+        await importUser(this.context, this.caller, name, user);
         this.taken.users++;
         if (bare) this.skip(`user ${name}: was made without a password, and cannot log in until it has one`);
       });
@@ -184,19 +212,17 @@ class Import {
 
   private async permissions(permissions: readonly Body[]): Promise<void> {
     for (const permission of permissions) {
-      const user = permission.text("user");
-      const vhost = permission.text("vhost");
-      await this.each(`permission of ${user} in ${vhost}`, () =>
-        checkPermission(this.context, this.hostOf(vhost), user, permission),
-      );
+      await this.each(`permission of ${nameOf(permission, "user")} in ${nameOf(permission, "vhost")}`, () => {
+        const host = this.hostOf(permission.text("vhost"));
+        checkPermission(this.context, host, permission.text("user"), permission);
+      });
     }
   }
 
   private async exchanges(exchanges: readonly Body[]): Promise<void> {
     for (const exchange of exchanges) {
-      const name = exchange.text("name");
-      await this.each(`exchange ${name}`, () => {
-        declareExchange(this.clientOf(exchange), name, exchange);
+      await this.each(`exchange ${nameOf(exchange)}`, () => {
+        declareExchange(this.clientOf(exchange), exchange.text("name"), exchange);
         this.taken.exchanges++;
       });
     }
@@ -204,9 +230,8 @@ class Import {
 
   private async queues(queues: readonly Body[]): Promise<void> {
     for (const queue of queues) {
-      const name = queue.text("name");
-      await this.each(`queue ${name}`, () => {
-        declareQueue(this.clientOf(queue), name, queue);
+      await this.each(`queue ${nameOf(queue)}`, () => {
+        declareQueue(this.clientOf(queue), queue.text("name"), queue);
         this.taken.queues++;
       });
     }
@@ -214,21 +239,19 @@ class Import {
 
   private async bindings(bindings: readonly Body[]): Promise<void> {
     for (const binding of bindings) {
-      const source = binding.text("source");
-      const destination = binding.text("destination");
-      // Every queue has it.
-      if (source === "") continue;
-      await this.each(`binding from ${source} to ${destination}`, () => {
+      const what = `binding from ${nameOf(binding, "source")} to ${nameOf(binding, "destination")}`;
+      await this.each(what, () => {
+        const source = binding.text("source");
+        // Every queue has it.
+        if (source === "") return;
         const client = this.clientOf(binding);
-        const kind = binding.text("destination_type", "queue") === "exchange" ? "exchange" : "queue";
-        const given = Object.fromEntries(scalars(binding.group("arguments")));
         bind(client, {
           host: client.host,
           source,
-          destination,
-          kind,
+          destination: binding.text("destination"),
+          kind: binding.text("destination_type", "queue") === "exchange" ? "exchange" : "queue",
           key: binding.text("routing_key", ""),
-          arguments: given,
+          arguments: Object.fromEntries(scalars(binding.group("arguments"))),
         });
         this.taken.bindings++;
       });
@@ -262,7 +285,13 @@ class Import {
 
   private skip(what: string): void {
     if (this.skipped.length < MOST_TOLD) this.skipped.push(what);
+    else this.untold++;
   }
+}
+
+/** What something is called in a sentence, whatever it really says. */
+function nameOf(item: Body, field = "name"): string {
+  return item.has(field) ? item.shown(field) : "without a name";
 }
 
 function mayAdminister({ broker }: ManagementContext, asker: Asker): void {

@@ -7,7 +7,7 @@ import { permissionsOf, subjectOf, type Subject } from "../../../core/access/acc
 import { BrokerError } from "../../../core/errors.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { putUser, removeUser, type ShownUser, userOf, usersOf } from "../accounts.ts";
-import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { checkRight } from "../rights.ts";
 import { Body } from "./body.ts";
 import { listing, ListQuery, type Row, shortList } from "./listing.ts";
@@ -60,7 +60,7 @@ function changing(app: ManagementApp, context: ManagementContext): void {
     { config: { right: "login", audit: "user.put" }, schema: { hide: true, params: UserParams } },
     async (request, reply) => {
       mayAdminister(context, request);
-      const isNew = await importUser(context, request.params.user, new Body(request.body));
+      const isNew = await importUser(context, callerOf(request), request.params.user, new Body(request.body));
       return reply.code(isNew ? 201 : 204).send();
     },
   );
@@ -69,7 +69,7 @@ function changing(app: ManagementApp, context: ManagementContext): void {
     { config: { right: "login", audit: "user.delete" }, schema: { hide: true, params: UserParams } },
     async (request, reply) => {
       mayAdminister(context, request);
-      await removeUser(context, request.params.user);
+      await removeUser(context, callerOf(request), request.params.user);
       return reply.code(204).send();
     },
   );
@@ -78,7 +78,7 @@ function changing(app: ManagementApp, context: ManagementContext): void {
     { config: { right: "login", audit: "user.delete" }, schema: { hide: true } },
     async (request, reply) => {
       mayAdminister(context, request);
-      for (const name of new Body(request.body).words("users")) await removeUser(context, name);
+      for (const name of new Body(request.body).words("users")) await removeUser(context, callerOf(request), name);
       return reply.code(204).send();
     },
   );
@@ -122,9 +122,10 @@ function permissions(app: ManagementApp, context: ManagementContext): void {
 }
 
 /** Makes or changes a user as RabbitMQ's tools say it; true when it is new. Throws BrokerError. */
-export function importUser(context: ManagementContext, name: string, body: Body): Promise<boolean> {
-  const groups = body.words("tags");
-  if (body.has("password")) return putUser(context, name, { password: body.text("password"), groups });
+export function importUser(context: ManagementContext, caller: Caller, name: string, body: Body): Promise<boolean> {
+  // Who says nothing of them wants them to stay as they are.
+  const groups = body.has("tags") ? body.words("tags") : undefined;
+  if (body.has("password")) return putUser(context, caller, name, { password: body.text("password"), groups });
   const hash = body.text("password_hash", "");
   if (hash !== "" && !hash.startsWith("scrypt$")) {
     throw new BrokerError(
@@ -132,7 +133,7 @@ export function importUser(context: ManagementContext, name: string, body: Body)
       `The password hash of user ${name} is one of RabbitMQ, which is not taken; give a password`,
     );
   }
-  return putUser(context, name, { password_hash: hash, groups });
+  return putUser(context, caller, name, { password_hash: hash, groups });
 }
 
 /** Throws BrokerError unless a permission is what the access rules say already. */

@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { makeKey, putUser, removeKey, removeUser, type ShownUser, userOf, usersOf } from "../accounts.ts";
-import type { ManagementApp, ManagementContext } from "../context.ts";
+import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { PageQuery, Table } from "../table.ts";
 
 const ORIGIN = Type.Union([Type.Literal("configuration"), Type.Literal("managed")], {
@@ -79,14 +79,17 @@ export function userRoutes(app: ManagementApp, context: ManagementContext): void
       schema: {
         tags,
         summary: "Make a user, or change one",
-        description: "What is absent stays as it is. Connections of a user that may not log in any more are closed.",
+        description:
+          "What is absent stays as it is. Connections of a user that may not log in any more are closed. Nobody gives or " +
+          "changes what has a right that is not his own, unless he may configure the broker.",
         params: UserParams,
         body: UserBody,
         response: { 200: USERS.row, 201: USERS.row },
       },
     },
-    async ({ params, body }, reply) => {
-      const isNew = await putUser(context, params.user, body);
+    async (request, reply) => {
+      const { params, body } = request;
+      const isNew = await putUser(context, callerOf(request), params.user, body);
       reply.code(isNew ? 201 : 200);
       return USERS.show(userOf(context, params.user));
     },
@@ -104,8 +107,8 @@ export function userRoutes(app: ManagementApp, context: ManagementContext): void
         response: { 204: Type.Null() },
       },
     },
-    async ({ params }, reply) => {
-      await removeUser(context, params.user);
+    async (request, reply) => {
+      await removeUser(context, callerOf(request), request.params.user);
       reply.code(204);
       return null;
     },
@@ -154,8 +157,9 @@ function keyRoutes(app: ManagementApp, context: ManagementContext): void {
       config: { right: "admin broker", audit: "api-key.create" },
       schema: { tags, summary: "Make a key", body: NewKey, response: { 201: MadeKey } },
     },
-    async ({ body }, reply) => {
-      const key = await makeKey(context, body.name, body.groups ?? []);
+    async (request, reply) => {
+      const { body } = request;
+      const key = await makeKey(context, callerOf(request), body.name, body.groups ?? []);
       reply.code(201);
       return { name: body.name, key };
     },
@@ -167,8 +171,8 @@ function keyRoutes(app: ManagementApp, context: ManagementContext): void {
       config: { right: "admin broker", audit: "api-key.delete" },
       schema: { tags, summary: "Delete a key", params: KeyParams, response: { 204: Type.Null() } },
     },
-    async ({ params }, reply) => {
-      await removeKey(context, params.key);
+    async (request, reply) => {
+      await removeKey(context, callerOf(request), request.params.key);
       reply.code(204);
       return null;
     },
