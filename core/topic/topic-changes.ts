@@ -36,25 +36,19 @@ export class TopicChanges {
     this.topics = topics;
   }
 
-  /** Changes the topics that match, each once. `apply` must not change which topics there are. */
+  /** Changes the topics that match. `apply` may be called twice in a row, and must not change which topics there are. */
   make(pattern: Pattern, apply: (topic: Topic) => void): void {
     if (pattern.address !== undefined) {
       const topic = this.topics.get(pattern.address);
       if (topic !== undefined) this.change(topic, apply);
       return;
     }
-    const done: Topic[] = [];
     let cost = 0;
     for (const topic of this.topics.walk(pattern)) {
+      if (topic !== undefined) this.change(topic, apply);
       cost += topic === undefined ? IN_VAIN : 1;
-      if (topic !== undefined) {
-        this.change(topic, apply);
-        done.push(topic);
-      }
       if (cost < AT_ONCE) continue;
-      const number = ++this.last;
-      for (const each of done) each.changesSeen = number;
-      this.pending.push({ number, pattern, apply });
+      this.pending.push({ number: ++this.last, pattern, apply });
       if (!this.walking) this.walk();
       return;
     }
