@@ -416,6 +416,11 @@ export class Client implements GateWaiter, TransactionOwner {
     this.temporaries.delete(`queue ${name}`);
   }
 
+  /** The queues and topics that live with it. */
+  get ownDestinations(): Iterable<Address> {
+    return this.temporaries.values();
+  }
+
   private watchExpiry(): void {
     this.expiry?.cancel();
     this.expiry = undefined;

@@ -216,13 +216,20 @@ class Explainer {
     seen.add(exchange);
     const via = `exchange ${exchange.name}, key "${key}"`;
     let wanted = false;
+    let suspended = 0;
+    for (const binding of exchange.bindings.values()) if (binding.suspended) suspended++;
+    if (suspended > 0) {
+      this.notes.push(
+        `${suspended} bindings of the exchange ${exchange.name} lead nowhere: who made them may not have them any more`,
+      );
+    }
     exchange.table.match(key, this.message, ({ to }) => {
       wanted = true;
       if ("declaration" in to) this.followExchange(to, key, seen);
       else this.target(to, via);
     });
     if (wanted) return;
-    const { alternate } = exchange.declaration;
+    const { alternate } = exchange;
     const next = alternate === undefined ? undefined : this.options.exchanges.find(alternate);
     if (next === undefined) this.notes.push(`No binding of the exchange ${exchange.name} wants the key "${key}"`);
     else this.followExchange(next, key, seen);

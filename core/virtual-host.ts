@@ -8,6 +8,7 @@
  */
 import { type Access, type Actor, type Subject, subjectOf } from "./access/access.ts";
 import { Guard } from "./access/guard.ts";
+import { Leads } from "./access/leads.ts";
 import { AccessReview } from "./access/review.ts";
 import { type Admission, isTemporary } from "./routing/admission.ts";
 import type { Address } from "./addresses/address.ts";
@@ -124,6 +125,8 @@ export class VirtualHost {
   /** How consumers are attached to what there is. */
   readonly attachments: Attachments;
   private readonly declared: DeclaredQueues;
+  /** What leads messages on by somebody's rights. */
+  private readonly leads: Leads;
   private readonly destinations: Destinations;
   private readonly durableSubscriptions: DurableSubscriptions;
   private clientCounter = 0;
@@ -147,6 +150,7 @@ export class VirtualHost {
       policies,
       admission: (address) => this.destinations.admission(address),
       exchange: (exchange, key) => this.destinations.exchangeAdmission(exchange, key),
+      leads: (queue) => this.declared.leads(queue),
     });
     this.schedule = new Schedule({
       engine,
@@ -225,8 +229,17 @@ export class VirtualHost {
     });
     this.wills = new Wills({ engine, hostName: name, publish: (will, subject) => this.publishWill(will, subject) });
     this.sessions = this.makeSessions();
+    this.leads = new Leads({
+      hostName: name,
+      exchanges: this.exchanges,
+      declared,
+      destinations,
+      permissions: (subject) => guard.permissions(subject),
+      report: context.report,
+    });
     this.review = new AccessReview({
       clock: engine.clock,
+      leads: this.leads,
       clients: this.clients,
       durables: this.durables,
       destinations,
@@ -271,6 +284,7 @@ export class VirtualHost {
     this.destinations.createConfigured();
     this.declared.recover(this.destinations, (address) => this.destinations.admission(address));
     this.exchanges.recover();
+    this.leads.recover();
     this.destinations.recoverIds();
     this.sessions.recover();
     this.wills.recover((id) => this.sessions.leftMs(id));

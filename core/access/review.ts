@@ -6,6 +6,7 @@
  *                                                       a piece that takes longer waits behind all others
  */
 import type { Client } from "../client.ts";
+import type { Leads } from "./leads.ts";
 import type { Attachments } from "../routing/attachments.ts";
 import type { Destinations } from "../routing/destinations.ts";
 import type { DurableSubscription } from "../topic/durable-subscription.ts";
@@ -28,6 +29,7 @@ export interface AccessReviewOptions {
   readonly durables: ReadonlyMap<string, DurableSubscription>;
   readonly destinations: Destinations;
   readonly attachments: Attachments;
+  readonly leads: Leads;
   /** Throws BrokerError when a client may not be connected any more. */
   readonly checkConnecting: (client: Client) => void;
 }
@@ -90,8 +92,9 @@ export class AccessReview {
   }
 
   private *everything(): Generator<Steps, undefined, void> {
-    const { clients, durables } = this.options;
+    const { clients, durables, leads } = this.options;
     for (const client of Array.from(clients)) yield this.ofClient(client);
+    yield leads.review();
     for (const durable of Array.from(durables.values())) yield this.ofDurable(durable);
     return undefined;
   }
@@ -110,6 +113,7 @@ export class AccessReview {
       if (session?.has(subscription) !== true) yield* this.options.attachments.review(subscription);
       yield 1;
     }
+    yield* this.options.leads.reviewOf(client);
   }
 
   private *ofDurable(durable: DurableSubscription): Steps {

@@ -4,6 +4,8 @@
  *     kind "exchange"   key: name of the host, NUL, name of the exchange escaped     value: the declaration
  *     kind "binding"    key: name of the host, NUL, number in base 36, ten digits    value: from where, to where, by what
  */
+import type { Subject } from "../access/access.ts";
+import { readSubject, subjectRecord } from "../access/subject-record.ts";
 import { escapeCanonical } from "../addresses/escape.ts";
 import type { DeclaredArguments } from "../queue/queue-declaration.ts";
 import type { Engine } from "../engine.ts";
@@ -37,7 +39,9 @@ export class ExchangeRecords {
   }
 
   putExchange(declaration: ExchangeDeclaration): void {
-    const value = { ...declaration, arguments: Object.fromEntries(declaration.arguments) };
+    const { maker } = declaration;
+    const given = Object.fromEntries(declaration.arguments);
+    const value = { ...declaration, arguments: given, maker: maker && subjectRecord(maker) };
     this.engine.put(EXCHANGES, this.exchangeKey(declaration.name), Buffer.from(JSON.stringify(value)));
   }
 
@@ -45,11 +49,12 @@ export class ExchangeRecords {
     this.engine.removeRecord(EXCHANGES, this.exchangeKey(name));
   }
 
-  /** Returns the number of the record. */
-  putBinding(declaration: BindingDeclaration, destination: StoredDestination): number {
-    const { source, key } = declaration;
-    const record = ++this.lastNumber;
-    const value = { source, key, arguments: encodeArguments(declaration.arguments), destination };
+  /** In place of the record of a number, or as a new one; returns its number. */
+  putBinding(declaration: BindingDeclaration, destination: StoredDestination, before = 0): number {
+    const { source, key, maker } = declaration;
+    const record = before === 0 ? ++this.lastNumber : before;
+    const given = encodeArguments(declaration.arguments);
+    const value = { source, key, arguments: given, destination, maker: maker && subjectRecord(maker) };
     this.engine.put(BINDINGS, this.bindingKey(record), Buffer.from(JSON.stringify(value)));
     return record;
   }
@@ -65,11 +70,12 @@ export class ExchangeRecords {
 
   /** All bindings that the store has, in the order in which they were made. */
   bindings(): StoredBinding[] {
+    const makers = new Map<string, Subject>();
     return this.readAll(BINDINGS, (name, value) => {
       const record = Number.parseInt(name, 36);
       if (!Number.isSafeInteger(record)) return undefined;
       this.lastNumber = Math.max(this.lastNumber, record);
-      return readBinding(record, value);
+      return readBinding(record, value, makers);
     });
   }
 
@@ -146,14 +152,32 @@ function readExchange(read: unknown): ExchangeDeclaration | undefined {
     alternate: typeof read.alternate === "string" ? read.alternate : undefined,
     delayed: read.delayed === true,
     arguments: readScalars(read.arguments),
+    maker: readSubject(read.maker),
   };
 }
 
-function readBinding(record: number, read: unknown): StoredBinding | undefined {
+function readBinding(record: number, read: unknown, makers: Map<string, Subject>): StoredBinding | undefined {
   if (!isRecord(read) || typeof read.source !== "string" || typeof read.key !== "string") return undefined;
   const destination = readDestination(read.destination);
   if (destination === undefined) return undefined;
-  return { record, source: read.source, key: read.key, arguments: decodeArguments(read.arguments), destination };
+  const { source, key, maker } = read;
+  return {
+    record,
+    source,
+    key,
+    arguments: decodeArguments(read.arguments),
+    destination,
+    maker: readMaker(maker, makers),
+  };
+}
+
+/** One and the same for all that somebody made. */
+function readMaker(value: unknown, makers: Map<string, Subject>): Subject | undefined {
+  if (value === undefined) return undefined;
+  const text = JSON.stringify(value);
+  const maker = makers.get(text) ?? readSubject(value);
+  if (maker !== undefined) makers.set(text, maker);
+  return maker;
 }
 
 function readDestination(read: unknown): StoredDestination | undefined {

@@ -65,7 +65,7 @@ export class ExchangeRequests {
     checkRoom();
     // Throws when the name is too long, before there is an exchange that nobody can send to.
     exchangeAddress(name, "");
-    this.exchanges.declare(declaration);
+    this.exchanges.declare(declaration.alternate === undefined ? declaration : madeBy(client, declaration));
   }
 
   /** See `Client.deleteExchange`. */
@@ -87,7 +87,7 @@ export class ExchangeRequests {
   /** See `Client.bindQueue`. */
   bindQueue(client: Client, queue: Address, binding: BindingDeclaration): void {
     const end = this.queueEnd(client, queue);
-    this.exchanges.bind(this.source(client, binding), end, binding);
+    this.exchanges.bind(this.source(client, binding), end, madeBy(client, binding));
   }
 
   /** See `Client.unbindQueue`. */
@@ -99,7 +99,7 @@ export class ExchangeRequests {
   /** See `Client.bindExchange`. */
   bindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
     const end = this.exchangeEnd(client, destination);
-    this.exchanges.bind(this.source(client, binding), end, binding);
+    this.exchanges.bind(this.source(client, binding), end, madeBy(client, binding));
   }
 
   /** See `Client.unbindExchange`. */
@@ -208,6 +208,11 @@ export class ExchangeRequests {
     this.options.check(client, "send", "exchange", name);
     return toExchange(exchange);
   }
+}
+
+/** By whose rights it goes from now on. */
+function madeBy<T extends BindingDeclaration | ExchangeDeclaration>(client: Client, declaration: T): T {
+  return { ...declaration, maker: client.permissions.subject };
 }
 
 function onDefault(): BrokerError {

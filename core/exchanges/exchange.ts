@@ -1,3 +1,4 @@
+import type { Subject } from "../access/access.ts";
 import type { Admission } from "../routing/admission.ts";
 import { type BindingTable, tableFor } from "./binding-table.ts";
 import { type DeclaredArguments, differentArgument } from "../queue/queue-declaration.ts";
@@ -27,6 +28,8 @@ export interface ExchangeDeclaration {
   readonly delayed?: boolean;
   /** As the client wrote them, for listing. */
   readonly arguments: DeclaredArguments;
+  /** Whose rights decide whether it leads on to its alternate; nobody's if absent. */
+  readonly maker?: Subject | undefined;
 }
 
 /** What a client says that is to lead on from an exchange. */
@@ -36,6 +39,8 @@ export interface BindingDeclaration {
   readonly key: string;
   /** For an exchange of the type headers: `x-match`, and what is to be found. Two bindings that differ in them are two. */
   readonly arguments: ReadonlyMap<string, PropertyValue>;
+  /** Whose rights decide whether it leads on; nobody's if absent. */
+  readonly maker?: Subject | undefined;
 }
 
 /** A binding that is there. */
@@ -50,6 +55,10 @@ export interface Binding {
   readonly owner: Queue | TopicFeed | undefined;
   /** The number of its record in the store; 0 without one. */
   record: number;
+  /** See `BindingDeclaration`. */
+  maker: Subject | undefined;
+  /** It is known, but leads nowhere: whoever made it may not have it so any more. */
+  suspended: boolean;
 }
 
 /** Where messages with one key go from an exchange: found once, then used until a binding on the way changes. */
@@ -75,6 +84,8 @@ export class Exchange {
   /** How many of those that lead on lead to other exchanges. */
   links = 0;
   readonly ways = new Map<string, Way>();
+  /** It does not lead on to its alternate: whoever made it may not send there any more. */
+  suspended = false;
   /** The ids of sends that came to it. */
   readonly ids: DuplicateWindow;
 
@@ -87,6 +98,11 @@ export class Exchange {
 
   get name(): string {
     return this.declaration.name;
+  }
+
+  /** The name of the exchange that gets what none of its bindings wants. */
+  get alternate(): string | undefined {
+    return this.suspended ? undefined : this.declaration.alternate;
   }
 
   /** The first thing in which another declaration of the same name differs, in RabbitMQ's words; undefined if none does. */

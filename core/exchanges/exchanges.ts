@@ -5,6 +5,7 @@
  *
  * Durable exchanges and the bindings between what survives a restart are records in the store.
  */
+import { isSameSubject } from "../access/subject-record.ts";
 import { Address } from "../addresses/address.ts";
 import type { Admission } from "../routing/admission.ts";
 import { argumentsText, ExchangeRecords, type StoredDestination } from "./exchange-records.ts";
@@ -38,6 +39,8 @@ const PREDECLARED: readonly (readonly [name: string, type: ExchangeType])[] = [
   ["amq.headers", "headers"],
   ["amq.match", "headers"],
 ];
+
+const NO_BINDINGS: ReadonlySet<Binding> = new Set<Binding>();
 
 /** What the exchanges of a virtual host are made with. */
 export interface ExchangesOptions {
@@ -254,15 +257,18 @@ export class Exchanges {
   /** Makes a binding, if it is not there; `record` is the number of the one that the store has of it. Throws BrokerError. */
   bind(source: Exchange, end: BindingEnd, declaration: BindingDeclaration, record = 0): void {
     const id = idOf(end, declaration);
-    if (source.bindings.has(id)) return;
+    const there = source.bindings.get(id);
+    if (there !== undefined) {
+      this.remake(there, end, declaration);
+      return;
+    }
     const { to, owner, stored } = end;
     // What the store has is there, whatever is configured now.
     if (record === 0) this.checkBindings();
-    const binding: Binding = { id, source, key: declaration.key, arguments: declaration.arguments, to, owner, record };
+    const { key, arguments: given, maker } = declaration;
+    const binding: Binding = { id, source, key, arguments: given, to, owner, record, maker, suspended: false };
     // Throws when it makes no sense: before anything else knows of it.
-    if (source === this.space && !(to instanceof Exchange))
-      this.destinations.topicBindings.bind(to, [topicPattern(binding.key)]);
-    else source.table.add(binding);
+    this.connect(binding);
     source.bindings.set(id, binding);
     this.bindingCount++;
     if (owner !== undefined) note(this.byOwner, owner, binding);
@@ -276,6 +282,50 @@ export class Exchanges {
       binding.record = this.records.putBinding(declaration, stored);
     }
     this.changed(binding);
+  }
+
+  /** Has a binding lead nowhere, or where it leads again; it is known all the time. */
+  suspend(binding: Binding, suspended: boolean): void {
+    if (binding.suspended === suspended || binding.source.bindings.get(binding.id) !== binding) return;
+    binding.suspended = suspended;
+    if (suspended) this.disconnect(binding);
+    else this.connect(binding);
+    this.changed(binding);
+  }
+
+  /** The same of the alternate of an exchange. */
+  suspendAlternate(exchange: Exchange, suspended: boolean): void {
+    if (exchange.suspended === suspended) return;
+    exchange.suspended = suspended;
+    this.graph.changed(exchange, ALL_KEYS);
+  }
+
+  /** The bindings that lead to a queue. */
+  bindingsTo(queue: Queue): ReadonlySet<Binding> {
+    return this.byOwner.get(queue) ?? NO_BINDINGS;
+  }
+
+  /** Who may have a binding and makes it again has it from now on, if nobody has or it is the same user. */
+  private remake(binding: Binding, { stored }: BindingEnd, declaration: BindingDeclaration): void {
+    const { maker } = declaration;
+    const before = binding.maker;
+    if (maker === undefined || (before !== undefined && before.user !== maker.user && !binding.suspended)) return;
+    binding.maker = maker;
+    this.suspend(binding, false);
+    if (binding.record === 0 || stored === undefined || (before !== undefined && isSameSubject(before, maker))) return;
+    this.records.putBinding(declaration, stored, binding.record);
+  }
+
+  private connect(binding: Binding): void {
+    const { source, to, key } = binding;
+    if (source !== this.space || to instanceof Exchange) source.table.add(binding);
+    else this.destinations.topicBindings.bind(to, [topicPattern(key)]);
+  }
+
+  private disconnect(binding: Binding): void {
+    const { source, to } = binding;
+    if (source !== this.space || to instanceof Exchange) source.table.remove(binding);
+    else this.leaveTopics(binding, to);
   }
 
   /** Takes a binding back, if it is there. */
@@ -294,8 +344,8 @@ export class Exchanges {
       to.incoming.delete(binding);
       source.links--;
     }
-    if (source !== this.space || to instanceof Exchange) source.table.remove(binding);
-    else if (topicsToo) this.leaveTopics(binding, to);
+    const isOfTopics = source === this.space && !(to instanceof Exchange);
+    if (!binding.suspended && (topicsToo || !isOfTopics)) this.disconnect(binding);
     this.changed(binding);
     if (record !== 0) this.records.removeBinding(record);
     if (owner instanceof Queue && !this.binds(owner)) this.destinations.noteIdle(owner);
@@ -314,7 +364,7 @@ export class Exchanges {
     const pattern = topicPattern(key);
     const others = owner instanceof Queue ? [...this.destinations.topicsOf(owner)] : [];
     for (const other of (owner && this.byOwner.get(owner)) ?? []) {
-      if (other.source === this.space) others.push(topicPattern(other.key));
+      if (other.source === this.space && !other.suspended) others.push(topicPattern(other.key));
     }
     if (others.some(({ text }) => text === pattern.text)) return;
     this.destinations.topicBindings.unbind(target, [pattern], (topic) => others.some((other) => other.matches(topic)));

@@ -185,7 +185,8 @@ export class Graph {
       else targets.add(to);
     };
     for (let exchange = work.pop(); exchange !== undefined; exchange = work.pop()) {
-      const { alternate, type } = exchange.declaration;
+      const { alternate } = exchange;
+      const { type } = exchange.declaration;
       if (type === "headers" && message === undefined) {
         headers.push(exchange);
         continue;

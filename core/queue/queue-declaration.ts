@@ -1,3 +1,5 @@
+import type { Subject } from "../access/access.ts";
+import { readSubject, subjectRecord } from "../access/subject-record.ts";
 import { Address } from "../addresses/address.ts";
 import { BrokerError } from "../errors.ts";
 import { DEFAULT_POLICY, type Policy } from "../policy.ts";
@@ -21,6 +23,8 @@ export interface QueueDeclaration {
   /** Milliseconds without consumers, declarations and pulls after which it is deleted with what it holds; 0 never. */
   readonly expiresMs: number;
   readonly arguments: DeclaredArguments;
+  /** Whose rights decide whether its dead letters go where it says; nobody's if absent. */
+  readonly maker?: Subject | undefined;
 }
 
 /** What a declaration is answered with. */
@@ -36,7 +40,9 @@ export function encodeDeclaration(declaration: QueueDeclaration): Buffer {
   const { address, durable, exclusive, autoDelete, policy, expiresMs } = declaration;
   const { levels } = address;
   const given = Object.fromEntries(declaration.arguments);
-  return Buffer.from(JSON.stringify({ levels, durable, exclusive, autoDelete, policy, expiresMs, arguments: given }));
+  const maker = declaration.maker && subjectRecord(declaration.maker);
+  const value = { levels, durable, exclusive, autoDelete, policy, expiresMs, arguments: given, maker };
+  return Buffer.from(JSON.stringify(value));
 }
 
 /** Reads what `encodeDeclaration` wrote. Throws BrokerError("internal") on anything else. */
@@ -57,6 +63,7 @@ export function decodeDeclaration(bytes: Uint8Array): QueueDeclaration {
     policy: knownFields(read.policy),
     expiresMs: typeof read.expiresMs === "number" ? read.expiresMs : 0,
     arguments: scalars(read.arguments),
+    maker: readSubject(read.maker),
   };
 }
 

@@ -19,6 +19,8 @@ export interface DeadLetterOptions {
   readonly admission: (address: Address) => Admission;
   /** The way into what an exchange leads to with a routing key; undefined when there is no such exchange. */
   readonly exchange: (name: string, key: string) => Admission | undefined;
+  /** Whether the dead letters of a queue go where it was declared that they go. */
+  readonly leads: (queue: Address) => boolean;
 }
 
 /** One way in which a message died, and how often: as an annotation, the newest first. */
@@ -87,7 +89,10 @@ export class DeadLetterOffice {
 
   private take(origin: Origin, queue: Queue, message: Message, death: Death): "moved" | "stays" | "nowhere" {
     const { deadLetterQueue, expiryQueue, deadLetterExchange } = queue.policy;
-    if (deadLetterExchange !== undefined) return this.toExchange(deadLetterExchange, origin, queue, message, death);
+    const leads = queue.address === undefined || this.options.leads(queue.address);
+    if (deadLetterExchange !== undefined && leads) {
+      return this.toExchange(deadLetterExchange, origin, queue, message, death);
+    }
     const expired = death.reason === "expired";
     const target = graveOf(expired ? expiryQueue : deadLetterQueue, origin);
     if (target === undefined) return "nowhere";

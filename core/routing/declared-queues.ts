@@ -42,6 +42,8 @@ interface Declared {
   readonly declaration: QueueDeclaration;
   readonly policy: Policy;
   lastUsed: number;
+  /** Its dead letters do not go where it says: whoever declared it may not send there any more. */
+  suspended: boolean;
   /** Somebody consumed from it: when nobody does any more, an auto-delete queue goes. */
   consumed: boolean;
 }
@@ -78,6 +80,24 @@ export class DeclaredQueues {
   /** The policy of a declared queue: what was declared over what is configured. */
   policyOf(address: Address): Policy | undefined {
     return this.byName.get(address.name)?.policy;
+  }
+
+  /** All that was declared. */
+  *all(): Iterable<QueueDeclaration> {
+    for (const { declaration } of this.byName.values()) yield declaration;
+  }
+
+  /** Has the dead letters of a queue not go where it says, or go there again; true if that is a change. */
+  suspend(address: Address, suspended: boolean): boolean {
+    const declared = this.byName.get(address.name);
+    if (declared === undefined || declared.suspended === suspended) return false;
+    declared.suspended = suspended;
+    return true;
+  }
+
+  /** Whether the dead letters of a queue go where it was declared that they go. */
+  leads(address: Address): boolean {
+    return this.byName.get(address.name)?.suspended !== true;
   }
 
   /** Makes again what was declared and holds nothing. After recovery. */
@@ -197,7 +217,7 @@ export class DeclaredQueues {
       // When it goes is declared too.
       autoDeleteAfterMs: 0,
     };
-    return { declaration, policy, lastUsed: this.engine.clock.now(), consumed: false };
+    return { declaration, policy, lastUsed: this.engine.clock.now(), suspended: false, consumed: false };
   }
 
   private key({ name }: Address): string {

@@ -41,7 +41,8 @@ export class QueueRequests {
       // It was there by use, and is to stay.
       check(client, "create", "queue", address.name);
     }
-    return declared.status(declared.declare(client, declaration, destinations), address);
+    const made = { ...declaration, maker: client.permissions.subject };
+    return declared.status(declared.declare(client, made, destinations), address);
   }
 
   /** What was declared of a queue; undefined for one that was not declared. */
@@ -102,17 +103,10 @@ export class QueueRequests {
     if (topic !== undefined) this.options.check(client, "receive", "topic", topic.name);
   }
 
-  /**
-   * What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. Without a key
-   * messages keep their own, by which they may come to any queue.
-   */
+  /** What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. */
   private checkDeadLetters(client: Client, { policy }: QueueDeclaration): void {
-    const { check } = this.options;
-    const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
-    if (exchange === undefined) return;
-    if (exchange !== DEFAULT_EXCHANGE) check(client, "send", "exchange", exchange);
-    else if (key === undefined) check(client, "send", "queue", EVERY_QUEUE, true);
-    else check(client, "send", "queue", exchangeAddress(exchange, key).name);
+    const right = deadLetterRight(policy);
+    if (right !== undefined) this.options.check(client, "send", right.kind, right.name, true);
   }
 
   /** Throws BrokerError "not-found", or "exclusive" when it is another connection's alone. */
@@ -123,4 +117,17 @@ export class QueueRequests {
     declared.checkOwner(client, address, destinations);
     return queue;
   }
+}
+
+/**
+ * What one must be allowed to send to, all of it, who declares where a queue's dead letters go. Without a key messages keep
+ * their own, by which they may come to any queue.
+ */
+export function deadLetterRight(
+  policy: QueueDeclaration["policy"],
+): { readonly kind: "exchange" | "queue"; readonly name: string } | undefined {
+  const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
+  if (exchange === undefined) return undefined;
+  if (exchange !== DEFAULT_EXCHANGE) return { kind: "exchange", name: exchange };
+  return { kind: "queue", name: key === undefined ? EVERY_QUEUE : exchangeAddress(exchange, key).name };
 }

@@ -69,6 +69,12 @@ export const BINDINGS: Table<Binding> = new Table<Binding>("Binding", "id", {
     schema: Type.Boolean({ description: "Whether it survives a restart of the broker." }),
     read: ({ record }) => record !== 0,
   },
+  suspended: {
+    schema: Type.Boolean({
+      description: "It leads nowhere: who made it may not have it so any more, by the access rules.",
+    }),
+    read: ({ suspended }) => suspended,
+  },
 });
 
 /** A binding to be made or taken back. */

@@ -39,7 +39,7 @@ describe("after a restart", () => {
     client.core.declareExchange(exchange("gone", "direct"));
     const second = await restarted(first);
     const again = second.client();
-    expect(again.core.checkExchange("x.y")).toEqual(declared);
+    expect(again.core.checkExchange("x.y")).toMatchObject(declared);
     again.core.declareExchange(declared);
     expect(() => again.core.checkExchange("gone")).toThrow("no exchange");
   });

@@ -222,7 +222,7 @@ describe("declaring exchanges", () => {
     const declared = exchange("x", "direct", { durable: true, alternate: "y" });
     client.core.declareExchange(declared);
     client.core.declareExchange(declared);
-    expect(client.core.checkExchange("x")).toEqual(declared);
+    expect(client.core.checkExchange("x")).toMatchObject(declared);
     expect(() => client.core.declareExchange({ ...declared, type: "fanout" })).toThrow(
       "inequivalent arg 'type' for exchange 'x' in vhost 'default': received 'fanout' but current is 'direct'",
     );
