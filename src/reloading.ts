@@ -7,7 +7,7 @@ import { reloadableVitals } from "./metrics/vitals.ts";
 
 /** The parts of the configuration that are taken over at once. */
 const RELOADABLE =
-  /^(log|audit|alarms|limits|security|access_rules|shutdown|tls)(\.|$)|^hosts\..+\.(security\.|access_rules$)|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.tls(\.|$)/;
+  /^(log|audit|alarms|limits|security|access_rules|shutdown|tls)(\.|$)|^hosts\..+\.(security\.|access_rules$)|^management\.(tls|cors_origins|trusted_proxies|max_wait|sessions|api_keys)(\.|$)|^metrics\.max_objects$|^listeners\..+\.(tls(\.|$)|(max_connections|connect_rate)$)/;
 
 /** What differs, by key: what counts at once, and what from the next start on. */
 export function changesBetween(before: Config, after: Config): { applied: string[]; needsRestart: string[] } {
@@ -19,10 +19,10 @@ export function changesBetween(before: Config, after: Config): { applied: string
 /** A configuration with what of another one can be taken over while the broker runs. */
 export function withReloadable(config: Config, other: Config): Config {
   const { log, audit, limits, security, access_rules, shutdown, tls, listeners, hosts, management } = other;
-  const kept = Object.entries(config.listeners).map(([name, listener]) => [
-    name,
-    { ...listener, tls: listeners[name]?.tls ?? listener.tls },
-  ]);
+  const kept = Object.entries(config.listeners).map(([name, listener]) => {
+    const { tls: own, max_connections, connect_rate } = listeners[name] ?? listener;
+    return [name, { ...listener, tls: own, max_connections, connect_rate }];
+  });
   const { tls: managementTls, cors_origins, trusted_proxies, max_wait, sessions, api_keys } = management;
   const taken = { cors_origins, trusted_proxies, max_wait, sessions, api_keys };
   const managed = { ...config.management, tls: managementTls, ...taken };

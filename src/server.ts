@@ -227,6 +227,7 @@ class Server implements RunningServer {
       broker,
       config: () => this.accounts.over(this.config),
       accounts: this.accounts,
+      vouch: (login, now) => this.login.vouch(login, now),
       groupsOf: (user, groups) => this.login.groupsOf(user, groups),
       accountChanged: (user) => this.accountChanged(user),
       listeners: () => this.all,
@@ -246,7 +247,10 @@ class Server implements RunningServer {
 
   /** What was done to an account counts from now on. */
   private accountChanged(user: string | undefined): void {
-    if (user === undefined) return;
+    if (user === undefined) {
+      this.login.vouchersChanged();
+      return;
+    }
     const { users } = this.accounts.over(this.config).security;
     this.login.changeUser(user, Object.hasOwn(users, user) ? users[user] : undefined);
     this.manager?.endSessions(user);

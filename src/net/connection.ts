@@ -71,7 +71,7 @@ export abstract class Connection implements Peer, Flushable {
   readonly virtualHost: string | undefined;
   readonly subprotocol: string | undefined;
   readonly refusal: BrokerError | undefined;
-  readonly arrival: Arrival | undefined;
+  arrival: Arrival | undefined;
   lastWrittenAt: number;
   /** Bytes of the protocol that came, without what carries them. */
   bytesReceived = 0;
@@ -138,11 +138,26 @@ export abstract class Connection implements Peer, Flushable {
     return this.#outTimer === undefined ? undefined : this.#limits?.out?.exceeded?.name;
   }
 
-  /** Has limits hold from now on, in place of those before. */
+  /** Whether something limits it. */
+  get isLimited(): boolean {
+    return this.#limits !== undefined;
+  }
+
+  /** Has limits hold from now on, in place of those before; for those it waits no longer. */
   limit(limits: ConnectionLimits): void {
-    this.#limits = limits;
+    this.#limits = limits.in === undefined && limits.out === undefined ? undefined : limits;
     const { outputHighWaterBytes: most } = this.network.settings;
     this.output.highWater = limits.out === undefined ? most : Math.min(most, limits.out.piece);
+    if (this.#inTimer === undefined && this.#outTimer === undefined) return;
+    this.#inTimer?.cancel();
+    this.#outTimer?.cancel();
+    this.#inTimer = this.#outTimer = undefined;
+    this.#receivedAt = this.network.clock.now();
+    this.network.clock.endOfTurn(() => {
+      if (this.#state !== "open") return;
+      if (this.output.full) this.#relieve();
+      this.#handle();
+    });
   }
 
   /** Stops reading, however often it is called; one `resume` is enough to go on. */

@@ -6,25 +6,29 @@
  *
  *     accounts with rates -> two meters of the connection, in and out
  *
- * Without limits nothing is looked up and no connection has meters.
+ * Without limits nothing is looked up and no connection has meters. Other limits hold for who is there too: all are counted
+ * anew, some in each turn. Nobody is sent away for it.
  */
 import type { Client } from "../../core/client.ts";
 import type { ClientLimits } from "../../core/client-limits.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
-import { siteOf } from "../security/addresses.ts";
-import { AddressSet, parseNetwork } from "./address-set.ts";
 import { Bucket } from "./bucket.ts";
 import { Connection } from "./connection.ts";
+import { addressSubject, type LimitRule, LimitRules, type Per } from "./limit-rules.ts";
 import { type Allowance, Meter } from "./meter.ts";
 import { Rate } from "./rate.ts";
 
-type Limit = Config["limits"][number];
-type Per = Limit["per"];
-
 /** Accounts without connections that are kept because they still owe something. */
 const MOST_IDLE = 10_000;
+/**
+ * Connections that wait to be refused in the words of their protocol, for each address or listener; more are cut. Otherwise one
+ * address could hold all connections of a listener by having them refused.
+ */
+const MOST_TO_TELL = 100;
+/** Connections and clients that are counted anew in one turn. */
+const RENEWED_AT_A_TIME = 500;
 
 const WORDS: Readonly<Record<Per, string>> = {
   user: "User",
@@ -34,44 +38,56 @@ const WORDS: Readonly<Record<Per, string>> = {
   connection: "Connection",
 };
 
-/** One limit of the configuration. */
-interface Rule {
-  readonly limit: Limit;
-  readonly key: string;
-  readonly fits: (subject: string) => boolean;
-}
-
 /** What somebody did of late who is under a limit. */
-interface Account {
-  readonly rule: Rule;
+export interface Account {
+  readonly rule: LimitRule;
   readonly subject: string;
-  connections: number;
-  readonly connectRate: Rate | undefined;
+  /** Connections that it has. */
+  readonly connections: number;
   readonly in: Allowance | undefined;
   readonly out: Allowance | undefined;
+}
+
+interface OpenAccount extends Account {
+  connections: number;
+  /** Those that were refused and do not know it yet. */
+  toTell: number;
+  readonly connectRate: Rate | undefined;
 }
 
 /** A connection that has come, for as long as it is there. */
 export interface Arrival {
   /** Why it is not to be let in. */
   readonly refusal: BrokerError | undefined;
-  readonly accounts: readonly Account[];
+  /** Whether it is not even to be told. */
+  readonly cut: boolean;
+  readonly accounts: readonly OpenAccount[];
+  /** Who was too many. */
+  readonly refusedBy: OpenAccount | undefined;
+  /** By which it was counted. */
+  readonly rules: LimitRules | undefined;
 }
 
-const UNLIMITED: Arrival = { refusal: undefined, accounts: [] };
+const UNLIMITED: Arrival = { refusal: undefined, cut: false, accounts: [], refusedBy: undefined, rules: undefined };
+
+/** Who is there when limits change. */
+interface Present {
+  readonly connections: Iterable<Connection>;
+  readonly clients: Iterable<Client>;
+}
 
 /** The limits of one broker. */
 export class Limits implements ClientLimits {
   readonly #clock: Clock;
-  #rules: readonly Rule[];
-  /** By kind and name: those with connections, and those without, of which the last one to go is at the end. */
-  readonly #busy = new Map<string, Account>();
-  readonly #idle = new Map<string, Account>();
-  readonly #clients = new Map<Client, readonly Account[]>();
+  #rules: LimitRules;
+  /** By limit and name: those with connections, and those without, of which the last one to go is at the end. */
+  readonly #busy = new Map<string, OpenAccount>();
+  readonly #idle = new Map<string, OpenAccount>();
+  readonly #clients = new Map<Client, readonly OpenAccount[]>();
 
   constructor(limits: Config["limits"], clock: Clock) {
     this.#clock = clock;
-    this.#rules = limits.map(ruleOf);
+    this.#rules = new LimitRules(limits);
   }
 
   /** How many users, addresses, listeners and virtual hosts it remembers. */
@@ -79,36 +95,59 @@ export class Limits implements ClientLimits {
     return this.#busy.size + this.#idle.size;
   }
 
-  /** Takes over other limits, for connections and logins from now on. */
-  configure(limits: Config["limits"]): void {
-    this.#rules = limits.map(ruleOf);
+  /** In the order of the configuration. */
+  get rules(): readonly LimitRule[] {
+    return this.#rules.all;
+  }
+
+  /** Of whom there are connections; not those of single connections. */
+  accounts(): Iterable<Account> {
+    return this.#busy.values();
+  }
+
+  /** Takes over other limits, for all who come from now on at once, and for those who are there soon. */
+  configure(limits: Config["limits"], present: Present): void {
+    this.#rules = new LimitRules(limits);
     this.#busy.clear();
     this.#idle.clear();
+    this.#clients.clear();
+    this.#renew(this.#rules, this.#renewals(present));
   }
 
   /** Counts a connection; to be given back to `leave`. */
   arrive(endpoint: string, listener: string): Arrival {
-    if (this.#rules.length === 0) return UNLIMITED;
-    const found = [this.#account("address", addressSubject(endpoint)), this.#account("listener", listener)];
-    const accounts = found.filter((account) => account !== undefined);
+    const rules = this.#rules;
+    const accounts = this.#found(endpoint, listener);
     if (accounts.length === 0) return UNLIMITED;
-    const refusal = this.#refusal(accounts);
-    if (refusal !== undefined) return { refusal, accounts: [] };
+    const refused = this.#refusal(accounts);
+    if (refused !== undefined) return this.#refused(refused, []);
     this.#take(accounts);
-    return { refusal, accounts };
+    return { ...UNLIMITED, accounts, rules };
   }
 
   /** A connection that was counted comes from elsewhere, as a proxy says: to its listener that is the same one. */
   move(arrival: Arrival, endpoint: string, listener: string): Arrival {
-    if (arrival.refusal !== undefined) return this.arrive(endpoint, listener);
+    if (arrival.refusal !== undefined) {
+      this.leave(arrival);
+      return this.arrive(endpoint, listener);
+    }
     const kept = arrival.accounts.filter(({ rule }) => rule.limit.per !== "address");
     for (const account of arrival.accounts) if (!kept.includes(account)) this.#release(account);
-    const address = this.#account("address", addressSubject(endpoint));
-    if (address === undefined) return { refusal: undefined, accounts: kept };
-    const refusal = this.#refusal([address]);
-    if (refusal !== undefined) return { refusal, accounts: kept };
+    const address = this.#account("address", endpoint);
+    if (address === undefined) return { ...arrival, accounts: kept };
+    const refused = this.#refusal([address]);
+    if (refused !== undefined) return this.#refused(refused, kept);
     this.#take([address]);
-    return { refusal, accounts: [address, ...kept] };
+    return { ...arrival, accounts: [address, ...kept], rules: this.#rules };
+  }
+
+  /** A connection that was counted by limits that hold no longer is counted by those that do. */
+  renewed(arrival: Arrival, endpoint: string, listener: string): Arrival {
+    if (arrival.rules === this.#rules || arrival.refusal !== undefined) return arrival;
+    const accounts = this.#found(endpoint, listener);
+    if (accounts.length === 0) return UNLIMITED;
+    this.#take(accounts);
+    return { ...UNLIMITED, accounts, rules: this.#rules };
   }
 
   /** Gives a connection the meters of its address and its listener. */
@@ -118,26 +157,21 @@ export class Limits implements ClientLimits {
   }
 
   /** The connection is gone. */
-  leave({ accounts }: Arrival): void {
+  leave({ accounts, refusedBy }: Arrival): void {
     for (const account of accounts) this.#release(account);
+    if (refusedBy !== undefined) refusedBy.toTell--;
   }
 
   admit(client: Client): void {
-    const { user = "", host, peer } = client;
     // Who asks over HTTP has no connection that lasts.
-    if (this.#rules.length === 0 || !(peer instanceof Connection)) return;
-    const found = [
-      this.#account("user", user),
-      this.#account("virtual_host", host.name),
-      this.#fresh("connection", user),
-    ];
-    const accounts = found.filter((account) => account !== undefined);
-    if (accounts.length === 0) return;
-    const refusal = this.#refusal(accounts);
-    if (refusal?.code === "throttled" || (refusal !== undefined && !this.#takesOver(client))) throw refusal;
-    this.#take(accounts);
-    this.#clients.set(client, accounts);
-    this.#meter(peer, [...(peer.arrival?.accounts ?? []), ...accounts], client);
+    if (this.#rules.isEmpty || !(client.peer instanceof Connection)) return;
+    const accounts = this.#accountsOf(client);
+    const refused = this.#refusal(accounts);
+    if (refused !== undefined && (refused.error.code === "throttled" || !takesOver(client))) {
+      refused.account.rule.tally.refused++;
+      throw refused.error;
+    }
+    this.#count(client, client.peer, accounts);
   }
 
   release(client: Client): void {
@@ -147,78 +181,127 @@ export class Limits implements ClientLimits {
     for (const account of accounts) this.#release(account);
   }
 
-  #account(per: Per, subject: string): Account | undefined {
-    const key = keyOf(per, subject);
-    return this.#busy.get(key) ?? this.#idle.get(key) ?? this.#fresh(per, subject);
+  #count(client: Client, connection: Connection, accounts: readonly OpenAccount[]): void {
+    if (accounts.length > 0) {
+      this.#take(accounts);
+      this.#clients.set(client, accounts);
+    }
+    // Also where only its address or its listener has a limit: until now nobody could count its messages.
+    const all = [...(connection.arrival?.accounts ?? []), ...accounts];
+    if (all.length > 0 || connection.isLimited) this.#meter(connection, all, client);
   }
 
-  #fresh(per: Per, subject: string): Account | undefined {
-    const rule = this.#rules.find(({ limit, fits }) => limit.per === per && fits(subject));
+  #renew(rules: LimitRules, renewals: Iterator<void>): void {
+    // By others still: that reload has begun anew.
+    if (rules !== this.#rules) return;
+    for (let count = 0; count < RENEWED_AT_A_TIME; count++) if (renewals.next().done === true) return;
+    this.#clock.after(0, () => this.#renew(rules, renewals));
+  }
+
+  *#renewals({ connections, clients }: Present): Generator<void> {
+    for (const connection of connections) {
+      const { arrival, remoteAddress, listener } = connection;
+      connection.arrival = this.renewed(arrival ?? UNLIMITED, remoteAddress, listener);
+      const { accounts } = connection.arrival;
+      if (accounts.length > 0 || connection.isLimited) this.#meter(connection, accounts, undefined);
+      yield;
+    }
+    for (const client of clients) {
+      const { peer } = client;
+      if (peer instanceof Connection && !this.#clients.has(client)) this.#count(client, peer, this.#accountsOf(client));
+      yield;
+    }
+  }
+
+  /** Of a connection of which no more is known. */
+  #found(endpoint: string, listener: string): OpenAccount[] {
+    if (this.#rules.isEmpty) return [];
+    const found = [this.#account("address", endpoint), this.#account("listener", listener)];
+    return found.filter((account) => account !== undefined);
+  }
+
+  #accountsOf({ user = "", host }: Client): OpenAccount[] {
+    const own = this.#rules.of("connection", user);
+    const found = [
+      this.#account("user", user),
+      this.#account("virtual_host", host.name),
+      own === undefined ? undefined : this.#open(own, user),
+    ];
+    return found.filter((account) => account !== undefined);
+  }
+
+  #account(per: Per, name: string): OpenAccount | undefined {
+    const rule = this.#rules.of(per, name);
     if (rule === undefined) return undefined;
-    const { limit, key } = rule;
+    const subject = per === "address" ? addressSubject(name) : name;
+    const key = keyOf(rule, subject);
+    return this.#busy.get(key) ?? this.#idle.get(key) ?? this.#open(rule, subject);
+  }
+
+  #open(rule: LimitRule, subject: string): OpenAccount {
+    const { limit, key, tally } = rule;
     const now = this.#clock.now();
     const allowance = (messages: number, bytes: number, disconnects: boolean): Allowance | undefined => {
       if (messages === 0 && bytes === 0) return undefined;
       return {
         messages: messages === 0 ? undefined : new Bucket(messages, now),
         bytes: bytes === 0 ? undefined : new Bucket(bytes, now),
-        name: `${key} (per ${per})`,
+        name: `${key} (per ${limit.per})`,
         disconnects,
+        tally,
       };
     };
     return {
       rule,
       subject,
       connections: 0,
+      toTell: 0,
       connectRate: limit.connect_rate === 0 ? undefined : new Rate(limit.connect_rate, now),
       in: allowance(limit.messages_in, limit.bytes_in, limit.exceeding === "disconnect"),
       out: allowance(limit.messages_out, limit.bytes_out, false),
     };
   }
 
-  #refusal(accounts: readonly Account[]): BrokerError | undefined {
-    for (const { rule, subject, connections, connectRate } of accounts) {
+  #refusal(accounts: readonly OpenAccount[]): { account: OpenAccount; error: BrokerError } | undefined {
+    for (const account of accounts) {
+      const { rule, subject, connections, connectRate } = account;
       const { limit, key } = rule;
       const who = `${WORDS[limit.per]} ${subject || "(none)"}`;
       if (limit.connections > 0 && connections >= limit.connections) {
-        return new BrokerError(
-          "limit",
-          `${who} has ${connections} connections, the most it may have (${key}.connections)`,
-        );
+        const text = `${who} has ${connections} connections, the most it may have (${key}.connections)`;
+        return { account, error: new BrokerError("limit", text) };
       }
       if (connectRate?.take(this.#clock.now()) === false) {
         const rate = `more than ${limit.connect_rate} connections in a second`;
-        return new BrokerError("throttled", `${who} makes ${rate} (${key}.connect_rate)`);
+        return { account, error: new BrokerError("throttled", `${who} makes ${rate} (${key}.connect_rate)`) };
       }
     }
     return undefined;
   }
 
-  /** Whether a client takes the place of one that is still here: that one is about to go. */
-  #takesOver(client: Client): boolean {
-    const { clientId, host } = client;
-    if (clientId === undefined || clientId === "") return false;
-    for (const other of host.clients) {
-      if (other.clientId === clientId && other.user === client.user && this.#clients.has(other)) return true;
-    }
-    return false;
+  #refused(
+    { account, error }: { readonly account: OpenAccount; readonly error: BrokerError },
+    accounts: readonly OpenAccount[],
+  ): Arrival {
+    account.rule.tally.refused++;
+    const cut = ++account.toTell > MOST_TO_TELL;
+    return { refusal: error, cut, accounts, refusedBy: account, rules: this.#rules };
   }
 
-  #take(accounts: readonly Account[]): void {
+  #take(accounts: readonly OpenAccount[]): void {
     for (const account of accounts) {
       account.connections++;
       const { rule, subject } = account;
       if (account.connections > 1 || rule.limit.per === "connection") continue;
-      const key = keyOf(rule.limit.per, subject);
+      const key = keyOf(rule, subject);
       this.#idle.delete(key);
       this.#busy.set(key, account);
     }
   }
 
-  #release(account: Account): void {
+  #release(account: OpenAccount): void {
     account.connections--;
-    const { rule, subject } = account;
-    const key = keyOf(rule.limit.per, subject);
+    const key = keyOf(account.rule, account.subject);
     // One from before a reload is known no more.
     if (account.connections > 0 || this.#busy.get(key) !== account) return;
     this.#busy.delete(key);
@@ -227,7 +310,7 @@ export class Limits implements ClientLimits {
     if (this.#idle.size > MOST_IDLE && oldest !== undefined) this.#idle.delete(oldest);
   }
 
-  #meter(connection: Connection, accounts: readonly Account[], client: Client | undefined): void {
+  #meter(connection: Connection, accounts: readonly OpenAccount[], client: Client | undefined): void {
     const incoming = accounts.flatMap(({ in: allowance }) => allowance ?? []);
     const outgoing = accounts.flatMap(({ out: allowance }) => allowance ?? []);
     const countsOut = client !== undefined && outgoing.some(({ messages }) => messages !== undefined);
@@ -242,8 +325,15 @@ export class Limits implements ClientLimits {
   }
 }
 
-function keyOf(per: Per, subject: string): string {
-  return `${per} ${subject}`;
+function keyOf({ key }: LimitRule, subject: string): string {
+  return `${key} ${subject}`;
+}
+
+/** Whether a client takes the place of one of the same user that is still here, and about to go. Only MQTT's do. */
+function takesOver({ clientId = "", host, user, protocol }: Client): boolean {
+  if (clientId === "" || !protocol.startsWith("MQTT")) return false;
+  const holder = host.sessions.all.get(`mqtt/${clientId}`)?.connection?.client;
+  return holder !== undefined && holder.user === user;
 }
 
 function delivered({ subscriptions }: Client): number {
@@ -254,27 +344,4 @@ function delivered({ subscriptions }: Client): number {
 
 function none(): number {
   return 0;
-}
-
-function ruleOf(limit: Limit, index: number): Rule {
-  return { limit, key: `limits[${index}]`, fits: fitting(limit.per, limit.match) };
-}
-
-function fitting(per: Per, match: readonly string[]): (subject: string) => boolean {
-  if (match.length === 0) return () => true;
-  if (per === "address") {
-    const networks = new AddressSet(match.filter((text) => parseNetwork(text) !== undefined));
-    return (subject) => networks.has(subject.replace(/\/64$/, ""));
-  }
-  const expressions = match.map((text) => {
-    const parts = text.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    return new RegExp(`^${parts.join(".*")}$`, "s");
-  });
-  return (subject) => expressions.some((expression) => expression.test(subject));
-}
-
-/** Whoever has one address of IPv6 has at least 2 to the 64 of them. */
-function addressSubject(endpoint: string): string {
-  const site = siteOf(endpoint);
-  return site.includes(":") ? `${site}::/64` : site;
 }

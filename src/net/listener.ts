@@ -57,6 +57,12 @@ export interface ListenerOptions {
   readonly accept: (protocol: Protocol, peer: Peer) => Session;
 }
 
+/** Why connections are refused whose protocol never had its say: what listeners count them by. */
+export const REFUSALS = ["full", "limits", "proxy", "tls", "websocket", "protocol", "timeout"] as const;
+
+/** `full`: nobody more can wait; `limits`: who is told in the words of its protocol is among them. */
+export type Refusal = (typeof REFUSALS)[number];
+
 /** One port, which finds out what each connection speaks. */
 export class Listener {
   readonly name: string;
@@ -64,6 +70,16 @@ export class Listener {
   accepted = 0;
   /** TLS handshakes that failed so far, those that took too long among them. */
   failedHandshakes = 0;
+  /** Connections that were refused so far. */
+  readonly refused: Record<Refusal, number> = {
+    full: 0,
+    limits: 0,
+    proxy: 0,
+    tls: 0,
+    websocket: 0,
+    protocol: 0,
+    timeout: 0,
+  };
   readonly #network: Network;
   readonly #options: ListenerOptions;
   readonly #server: Server;
@@ -71,12 +87,15 @@ export class Listener {
   #tlsGate: TlsGate | undefined = undefined;
   readonly #connections = new Set<Connection>();
   readonly #openings: Openings;
-  readonly #rate: Rate | undefined;
+  #maxConnections = 0;
+  #connectRate = 0;
+  #rate: Rate | undefined = undefined;
   /** Sockets that nothing is read from before others have gone. */
   readonly #waiting = new Set<Socket>();
   #open = 0;
   #closed = false;
   #bound: { host: string; port: number } | undefined = undefined;
+  #listening: Promise<{ host: string; port: number }> | undefined = undefined;
   #emptied: PromiseWithResolvers<void> | undefined = undefined;
 
   constructor(network: Network, options: ListenerOptions) {
@@ -84,9 +103,9 @@ export class Listener {
     this.#network = network;
     this.#options = options;
     this.#openings = new Openings(network.clock, network.settings.detectionTimeoutMs, (opening) => {
-      this.#refuse(opening, this.#overdue(opening));
+      this.#refuse(opening, opening.handshaking ? "tls" : "timeout", this.#overdue(opening));
     });
-    this.#rate = options.connectRate === 0 ? undefined : new Rate(options.connectRate, network.clock.now());
+    this.limit(options);
     this.#gate = options.webSocket === undefined ? undefined : this.#createGate(options.webSocket);
     this.secure(options.tls);
     this.#server = createServer(
@@ -107,6 +126,12 @@ export class Listener {
 
   /** Starts to accept, also after `close`, on the port it had; rejects with an error that names the setting to change. */
   listen(): Promise<{ host: string; port: number }> {
+    // Who asks twice gets one answer: to listen twice is an error, and not that of the port.
+    this.#listening ??= this.#listen().finally(() => (this.#listening = undefined));
+    return this.#listening;
+  }
+
+  #listen(): Promise<{ host: string; port: number }> {
     const { host, port } = this.#bound ?? this.#options;
     return new Promise((resolve, reject) => {
       const failed = (error: Error): void => reject(cannotListen(this.#options, error));
@@ -127,6 +152,16 @@ export class Listener {
         resolve(this.#bound);
       });
     });
+  }
+
+  /** Other limits of its own, for who is here and who waits too; nobody is sent away. */
+  limit({ maxConnections, connectRate }: Pick<ListenerOptions, "maxConnections" | "connectRate">): void {
+    if (connectRate !== this.#connectRate) {
+      this.#connectRate = connectRate;
+      this.#rate = connectRate === 0 ? undefined : new Rate(connectRate, this.#network.clock.now());
+    }
+    this.#maxConnections = maxConnections;
+    this.#admitWaiting();
   }
 
   /**
@@ -151,7 +186,7 @@ export class Listener {
   /** Closes, lets every session say goodbye, and cuts those that are still there after `timeoutMs`. */
   async shutdown(reason: string, timeoutMs: number): Promise<void> {
     this.close();
-    for (const opening of this.#openings) this.#refuse(opening, reason);
+    for (const opening of this.#openings) this.#refuse(opening, undefined, reason);
     for (const connection of this.#connections) connection.shutdown(reason);
     if (this.#open === 0) return;
     this.#emptied ??= Promise.withResolvers();
@@ -169,13 +204,22 @@ export class Listener {
     // Who was cut off before being accepted has no address any more, and nothing to say.
     if (this.#closed || socket.remoteAddress === undefined) {
       socket.destroy();
-    } else if (this.#open < this.#options.maxConnections) {
+    } else if (this.#open < this.#maxConnections) {
       this.#admit(socket);
     } else if (this.#waiting.size < BACKLOG) {
       if (this.#waiting.size === 0) this.#warnFull();
       this.#waiting.add(socket);
     } else {
+      this.refused.full++;
       socket.destroy();
+    }
+  }
+
+  #admitWaiting(): void {
+    for (const socket of this.#waiting) {
+      if (this.#open >= this.#maxConnections) return;
+      this.#waiting.delete(socket);
+      this.#admit(socket);
     }
   }
 
@@ -190,10 +234,10 @@ export class Listener {
     if (proxies?.required === true && !opening.awaitsProxyHeader) {
       // Whoever is gone already has no address any more: a proxy that looked whether somebody is there.
       if (socket.remoteAddress === undefined) socket.destroy();
-      else this.#refuse(opening, `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
+      else this.#refuse(opening, "proxy", `only proxies may connect (listeners.${this.name}.proxy_protocol)`);
       return;
     }
-    if (!opening.awaitsProxyHeader) this.#arrive(opening);
+    if (!opening.awaitsProxyHeader && !this.#arrive(opening)) return;
     socket.on("data", opening.onData);
     socket.resume();
   }
@@ -207,11 +251,7 @@ export class Listener {
       this.#forget(opening);
     }
     this.#open--;
-    const [next] = this.#waiting;
-    if (next !== undefined) {
-      this.#waiting.delete(next);
-      this.#admit(next);
-    }
+    this.#admitWaiting();
     if (this.#open === 0) this.#emptied?.resolve();
   }
 
@@ -221,13 +261,18 @@ export class Listener {
     this.#logUnopened(opening, opening.reason ?? closedEarly(opening));
   }
 
-  /** Counts a connection for the address it comes from, as far as that is known. */
-  #arrive(opening: Opening): void {
-    const { limits } = this.#options;
-    if (limits === undefined) return;
+  /** Counts a connection for the address it comes from, as far as that is known. False: that was one too many even to tell. */
+  #arrive(opening: Opening): boolean {
+    const { limits, webSocket } = this.#options;
+    if (limits === undefined) return true;
     const { address, arrival } = opening;
     opening.arrival =
       arrival === undefined ? limits.arrive(address, this.name) : limits.move(arrival, address, this.name);
+    const { cut, refusal } = opening.arrival;
+    // Whom a proxy speaks for is still to be heard.
+    if (!cut || refusal === undefined || webSocket?.proxies?.has(address) === true) return true;
+    this.#refuse(opening, "limits", refusal.message);
+    return false;
   }
 
   /** Bytes of a connection whose protocol is not known yet. */
@@ -242,12 +287,12 @@ export class Listener {
     const header = readProxyHeader(opening.head);
     if (header === undefined) return;
     if (header.is === "broken") {
-      this.#refuse(opening, header.reason);
+      this.#refuse(opening, "proxy", header.reason);
       return;
     }
     if (header.is === "absent" && this.#options.proxies?.required === true) {
       const setting = `listeners.${this.name}.proxy_protocol.required`;
-      this.#refuse(opening, `the proxy sent no header of the PROXY protocol, which ${setting} asks for`);
+      this.#refuse(opening, "proxy", `the proxy sent no header of the PROXY protocol, which ${setting} asks for`);
       return;
     }
     opening.awaitsProxyHeader = false;
@@ -257,8 +302,7 @@ export class Listener {
       opening.localAddress = header.ends?.local;
       opening.isProbe = header.ends === undefined && opening.head.length === 0;
     }
-    this.#arrive(opening);
-    if (opening.head.length > 0) this.#detect(opening);
+    if (this.#arrive(opening) && opening.head.length > 0) this.#detect(opening);
   }
 
   /** Finds out what a connection is by its first bytes. */
@@ -282,7 +326,9 @@ export class Listener {
     } else if (carrier === "http") {
       this.#upgrade(opening);
     } else if (protocol === false && carrier !== undefined) {
-      this.#refuse(opening, this.#notTrusted(opening) ?? unrecognised(head, protocols));
+      const notTrusted = this.#notTrusted(opening);
+      if (notTrusted === undefined) this.#refuse(opening, "protocol", unrecognised(head, protocols));
+      else this.#refuse(opening, "proxy", notTrusted);
     }
   }
 
@@ -298,20 +344,24 @@ export class Listener {
     if (carrier === "tls") {
       this.#handshake(opening);
     } else if (carrier !== undefined) {
-      this.#refuse(opening, `the peer does not speak TLS, which listeners.${this.name}.tls.required asks for`);
+      this.#refuse(opening, "tls", `the peer does not speak TLS, which listeners.${this.name}.tls.required asks for`);
     }
   }
 
   #handshake(opening: Opening): void {
     const { socket, head } = opening;
     if (this.#tlsGate === undefined) {
-      this.#refuse(opening, `the peer speaks TLS, and there is no certificate (tls, listeners.${this.name}.tls)`);
+      this.#refuse(
+        opening,
+        "tls",
+        `the peer speaks TLS, and there is no certificate (tls, listeners.${this.name}.tls)`,
+      );
       return;
     }
     // Before the handshake, which is what a storm of connections costs most.
-    const refusal = opening.arrival?.refusal ?? (this.#admits() ? undefined : this.#tooMany());
+    const refusal = this.#refusalOf(opening) ?? (this.#admits() ? undefined : this.#tooMany());
     if (refusal !== undefined) {
-      this.#refuse(opening, refusal.message);
+      this.#refuse(opening, "limits", refusal.message);
       return;
     }
     socket.off("data", opening.onData);
@@ -320,12 +370,17 @@ export class Listener {
     this.#tlsGate.take(socket, head);
   }
 
+  /** Not of a proxy's address where it may still say for whom it speaks. */
+  #refusalOf({ arrival, address }: Opening): BrokerError | undefined {
+    return this.#options.webSocket?.proxies?.has(address) === true ? undefined : arrival?.refusal;
+  }
+
   #createTlsGate(tls: TlsOptions): TlsGate {
     return new TlsGate(tls, alpnProtocols(this.#options.protocols, this.#gate !== undefined), {
       secured: (socket, secured, virtualHost) => this.#onSecured(socket, secured, virtualHost),
       failed: (socket, reason) => {
         const opening = this.#openings.get(socket);
-        if (opening !== undefined) opening.reason ??= reason;
+        if (opening !== undefined) this.#note(opening, "tls", reason);
       },
     });
   }
@@ -335,7 +390,7 @@ export class Listener {
     // After the handshake Node only tells of an error, such as a record that was tampered with.
     secured.on("error", (error) => {
       const unknown = this.#openings.get(secured);
-      if (unknown !== undefined) unknown.reason ??= describe(error);
+      if (unknown !== undefined) this.#note(unknown, "tls", describe(error));
       secured.destroy();
     });
     if (opening === undefined || opening.reason !== undefined) {
@@ -353,7 +408,11 @@ export class Listener {
     const { head } = opening;
     const socket = opening.secured ?? opening.socket;
     if (this.#gate === undefined) {
-      this.#refuse(opening, `the peer speaks HTTP, and WebSocket is off (listeners.${this.name}.websocket.enabled)`);
+      this.#refuse(
+        opening,
+        "websocket",
+        `the peer speaks HTTP, and WebSocket is off (listeners.${this.name}.websocket.enabled)`,
+      );
       return;
     }
     socket.off("data", opening.onData);
@@ -378,14 +437,14 @@ export class Listener {
           const client = forwardedFor(forwarded, opening.address, options.proxies);
           if (client !== undefined) {
             opening.address = client.includes(":") ? `[${client}]` : client;
-            this.#arrive(opening);
+            if (!this.#arrive(opening)) return;
           }
         }
         this.#onWebSocket(opening, webSocket, protocol);
       },
       refused: (socket, reason) => {
         const opening = this.#openings.get(socket);
-        if (opening !== undefined) opening.reason ??= reason;
+        if (opening !== undefined) this.#note(opening, "websocket", reason);
       },
     });
   }
@@ -397,9 +456,7 @@ export class Listener {
       return;
     }
     this.#openings.add(opening);
-    webSocket.on("error", (error) => {
-      opening.reason ??= error.message;
-    });
+    webSocket.on("error", (error) => this.#note(opening, "websocket", error.message));
     webSocket.on("message", (data, isBinary) => {
       opening.text ??= !isBinary;
       if (Buffer.isBuffer(data) && opening.reason === undefined) this.#feed(opening, data);
@@ -410,6 +467,13 @@ export class Listener {
     const { secured, webSocket } = opening;
     const socket = secured ?? opening.socket;
     this.#openings.remove(opening);
+    const { limits } = this.#options;
+    if (opening.arrival !== undefined && limits !== undefined) {
+      opening.arrival = limits.renewed(opening.arrival, opening.address, this.name);
+    }
+    const refusal =
+      opening.arrival?.refusal ?? (secured === undefined && !this.#admits() ? this.#tooMany() : undefined);
+    if (refusal !== undefined) this.refused.limits++;
     const options: ConnectionOptions = {
       network: this.#network,
       protocol: protocol.name,
@@ -420,7 +484,7 @@ export class Listener {
       certificate: opening.certificate,
       virtualHost: opening.virtualHost,
       subprotocol,
-      refusal: opening.arrival?.refusal ?? (secured === undefined && !this.#admits() ? this.#tooMany() : undefined),
+      refusal,
       arrival: opening.arrival,
       gone: this.#gone,
     };
@@ -431,7 +495,7 @@ export class Listener {
         ? new TcpConnection(socket, options)
         : new WebSocketConnection(webSocket, socket, opening.text, options);
     this.#connections.add(connection);
-    this.#options.limits?.meter(connection);
+    limits?.meter(connection);
     connection.start((peer) => this.#options.accept(protocol, peer), opening.head);
   }
 
@@ -441,15 +505,22 @@ export class Listener {
   };
 
   /** Ends a connection whose protocol is not known; it is logged when the socket is gone. */
-  #refuse(opening: Opening, reason: string): void {
+  #refuse(opening: Opening, cause: Refusal | undefined, reason: string): void {
     if (opening.reason !== undefined) {
       opening.socket.destroy();
       return;
     }
-    opening.reason = reason;
+    this.#note(opening, cause, reason);
     const { webSocket, secured, socket } = opening;
     if (webSocket === undefined) (secured ?? socket).destroy();
     else webSocket.close(POLICY_VIOLATION, "no protocol recognised");
+  }
+
+  /** Counts a connection as refused, by the first reason there is. */
+  #note(opening: Opening, cause: Refusal | undefined, reason: string): void {
+    if (opening.reason !== undefined) return;
+    opening.reason = reason;
+    if (cause !== undefined) this.refused[cause]++;
   }
 
   #admits(): boolean {
@@ -458,7 +529,7 @@ export class Listener {
 
   #tooMany(): BrokerError {
     const setting = `listeners.${this.name}.connect_rate`;
-    return new BrokerError("throttled", `More than ${this.#options.connectRate} connections in a second (${setting})`);
+    return new BrokerError("throttled", `More than ${this.#connectRate} connections in a second (${setting})`);
   }
 
   #overdue(opening: Opening): string {
@@ -482,7 +553,7 @@ export class Listener {
 
   #warnFull(): void {
     const { name } = this;
-    const { maxConnections } = this.#options;
+    const maxConnections = this.#maxConnections;
     this.#network.log.warn(
       { listener: name, maxConnections },
       `${maxConnections} connections are open, as many as listeners.${name}.max_connections allows; new ones wait`,

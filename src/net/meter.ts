@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../core/time/clock.ts";
 import type { Bucket } from "./bucket.ts";
+import type { Tally } from "./limit-rules.ts";
 
 /** Parts of a second's worth that are handled at a time. */
 const PIECES_PER_SECOND = 20;
@@ -18,6 +19,12 @@ export interface Allowance {
   /** `limits[0] (per user)` */
   readonly name: string;
   readonly disconnects: boolean;
+  readonly tally: Tally;
+}
+
+/** How many milliseconds it takes until nothing is owed; 0: nobody waits. */
+export function owedMs({ messages, bytes }: Allowance, now: number): number {
+  return Math.max(messages?.spend(0, now) ?? 0, bytes?.spend(0, now) ?? 0);
 }
 
 /** One direction of one connection. */
@@ -69,6 +76,7 @@ export class Meter {
       if (waitMs > longest) this.exceeded = allowance;
       longest = Math.max(longest, waitMs);
     }
+    if (longest > 0 && this.exceeded !== undefined) this.exceeded.tally.waits++;
     return longest;
   }
 

@@ -96,6 +96,12 @@ export class Openings {
 
   #sweep(): void {
     const now = this.#clock.now();
+    const latest = now + this.#timeoutMs;
+    const [first] = this.#all.values();
+    // The machine's clock was put back: nobody gets more time for that.
+    if (first !== undefined && first.deadline > latest) {
+      for (const opening of this.#all.values()) opening.deadline = Math.min(opening.deadline, latest);
+    }
     for (const opening of this.#all.values()) {
       if (opening.deadline > now) {
         this.#arm(opening.deadline - now);

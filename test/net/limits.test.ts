@@ -12,6 +12,7 @@ import { LeapingClock } from "../support/leaping-clock.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
+import { Wire } from "../support/wire.ts";
 
 const USERS = ["ann", "ben", "device-1"].map((name) => `security.users.${name}.password=secret`);
 const ANN = { headers: { login: "ann", passcode: "secret" } };
@@ -62,9 +63,16 @@ describe("a meter", () => {
   it("asks for the longest of all waits, and names that limit", () => {
     const clock = new VirtualClock();
     const now = clock.now();
+    const tally = { refused: 0, waits: 0 };
     let messages = 0;
-    const slow = { messages: new Bucket(10, now), bytes: undefined, name: "slow", disconnects: false };
-    const fast = { messages: new Bucket(1000, now), bytes: new Bucket(1000, now), name: "fast", disconnects: false };
+    const slow = { messages: new Bucket(10, now), bytes: undefined, name: "slow", disconnects: false, tally };
+    const fast = {
+      messages: new Bucket(1000, now),
+      bytes: new Bucket(1000, now),
+      name: "fast",
+      disconnects: false,
+      tally,
+    };
     const meter = new Meter(clock, [fast, slow], () => messages);
     messages = 30;
     expect(meter.count(1100)).toBe(2000);
@@ -73,12 +81,14 @@ describe("a meter", () => {
     messages += 1;
     expect(meter.count(10_000)).toBe(9000);
     expect(meter.exceeded?.name).toBe("fast");
+    expect(tally.waits).toBe(2);
   });
 
   it("handles pieces that fit the rates and the messages there were", () => {
     const clock = new VirtualClock();
+    const tally = { refused: 0, waits: 0 };
     let messages = 0;
-    const limit = { messages: new Bucket(200, clock.now()), bytes: undefined, name: "", disconnects: false };
+    const limit = { messages: new Bucket(200, clock.now()), bytes: undefined, name: "", disconnects: false, tally };
     const meter = new Meter(clock, [limit], () => messages);
     messages = 10;
     meter.count(10_000);
@@ -98,6 +108,29 @@ describe("limits of connections", () => {
     expect(limits.arrive("[2001:db8:0:1::1]:5000", "stomp").refusal).toBeUndefined();
     limits.leave(first);
     expect(limits.arrive("10.0.0.1:5001", "stomp").refusal).toBeUndefined();
+  });
+
+  it("hold for single addresses of IPv6 too, which count by their /64 all the same", () => {
+    const { limits } = limitsOf(
+      "[{per: address, match: ['::1', 2001:db8::1], connections: 1}, {per: address, connections: 2}]",
+    );
+    limits.arrive("[::1]:1", "stomp");
+    expect(limits.arrive("[::1]:2", "stomp").refusal?.message).toContain("limits[0].connections");
+    limits.arrive("[2001:db8::1]:1", "stomp");
+    limits.arrive("[2001:db8::2]:1", "stomp");
+    expect(limits.arrive("[2001:db8::1]:2", "stomp").refusal?.message).toContain("limits[0].connections");
+    expect(limits.arrive("[2001:db8::3]:1", "stomp").refusal).toBeUndefined();
+    expect(limits.arrive("[2001:db8::4]:1", "stomp").refusal?.message).toContain("limits[1].connections");
+  });
+
+  it("tell no more than so many why they are refused: the others of that address are cut", () => {
+    const { limits } = limitsOf("[{per: address, connections: 1}]");
+    limits.arrive("10.0.0.1:1", "stomp");
+    const refused = Array.from({ length: 101 }, () => limits.arrive("10.0.0.1:2", "stomp"));
+    expect(refused.map(({ cut }) => cut)).toEqual([...Array<boolean>(100).fill(false), true]);
+    for (const arrival of refused) limits.leave(arrival);
+    expect(limits.arrive("10.0.0.1:3", "stomp")).toMatchObject({ cut: false, refusal: { code: "limit" } });
+    expect(limits.rules[0]?.tally.refused).toBe(102);
   });
 
   it("count a connection once for its listener, wherever a proxy says that it comes from", () => {
@@ -174,6 +207,30 @@ describe("limits of connections", () => {
     using second = await MqttWire.connect(port, { clientId: "pump", username: "ann", password: "secret" });
     expect((await first.expect("disconnect")).reasonCode).toBe(0x8e);
     await second.nothing();
+  });
+
+  it("take nobody for one who takes the place of itself where the protocol has no such thing", async () => {
+    const { port } = await start("[{per: user, connections: 1}]");
+    const ann = { "client-id": "pump", ...ANN.headers };
+    using first = await StompWire.connect(port, { headers: ann });
+    using second = await StompWire.open(port);
+    await second.sendPlain("CONNECT", { "accept-version": "1.2", host: "localhost", ...ann });
+    expect(await second.refused()).toContain("limits[0].connections");
+    using mqtt = await MqttWire.open(port);
+    await mqtt.sendConnect({ clientId: "pump", username: "ann", password: "secret" });
+    expect((await mqtt.expect("connack")).reasonCode).toBe(0x97);
+    await first.request("SEND", { destination: "/queue/a" }, "x");
+  });
+
+  it("cut who is refused by address over and over, so that others can come", async () => {
+    const { port, broker } = await start("[{per: address, connections: 1}]", ["listeners.stomp.max_connections=200"]);
+    using first = await StompWire.connect(port, ANN);
+    const silent = await Promise.all(Array.from({ length: 150 }, () => Wire.connect(port)));
+    // Fifty of them; the others may still say what they speak, to be told.
+    await Promise.all(silent.slice(100).map((wire) => wire.closed()));
+    await first.request("SEND", { destination: "/queue/a" }, "x");
+    expect(broker.log.some((line) => line.includes("Address 127.0.0.1 has 1 connections"))).toBe(true);
+    for (const wire of silent) wire[Symbol.dispose]();
   });
 
   it("refuse by address what has not logged in yet", async () => {
@@ -342,10 +399,8 @@ describe("limits of rates", () => {
     expect(await stomp.refused()).toContain("limits[0]");
   });
 
-  it("change for connections from a reload on", async () => {
-    const { port, broker, clock } = await start("[]");
-    const { config } = configOf([...USERS, "store.kind=memory", "limits=[{per: user, messages_in: 1}]"]);
-    expect((await broker.server.reload(config)).applied).toContain("limits");
+  it.each(["address", "listener"])("count messages by %s too, where nothing else is limited", async (per) => {
+    const { port, broker, clock } = await start(`[{per: ${per}, messages_in: 10}]`);
     using client = await StompWire.connect(port, ANN);
     await client.wire.send("SEND\ndestination:/queue/a\n\nhello\0".repeat(100));
     await eventually(() => [...held(broker)].length > 0);
@@ -354,6 +409,104 @@ describe("limits of rates", () => {
       clock.leap(100_000);
       return received(broker) === 100;
     });
+  });
+});
+
+function reloadable(...sets: string[]) {
+  return configOf([...USERS, "store.kind=memory", ...sets]).config;
+}
+
+describe("a reload of limits", () => {
+  const FRAMES = "SEND\ndestination:/queue/a\n\nhello\0".repeat(100);
+
+  it.each(["user", "connection", "address", "virtual_host", "listener"])(
+    "holds for the rates of who is there already, per %s",
+    async (per) => {
+      const { port, broker, clock } = await start("[]");
+      using client = await StompWire.connect(port, ANN);
+      expect((await broker.server.reload(reloadable(`limits=[{per: ${per}, messages_in: 1}]`))).applied).toContain(
+        "limits",
+      );
+      await eventually(async () => {
+        await client.send("SEND", { destination: "/queue/b" }, "x");
+        return [...held(broker)].length > 0;
+      });
+      await client.wire.send(FRAMES);
+      expect(received(broker)).toBeLessThan(100);
+      await eventually(() => {
+        clock.leap(100_000);
+        return received(broker) === 100;
+      });
+    },
+  );
+
+  it("lets go at once who waits for a limit that is gone, both ways", async () => {
+    const { port, broker } = await start("[{per: user, match: [ann], messages_in: 1, messages_out: 1}]");
+    using client = await StompWire.connect(port, ANN);
+    await client.wire.send(FRAMES);
+    await eventually(() => [...held(broker)].length > 0);
+    using sender = await StompWire.connect(port, BEN);
+    for (let number = 0; number < 50; number++) await sender.send("SEND", { destination: "/queue/b" }, `${number}`);
+    using consumer = await StompWire.connect(port, ANN);
+    await consumer.send("SUBSCRIBE", { id: "1", destination: "/queue/b" });
+    await eventually(() => [...held(broker)].length === 2);
+    await broker.server.reload(reloadable("limits=[]"));
+    await eventually(() => received(broker) === 100);
+    expect(await consumer.bodies(50)).toHaveLength(50);
+    expect([...held(broker)]).toEqual([]);
+  });
+
+  it("counts who is there, sends nobody away, and forgets whoever goes", async () => {
+    const { port, broker } = await start("[]");
+    const clients = [await StompWire.connect(port, ANN), await StompWire.connect(port, ANN)];
+    await broker.server.reload(reloadable("limits=[{per: user, connections: 2}, {per: address, connections: 3}]"));
+    const [first, second] = clients;
+    // Those who are there are counted soon, not at once.
+    await eventually(async () => {
+      using third = await StompWire.open(port);
+      await third.sendPlain("CONNECT", { "accept-version": "1.2", host: "localhost", ...ANN.headers });
+      return (await third.wire.frame()).startsWith("ERROR");
+    });
+    await second?.request("SEND", { destination: "/queue/a" }, "still here");
+    first?.wire.finish();
+    await eventually(() => broker.server.broker.hosts.get("default")?.clients.size === 1);
+    using again = await StompWire.connect(port, ANN);
+    await again.request("SEND", { destination: "/queue/a" }, "x");
+    second?.[Symbol.dispose]();
+  });
+
+  it("in the middle of another one leaves what the last one says", async () => {
+    const { port, broker, clock } = await start("[]");
+    using client = await StompWire.connect(port, ANN);
+    await broker.server.reload(reloadable("limits=[{per: user, messages_in: 1}]"));
+    await broker.server.reload(reloadable("limits=[{per: address, messages_in: 2}]"));
+    await eventually(async () => {
+      await client.send("SEND", { destination: "/queue/b" }, "x");
+      return [...held(broker)].includes("limits[0] (per address)");
+    });
+    clock.leap(1_000_000);
+    await broker.server.reload(reloadable("limits=[{per: user, match: [ben], messages_in: 1}]"));
+    await eventually(() => [...held(broker)].length === 0);
+    await client.wire.send(FRAMES);
+    await eventually(() => received(broker) === 100);
+  });
+
+  it("holds for those that a listener lets in by itself, and for those that wait before it", async () => {
+    const { port, broker } = await start("[]", ["listeners.stomp.max_connections=1"]);
+    using first = await StompWire.connect(port, ANN);
+    const second = StompWire.connect(port, BEN);
+    await eventually(() => broker.log.some((line) => line.includes("new ones wait")));
+    const { applied } = await broker.server.reload(
+      reloadable("listeners.stomp.max_connections=3", "listeners.stomp.connect_rate=1"),
+    );
+    expect(applied).toEqual(
+      expect.arrayContaining(["listeners.stomp.max_connections", "listeners.stomp.connect_rate"]),
+    );
+    using _ = await second;
+    using third = await StompWire.open(port);
+    await third.sendPlain("CONNECT", { "accept-version": "1.2", host: "localhost", ...ANN.headers });
+    expect(await third.refused()).toContain("listeners.stomp.connect_rate");
+    await first.request("SEND", { destination: "/queue/a" }, "x");
   });
 });
 
