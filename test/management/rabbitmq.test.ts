@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { connect } from "amqplib";
 import { expect, it } from "vitest";
 import { startManagement, type TestManagement } from "../support/management.ts";
@@ -181,6 +183,30 @@ it("tells what of definitions it does not take, and takes the rest", async () =>
   ]);
 });
 
+it("takes the definitions of a RabbitMQ, as that exported them, and tells what it leaves out", async () => {
+  const api = await startManagement(["hosts.shop={}"]);
+  const file = readFileSync(join(import.meta.dirname, "rabbitmq-definitions.json"), "utf8");
+  const { status, body } = await api.post("/api/definitions", file);
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ imported: { users: 0, exchanges: 2, queues: 5, bindings: 3 } });
+  expect(Object(body).skipped).toEqual([
+    expect.stringContaining("user bob: The password hash"),
+    expect.stringContaining("user guest: The password hash"),
+    expect.stringContaining("permission of bob in /"),
+    expect.stringContaining("permission of guest in shop"),
+    expect.stringContaining("permission of guest in /"),
+    expect.stringContaining("queue str: invalid arg 'x-queue-type'"),
+    expect.stringContaining("1 policies"),
+  ]);
+  const original = JSON.parse(file);
+  const { body: exported } = await api.get("/api/definitions");
+  const kept = (part: string): unknown[] => original[part].filter(({ name }: { name?: string }) => name !== "str");
+  for (const part of ["queues", "exchanges", "bindings"]) {
+    expect(Object(exported)[part], part).toHaveLength(kept(part).length);
+    expect(Object(exported)[part], part).toEqual(expect.arrayContaining(kept(part)));
+  }
+});
+
 it("pages, filters by a part of the name, sorts and picks columns", async () => {
   const api = await startManagement();
   for (const name of ["b1", "a1", "c2", "a2"]) await api.put(`/api/queues/${VHOST}/${name}`);
@@ -306,8 +332,84 @@ it("finds a page in any order as a plain sort does", async () => {
   expect(await names("&page=2")).toEqual(row("c", "d"));
   expect(await names("&page=1&sort=name&sort_reverse=true")).toEqual(row("e", "d"));
   expect(await names("&page=3&sort=name")).toEqual(row("e"));
-  expect(await names("&page=9")).toEqual([]);
+  expect((await api.get("/api/queues?page_size=2&page=9")).body).toMatchObject({
+    reason: "Page out of range, page: 9 page size: 2, len: 5",
+  });
+  expect((await api.get("/api/queues?name=zzz&page=1")).body).toMatchObject({ items: [], page_count: 0 });
   expect(await names("&sort=name")).toEqual(row("a", "b", "c", "d", "e"));
+});
+
+it("answers lists of any length a piece at a time, whole and in order", async () => {
+  const api = await startManagement();
+  const many = Array.from({ length: 3000 }, (_, n) => ({ name: `q${String(n).padStart(4, "0")}`, vhost: "/" }));
+  expect((await api.post("/api/definitions", { queues: many })).body).toMatchObject({ imported: { queues: 3000 } });
+  const { body, headers } = await api.get("/api/queues?sort=name&sort_reverse=true&columns=name");
+  expect(body).toEqual(many.map(({ name }) => ({ name })).reverse());
+  expect(headers.get("content-type")).toContain("application/json");
+  expect(Object((await api.get("/api/bindings")).body)).toHaveLength(3000);
+  expect(Object((await api.get("/api/definitions")).body).queues).toHaveLength(3000);
+  expect((await api.get("/api/connections")).body).toEqual([]);
+});
+
+it("refuses what goes into a full queue, and holds who has filled one by way of an exchange", async () => {
+  const api = await startManagement([
+    "queues=[{match: full, max_messages: 1, full: block}]",
+    "management.max_wait=50ms",
+  ]);
+  await api.put(`/api/queues/${VHOST}/full`);
+  await api.post(`/api/bindings/${VHOST}/e/amq.fanout/q/full`);
+  expect(await publish(api, "amq.default", { routing_key: "full" })).toEqual({ routed: true });
+  expect(await publish(api, "amq.fanout", {})).toEqual({ routed: true });
+  const refused = await api.post(`/api/exchanges/${VHOST}/amq.default/publish`, { routing_key: "full", payload: "x" });
+  expect(refused).toMatchObject({ status: 503, body: { error: "full" } });
+  expect(refused.headers.get("retry-after")).toBe("1");
+  expect(await get(api, "full", { ackmode: "ack_requeue_true" })).toHaveLength(2);
+});
+
+it("leaves a user's groups and the rest of a document alone where nothing, or nonsense, is said of them", async () => {
+  const api = await startManagement();
+  await api.put("/api/users/ann", { password: "x", tags: "monitoring" });
+  expect((await api.put("/api/users/ann", { password: "y" })).status).toBe(204);
+  expect((await api.get("/api/users/ann")).body).toMatchObject({ tags: ["monitoring"] });
+  const { body } = await api.post("/api/definitions", {
+    users: [{ name: 5 }, "nobody"],
+    permissions: [{}],
+    queues: [{ name: null }, 7, { name: "good", vhost: "/" }],
+    bindings: [{ source: "amq.topic", destination: {}, vhost: "/" }],
+  });
+  expect(body).toMatchObject({ imported: { users: 0, queues: 1, bindings: 0 } });
+  expect(Object(body).skipped).toHaveLength(6);
+});
+
+it("tells where it listens, and how fast messages are, only to those who may know", async () => {
+  const api = await startManagement([
+    "security.users.eve.password=x",
+    "access_rules=[{allow: [admins], principal_kind: [group]}, {allow: ['*'], action: [connect]}]",
+  ]);
+  const eve = { as: "eve:x" };
+  expect((await api.get("/api/overview", eve)).body).toMatchObject({ listeners: [], object_totals: { queues: 0 } });
+  expect(Object((await api.get("/api/overview")).body).listeners).toHaveLength(1);
+  const node = Object((await api.get("/api/nodes")).body)[0];
+  expect(node).toMatchObject({
+    mem_used: expect.any(Number),
+    mem_limit: expect.any(Number),
+    disk_free_limit: expect.any(Number),
+  });
+  expect((await api.get("/api/nodes/nope")).status).toBe(404);
+});
+
+it("answers for what it does not have as tools expect it", async () => {
+  const api = await startManagement();
+  const missing = { status: 404, body: { error: "not_found", reason: expect.stringContaining("There is nothing at") } };
+  expect(await api.get("/api/nothing")).toMatchObject(missing);
+  expect(await api.post("/api/queues", {})).toMatchObject(missing);
+  const v1 = await api.get("/api/v1/nothing");
+  expect(v1.headers.get("content-type")).toContain("application/problem+json");
+  expect(v1.body).not.toHaveProperty("reason");
+  for (const path of ["policies/%2F", "vhost-limits/%2F", "parameters/shovel", "parameters/shovel/%2F"]) {
+    expect((await api.get(`/api/${path}`)).body, path).toEqual([]);
+  }
+  expect((await api.get("/api/policies/nowhere")).status).toBe(404);
 });
 
 function row(...list: readonly string[]): unknown {

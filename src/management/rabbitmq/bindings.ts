@@ -4,6 +4,7 @@ import { BrokerError } from "../../../core/errors.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { asClient } from "../host-client.ts";
+import { gather } from "../slices.ts";
 import { Body, scalars } from "./body.ts";
 import { exchangeName } from "./exchanges.ts";
 import { type Listed, listing, ListQuery } from "./listing.ts";
@@ -41,12 +42,12 @@ export function bindingRoutes(app: ManagementApp, context: ManagementContext): v
   );
   app.get(path, { ...read, schema: { ...read.schema, params: EndsParams } }, (request) => {
     const host = vhostOf(context, request, request.params.vhost, "monitor host");
-    return listing(between(host, endsOf(request.params)), BINDINGS, request.query);
+    return between(host, endsOf(request.params)).then((found) => listing(found, BINDINGS, request.query));
   });
   app.get(`${path}/:properties`, { ...read, schema: { ...read.schema, params: BindingParams } }, (request) => {
     const { params } = request;
     const host = vhostOf(context, request, params.vhost, "monitor host");
-    return bindingRow(bindingOf(host, endsOf(params), params.properties));
+    return bindingOf(host, endsOf(params), params.properties).then(bindingRow);
   });
 
   app.post(
@@ -77,7 +78,7 @@ export function bindingRoutes(app: ManagementApp, context: ManagementContext): v
     async (request, reply) => {
       const { params } = request;
       const host = vhostOf(context, request, params.vhost, "admin host");
-      const found = bindingOf(host, endsOf(params), params.properties);
+      const found = await bindingOf(host, endsOf(params), params.properties);
       const { source, key, destination } = found;
       const declared = { source, key, arguments: new Map(Object.entries(found.arguments)) };
       await asClient(host, callerOf(request), (client) => {
@@ -102,21 +103,21 @@ function endsOf(params: { readonly source: string; readonly kind: "q" | "e"; rea
 }
 
 /** Throws BrokerError when one of the ends is not there. */
-function between(host: VirtualHost, { source, kind, destination }: Ends): ShownBinding[] {
+function between(host: VirtualHost, { source, kind, destination }: Ends): Promise<ShownBinding[]> {
   const exchange = host.exchanges.get(source);
   if (kind === "queue") queueOf(host, destination);
   else host.exchanges.get(destination);
-  const found: ShownBinding[] = [];
-  for (const binding of exchange.name === "" ? bindingsOf(host) : bindingsFrom(host, exchange)) {
-    if (binding.source === source && binding.kind === kind && binding.destination === destination) found.push(binding);
-  }
-  return found;
+  return gather(
+    exchange.name === "" ? bindingsOf(host) : bindingsFrom(host, exchange),
+    Number.POSITIVE_INFINITY,
+    (binding) => binding.source === source && binding.kind === kind && binding.destination === destination,
+  );
 }
 
 /** Throws BrokerError when it is not there. */
-function bindingOf(host: VirtualHost, ends: Ends, properties: string): ShownBinding {
+async function bindingOf(host: VirtualHost, ends: Ends, properties: string): Promise<ShownBinding> {
   // Clients encode what they were told once more, or send it as it is.
-  const found = between(host, ends).find((each) => {
+  const found = (await between(host, ends)).find((each) => {
     const key = propertiesKey(each);
     return key === properties || decodeURIComponent(key) === properties;
   });

@@ -27,6 +27,12 @@ export class Body {
     throw new BrokerError("bad-request", `${name}: expected a text, found ${found(value)}`);
   }
 
+  /** For a sentence: a text as it is, anything else in words. */
+  shown(name: string): string {
+    const value = this.fields[name];
+    return typeof value === "string" ? value : found(value);
+  }
+
   flag(name: string, otherwise: boolean): boolean {
     const value = this.fields[name];
     if (value === undefined || value === null || value === "") return otherwise;
@@ -55,7 +61,7 @@ export class Body {
   list(name: string): readonly Body[] {
     const value = this.fields[name];
     if (value === undefined || value === null) return [];
-    if (Array.isArray(value)) return value.map((item) => new Body(item));
+    if (Array.isArray(value)) return value.map((item) => new Body(isRecord(item) ? item : {}));
     throw new BrokerError("bad-request", `${name}: expected a list, found ${found(value)}`);
   }
 

@@ -65,7 +65,9 @@ function ports(app: ManagementApp, context: ManagementContext): void {
     { ...read, schema: { hide: true, params: Type.Object({ port: Type.Integer() }) } },
     ({ params }, reply) => {
       const there = listeners().some(({ address }) => address?.port === params.port);
-      return told(there ? [] : [`no listener on port ${params.port}`], reply, { port: params.port });
+      if (there) return told([], reply, { port: params.port });
+      const open = listeners().flatMap(({ address }) => (address === undefined ? [] : [address.port]));
+      return told([`no listener on port ${params.port}`], reply, { missing: params.port, ports: open });
     },
   );
   app.get(
@@ -78,7 +80,8 @@ function ports(app: ManagementApp, context: ManagementContext): void {
         const protocols: readonly string[] = config().listeners[listener]?.protocols ?? [];
         return address !== undefined && wanted !== undefined && (protocols.length === 0 || protocols.includes(wanted));
       });
-      return told(there ? [] : [`no listener speaks ${params.protocol}`], reply, { protocol: params.protocol });
+      if (there) return told([], reply, { protocol: params.protocol });
+      return told([`no listener speaks ${params.protocol}`], reply, { missing: params.protocol });
     },
   );
   app.get(

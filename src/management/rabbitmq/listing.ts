@@ -3,12 +3,14 @@
  *
  *     all -> name (a part of it) -> sort, sort_reverse -> page, page_size -> columns
  *
- * In the order of names, which most ask for, only what is on the page is built.
+ * In the order of names, which most ask for, only what is on the page is built; without a page, rows are built while they are
+ * sent.
  */
 import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
 import { selectRange } from "../order.ts";
 import { gather } from "../slices.ts";
+import { longReply, Rows } from "./long-reply.ts";
 
 /** Fields by name. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -35,7 +37,7 @@ export interface Listed<T> {
   readonly show: (item: T) => Row;
 }
 
-/** A reply to a list: its rows or, if a page is asked for, that. Throws BrokerError for expressions. */
+/** A reply to a list: its rows or, if a page is asked for, that. Throws BrokerError for expressions and pages beyond the last. */
 export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, query: Query): Promise<unknown> {
   if (query.use_regex === "true" && (query.name ?? "") !== "") {
     throw new BrokerError("bad-request", "Names are not looked for by expressions here; name is a part of them");
@@ -48,32 +50,28 @@ export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, 
   });
   const down = query.sort_reverse === "true";
   const from = page === undefined ? 0 : (page - 1) * size;
-  const to = page === undefined ? found.length : from + size;
-  let rows: Row[];
-  if (sort === "" || sort === "name") {
-    const inOrder = sort === "name" || page !== undefined || down;
-    const column = { values: inOrder ? found.map(name) : [], down };
-    const places = inOrder ? selectRange(found.length, [column], from, to - from) : found.keys();
-    rows = await built(
-      Array.from(places, (place) => found[place]).filter((item) => item !== undefined),
-      show,
-    );
-  } else {
-    const all = await built(found, show);
-    const column = { values: all.map((row) => valueAt(row, sort)), down };
-    rows = Array.from(selectRange(all.length, [column], from, to - from), (place) => all[place] ?? {});
-  }
-  const shown = columns(rows, query.columns);
-  if (page === undefined) return shown;
+  const to = page === undefined ? found.length : Math.min(from + size, found.length);
+  if (page !== undefined && page > 1 && from >= found.length) throw beyond(page, size, found.length);
+  const inOrder = sort !== "" || page !== undefined || down;
+  const valueOf = sort === "" || sort === "name" ? name : (item: T) => valueAt(show(item), sort);
+  const column = { values: inOrder ? await valuesOf(found, valueOf) : [], down };
+  const places = inOrder ? selectRange(found.length, [column], from, to - from) : found.keys();
+  const rows = shownAt(found, places, (item) => withColumns(show(item), query.columns));
+  if (page === undefined) return longReply(new Rows(rows));
+  const shown = [...rows];
   return {
     filtered_count: found.length,
     item_count: shown.length,
     items: shown,
     page,
-    page_count: Math.max(1, Math.ceil(found.length / size)),
+    page_count: Math.ceil(found.length / size),
     page_size: size,
     total_count: total,
   };
+}
+
+function beyond(page: number, size: number, length: number): BrokerError {
+  return new BrokerError("bad-request", `Page out of range, page: ${page} page size: ${size}, len: ${length}`);
 }
 
 /** Rows of a list that is short by its nature. */
@@ -83,23 +81,23 @@ export function shortList(rows: readonly Row[], query: Query): Promise<unknown> 
 
 /** The columns of one row that were asked for. */
 export function withColumns(row: Row, names: string | undefined): Row {
-  return columns([row], names)[0] ?? row;
+  if (names === undefined || names === "") return row;
+  const chosen: Record<string, unknown> = {};
+  for (const path of names.split(",")) put(chosen, path.split("."), valueAt(row, path));
+  return chosen;
 }
 
-async function built<T>(items: readonly T[], show: (item: T) => Row): Promise<Row[]> {
-  const rows: Row[] = [];
-  await gather(items, Number.POSITIVE_INFINITY, (item) => rows.push(show(item)) < 0);
-  return rows;
+async function valuesOf<T>(items: readonly T[], valueOf: (item: T) => unknown): Promise<unknown[]> {
+  const values: unknown[] = [];
+  await gather(items, Number.POSITIVE_INFINITY, (item) => values.push(valueOf(item)) < 0);
+  return values;
 }
 
-function columns(rows: readonly Row[], names: string | undefined): Row[] {
-  if (names === undefined || names === "") return [...rows];
-  const paths = names.split(",").map((name) => name.split("."));
-  return rows.map((row) => {
-    const chosen: Record<string, unknown> = {};
-    for (const path of paths) put(chosen, path, valueAt(row, path.join(".")));
-    return chosen;
-  });
+function* shownAt<T>(items: readonly T[], places: Iterable<number>, show: (item: T) => Row): Iterable<Row> {
+  for (const place of places) {
+    const item = items[place];
+    if (item !== undefined) yield show(item);
+  }
 }
 
 function put(row: Record<string, unknown>, [first = "", ...rest]: readonly string[], value: unknown): void {
@@ -116,7 +114,7 @@ function put(row: Record<string, unknown>, [first = "", ...rest]: readonly strin
 
 function valueAt(row: Row, path: string): unknown {
   let value: unknown = row;
-  for (const name of path.split(".")) value = isRow(value) ? value[name] : undefined;
+  for (const name of path.split(".")) value = isRow(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   return value;
 }
 

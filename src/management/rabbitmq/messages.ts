@@ -52,11 +52,11 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
     (request) => {
       const { vhost, exchange } = request.params;
       const host = vhostOf(context, request, vhost, "login");
-      const full = context.broker.engine.closedGate;
-      if (full !== undefined) throw new BrokerError("full", `Publishers have to wait: ${full.subject}`);
       const body = new Body(request.body);
       return asHostClient(host, callerOf(request), async (own) => {
-        const routed = publish(own.client, exchangeName(exchange), body, context.clock.now());
+        const routed = publish(context, own.client, exchangeName(exchange), body);
+        // What it has filled holds it up, as it would any other publisher.
+        await room(context, own);
         await own.settled();
         return { routed };
       });
@@ -96,7 +96,7 @@ async function asHostClient<T>(host: VirtualHost, caller: Caller, act: (own: Hos
 }
 
 /** Whether anybody got it. Throws BrokerError and AmqpError. */
-function publish(client: Client, exchange: string, body: Body, now: number): boolean {
+function publish({ broker, clock }: ManagementContext, client: Client, exchange: string, body: Body): boolean {
   const properties = readProperties(body.group("properties"));
   const { userId } = properties;
   if (userId !== undefined && userId !== client.user) {
@@ -105,11 +105,25 @@ function publish(client: Client, exchange: string, body: Body, now: number): boo
   const route = client.exchangeRoute(exchange, body.text("routing_key"));
   const [address] = route.addresses;
   if (address === undefined) throw new RangeError("A route without an address");
+  // Whoever sends by HTTP cannot be kept from sending the next request: it is told to come later.
+  const queue = exchange === "" ? client.host.queues.get(address.name) : undefined;
+  const full = broker.engine.closedGate ?? (queue?.gate.closed === true ? queue.gate : undefined);
+  if (full !== undefined) throw new BrokerError("full", `Publishers have to wait: ${full.subject}`);
+  const now = clock.now();
   const published = composedPublish(properties, payloadOf(body));
   const message = messageOf(published, envelopeOf(published, address, now));
   const routed = route.reaches(message);
   client.publish(route, message);
   return routed;
+}
+
+/** Fulfilled once what it has sent has found room, or when it has waited for long enough. */
+async function room({ clock, config }: ManagementContext, own: HostClient): Promise<void> {
+  if (!own.client.blocked) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(config().management.max_wait, resolve);
+  await Promise.race([own.ready(), promise]);
+  timer.cancel();
 }
 
 function payloadOf(body: Body): Buffer {

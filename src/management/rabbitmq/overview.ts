@@ -5,6 +5,7 @@ import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { type Counted, HostFigures } from "../figures.ts";
 import { checkRight } from "../rights.ts";
+import { gather } from "../slices.ts";
 import { subjectOf } from "../../../core/access/access.ts";
 import { ListQuery, type Row, shortList, withColumns } from "./listing.ts";
 import { consumersOf, NODE } from "./views.ts";
@@ -16,14 +17,24 @@ const RATE_MS = 1000;
 /** What has no like here. */
 const EMPTY_LISTS = [
   "parameters",
+  "parameters/:component",
   "policies",
   "operator-policies",
   "vhost-limits",
   "user-limits",
+  "user-limits/:user",
   "topic-permissions",
   "extensions",
   "feature-flags",
   "deprecated-features",
+];
+/** The same, of a virtual host. */
+const EMPTY_LISTS_OF_VHOSTS = [
+  "parameters/:component/:vhost",
+  "policies/:vhost",
+  "operator-policies/:vhost",
+  "vhost-limits/:vhost",
+  "vhosts/:vhost/topic-permissions",
 ];
 const FOREIGN_PATHS = [
   "/policies/:vhost/:name",
@@ -43,13 +54,16 @@ export function overviewRoutes(app: ManagementApp, context: ManagementContext): 
   const figures = new HostFigures(context.looks);
   const rates = new Rates();
 
-  const overviewOf = async (hosts: readonly VirtualHost[]): Promise<Row> => {
-    const each = await Promise.all(hosts.map((host) => figures.of(host)));
-    return overview(context, hosts, each, rates);
-  };
+  const lookAt = async (host: VirtualHost): Promise<Looked> => ({
+    host,
+    figures: await figures.of(host),
+    exchanges: await countOf(host.exchanges.all()),
+    consumers: await countOf(consumersOf(host)),
+  });
   app.get("/overview", read, (request) => {
-    const shown = overviewOf(hostsOf(context, request, undefined));
-    return shown.then((row) => withColumns(row, request.query.columns));
+    const looks = Promise.all(hostsOf(context, request, undefined).map(lookAt));
+    const listeners = sees(context, request) ? portsOf(context) : [];
+    return looks.then((hosts) => withColumns({ ...overview(context, hosts, rates), listeners }, request.query.columns));
   });
   app.get("/cluster-name", read, () => ({ name: context.broker.name }));
   app.get("/nodes", read, (request) => {
@@ -58,9 +72,17 @@ export function overviewRoutes(app: ManagementApp, context: ManagementContext): 
   });
   app.get("/nodes/:node", { ...read, schema: { ...read.schema, params: NodeParams } }, (request) => {
     mayMonitor(context, request);
+    const { node: name } = request.params;
+    if (name !== NODE) throw new BrokerError("not-found", `There is no node ${name}; the only one is ${NODE}`);
     return withColumns(node(context), request.query.columns);
   });
   for (const name of EMPTY_LISTS) app.get(`/${name}`, read, () => []);
+  for (const name of EMPTY_LISTS_OF_VHOSTS) {
+    app.get(`/${name}`, { ...read, schema: { ...read.schema, params: VhostParams } }, (request) => {
+      vhostOf(context, request, request.params.vhost, "monitor host");
+      return [];
+    });
+  }
   app.get("/global-parameters", read, () => [{ name: "cluster_name", value: context.broker.name }]);
 
   foreign(app, context);
@@ -118,19 +140,48 @@ function mayMonitor({ broker }: ManagementContext, asker: Asker): void {
   checkRight(broker.access, subjectOf(login, peer), "monitor broker", undefined, broker.name);
 }
 
-function overview(
-  { broker, listeners, config }: ManagementContext,
-  hosts: readonly VirtualHost[],
-  each: readonly Counted[],
-  rates: Rates,
-): Row {
-  const of = (figure: (one: Counted) => number): number => each.reduce((total, one) => total + figure(one), 0);
-  const publish = of(({ received }) => received);
-  const deliver = of(({ sent }) => sent);
-  const [publishRate, deliverRate] = rates.of([publish, deliver]);
+/** Whether whoever asks may know where the broker listens. */
+function sees(context: ManagementContext, asker: Asker): boolean {
+  try {
+    mayMonitor(context, asker);
+    return true;
+  } catch (refusal) {
+    if (refusal instanceof BrokerError) return false;
+    throw refusal;
+  }
+}
+
+function portsOf({ listeners, config }: ManagementContext): Row[] {
+  return listeners().map(({ name, address }) => ({
+    node: NODE,
+    protocol: name,
+    ip_address: address?.host ?? config().listeners[name]?.host ?? "",
+    port: address?.port ?? 0,
+  }));
+}
+
+/** How many there are, counted in slices. */
+async function countOf(items: Iterable<unknown>): Promise<number> {
+  let count = 0;
+  await gather(items, Number.POSITIVE_INFINITY, () => ++count < 0);
+  return count;
+}
+
+/** A virtual host, with what it comes to. */
+interface Looked {
+  readonly host: VirtualHost;
+  readonly figures: Counted;
+  readonly exchanges: number;
+  readonly consumers: number;
+}
+
+function overview({ broker }: ManagementContext, hosts: readonly Looked[], rates: Rates): Row {
+  const of = (figure: (one: Counted) => number): number =>
+    hosts.reduce((total, { figures }) => total + figure(figures), 0);
+  const speeds = hosts.map(({ host, figures: { received, sent } }) => rates.of(host, [received, sent]));
+  const rate = (at: number): number => speeds.reduce((total, speed) => total + (speed[at] ?? 0), 0);
   const stored = of((one) => one.stored);
   const inflight = of((one) => one.inflight);
-  const consumers = hosts.reduce((total, host) => total + Array.from(consumersOf(host)).length, 0);
   return {
     management_version: LIKE_VERSION,
     rabbitmq_version: LIKE_VERSION,
@@ -145,10 +196,10 @@ function overview(
     disable_stats: false,
     enable_queue_totals: true,
     message_stats: {
-      publish,
-      publish_details: { rate: publishRate },
-      deliver_get: deliver,
-      deliver_get_details: { rate: deliverRate },
+      publish: of(({ received }) => received),
+      publish_details: { rate: rate(0) },
+      deliver_get: of(({ sent }) => sent),
+      deliver_get_details: { rate: rate(1) },
     },
     queue_totals: {
       messages: stored,
@@ -158,35 +209,33 @@ function overview(
     object_totals: {
       connections: of(({ clients }) => clients),
       channels: of(({ clients }) => clients),
-      exchanges: hosts.reduce((total, { exchanges }) => total + Array.from(exchanges.all()).length, 0),
+      exchanges: hosts.reduce((total, { exchanges }) => total + exchanges, 0),
       queues: of(({ queues }) => queues),
-      consumers,
+      consumers: hosts.reduce((total, { consumers }) => total + consumers, 0),
     },
     statistics_db_event_queue: 0,
-    listeners: listeners().map(({ name, address }) => ({
-      node: NODE,
-      protocol: name,
-      ip_address: address?.host ?? config().listeners[name]?.host ?? "",
-      port: address?.port ?? 0,
-    })),
     contexts: [],
   };
 }
 
-function node({ broker }: ManagementContext): Row {
-  const { rss } = process.memoryUsage();
+function node({ broker, resources }: ManagementContext): Row {
+  const { levels, memoryLimit, diskLimit } = resources;
   const { alarms } = broker.engine;
   const raised = (name: string): boolean => alarms.active.some((alarm) => alarm.name === name);
+  const sockets = [...broker.hosts.values()].reduce((total, { clients }) => total + clients.size, 0);
   return {
     name: NODE,
     type: "disc",
     running: true,
     os_pid: String(process.pid),
     uptime: Math.round(process.uptime() * 1000),
-    mem_used: rss,
-    mem_limit: broker.engine.memoryLimitBytes,
+    mem_used: levels?.memoryUsed ?? 0,
+    mem_limit: memoryLimit,
     mem_alarm: raised("memory"),
+    ...(levels?.diskFree === undefined ? {} : { disk_free: levels.diskFree }),
+    disk_free_limit: diskLimit,
     disk_free_alarm: raised("disk"),
+    sockets_used: sockets,
     processors: 1,
     rates_mode: "basic",
     being_drained: false,
@@ -217,22 +266,27 @@ function vhostRow(host: VirtualHost, figures: Counted): Row {
   };
 }
 
-/** How fast counters grow, between the moments at which somebody asks. */
+/** How fast counters of virtual hosts grow, between the moments at which somebody asks. */
 class Rates {
-  private before: { readonly at: number; readonly counters: readonly number[] } | undefined = undefined;
-  private last: readonly number[] = [];
+  private readonly before = new WeakMap<VirtualHost, Speed>();
 
   /** A second, since they were asked for before; kept if that was a moment ago. */
-  of(counters: readonly number[]): readonly number[] {
+  of(host: VirtualHost, counters: readonly number[]): readonly number[] {
     const at = Number(hrtime.bigint() / 1_000_000n);
-    const { before } = this;
-    if (before !== undefined && at - before.at < RATE_MS) return this.last;
-    this.last = counters.map((counter, index) => {
+    const before = this.before.get(host);
+    if (before !== undefined && at - before.at < RATE_MS) return before.rates;
+    const rates = counters.map((counter, index) => {
       if (before === undefined) return 0;
       const grown = Math.max(0, counter - (before.counters[index] ?? 0));
       return Math.round((grown / (at - before.at)) * 10_000) / 10;
     });
-    this.before = { at, counters };
-    return this.last;
+    this.before.set(host, { at, counters, rates });
+    return rates;
   }
+}
+
+interface Speed {
+  readonly at: number;
+  readonly counters: readonly number[];
+  readonly rates: readonly number[];
 }

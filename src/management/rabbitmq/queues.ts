@@ -5,6 +5,7 @@ import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { readQueueArguments } from "../../../protocols/amqp091/queue-arguments.ts";
 import { callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { asClient } from "../host-client.ts";
+import { gather } from "../slices.ts";
 import { Body, scalars } from "./body.ts";
 import { type Listed, listing, ListQuery, withColumns } from "./listing.ts";
 import {
@@ -15,6 +16,7 @@ import {
   queueAddress,
   queueName,
   queueRow,
+  type ShownBinding,
   shownBinding,
 } from "./views.ts";
 import { hostsOf, vhostOf } from "./vhosts.ts";
@@ -50,14 +52,9 @@ export function queueRoutes(app: ManagementApp, context: ManagementContext): voi
   app.get("/queues/:vhost/:queue/bindings", { ...read, schema: { ...read.schema, params: QueueParams } }, (request) => {
     const host = vhostOf(context, request, request.params.vhost, "monitor host");
     const queue = queueOf(host, request.params.queue);
-    const shown = [defaultBinding(host, queue)];
-    for (const exchange of host.exchanges.all()) {
-      for (const binding of exchange.bindings.values()) {
-        const one = binding.owner === queue ? shownBinding(host, binding) : undefined;
-        if (one !== undefined) shown.push(one);
-      }
-    }
-    return listing(shown, { name: ({ source }) => source, show: bindingRow }, request.query);
+    return gather(bindingsTo(host, queue), Number.POSITIVE_INFINITY).then((shown) =>
+      listing(shown, { name: ({ source }) => source, show: bindingRow }, request.query),
+    );
   });
 
   changing(app, context);
@@ -105,6 +102,15 @@ function changing(app: ManagementApp, context: ManagementContext): void {
     if (action === "sync" || action === "cancel_sync") return reply.code(204).send();
     throw new BrokerError("bad-request", `action: expected sync or cancel_sync, found "${action}"`);
   });
+}
+
+function* bindingsTo(host: VirtualHost, queue: Queue): Iterable<ShownBinding | undefined> {
+  yield defaultBinding(host, queue);
+  for (const exchange of host.exchanges.all()) {
+    for (const binding of exchange.bindings.values()) {
+      yield binding.owner === queue ? shownBinding(host, binding) : undefined;
+    }
+  }
 }
 
 /** Declares a queue as a client of AMQP 0-9-1 does. Throws BrokerError and AmqpError. */
