@@ -26,7 +26,7 @@ import type { Pattern } from "../addresses/pattern.ts";
 import type { Consumer, Delivery } from "../protocol.ts";
 import type { Queue } from "../queue/queue.ts";
 import type { RetainedMessages } from "../topic/retained.ts";
-import { offerRetained, type RetainedHandling } from "./retained-offer.ts";
+import { offerRetained, type RetainedHandling } from "../topic/retained-offer.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { SessionState } from "./session-state.ts";
 import { shareId } from "../topic/durable-subscriptions.ts";
@@ -510,8 +510,9 @@ export class HostSession {
     const { context, state, subscription } = this;
     context.engine.clock.endOfTurn(() => {
       const source = context.retained.sources([pattern], state.permissions);
-      if (state.kept) offerRetained(context.engine, state, pattern, source);
-      else if (!subscription.closed && state.interests.get(pattern) !== undefined) subscription.feed?.begin(source);
+      const wanted = (): boolean => state.interests.get(pattern) !== undefined;
+      if (state.durable !== undefined) offerRetained(context.engine, state.durable, source, wanted);
+      else if (!subscription.closed && wanted()) subscription.feed?.begin(source);
     });
   }
 }

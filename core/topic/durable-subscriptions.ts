@@ -7,9 +7,10 @@ import { type DurableKind, DurableSubscription, type TopicFilter } from "./durab
 import type { Engine } from "../engine.ts";
 import type { Pattern } from "../addresses/pattern.ts";
 import type { PausedQueues } from "../queue/paused.ts";
-import { DEFAULT_POLICY, type Policies } from "../policy.ts";
+import type { Policies } from "../policy.ts";
 import { Queue } from "../queue/queue.ts";
 import { ORDINARY, type QueueDescription } from "../queue/queue-description.ts";
+import { offerRetained } from "./retained-offer.ts";
 import type { RetainedMessages } from "./retained.ts";
 import type { SubscribeOptions } from "../subscription.ts";
 import type { Totals } from "../totals.ts";
@@ -130,9 +131,9 @@ export class DurableSubscriptions {
   /** Gives it the retained messages of its topics, but for those that it had before. */
   private offerRetained(durable: DurableSubscription, options: SubscribeOptions, before: readonly Pattern[]): void {
     if (options.retained === false) return;
-    for (const message of this.options.retained.sources(options.patterns, durable.reader, before)) {
-      if (message !== undefined) durable.offer(message, DEFAULT_POLICY, undefined);
-    }
+    const { patterns } = options;
+    const source = this.options.retained.sources(patterns, durable.reader, before);
+    offerRetained(this.options.engine, durable, source, () => durable.patterns === patterns);
   }
 
   private queue(id: string, description: DurableDescription, temporary: boolean): Queue {

@@ -201,6 +201,23 @@ describe("a durable subscription", () => {
     expect(got.bodies).toEqual(["retained a", "retained b"]);
   });
 
+  it("has very many retained messages in slices, as long as it keeps its filters", async () => {
+    const core = await coreBroker();
+    const client = core.client();
+    for (let i = 0; i < 2500; i++) {
+      const address = parse(`topic:a.${i}`);
+      client.core.retain(client.core.route([address]), plainMessage(address, ""));
+    }
+    const counts: number[] = [];
+    for (const id of ["all", "some"]) client.subscribe("topic:a.*", { durable: id }).subscription.close();
+    const [all, some] = ["all", "some"].map((id) => core.broker.host(undefined)?.durables.get(id)?.queue);
+    counts.push(all?.count ?? -1);
+    client.subscribe("topic:b", { durable: "some" }).subscription.close();
+    core.clock.advance(1);
+    counts.push(all?.count ?? -1, some?.count ?? -1);
+    expect(counts).toEqual([1000, 2500, 1000]);
+  });
+
   it("is deleted with what it holds, and its consumers are told", async () => {
     const core = await coreBroker();
     const client = core.client();

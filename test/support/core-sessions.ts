@@ -1,7 +1,7 @@
 import type { Login } from "../../core/access/access.ts";
 import type { Interest, Quality } from "../../core/sessions/interests.ts";
 import type { EvictionCause } from "../../core/protocol.ts";
-import type { RetainedHandling } from "../../core/sessions/retained-offer.ts";
+import type { RetainedHandling } from "../../core/topic/retained-offer.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
 import { Share } from "../../core/sessions/share.ts";
 import type { Sessions } from "../../core/sessions/sessions.ts";

@@ -1,22 +1,25 @@
+import type { DurableSubscription } from "./durable-subscription.ts";
 import type { Engine } from "../engine.ts";
-import type { Pattern } from "../addresses/pattern.ts";
 import { DEFAULT_POLICY } from "../policy.ts";
-import type { SessionState } from "./session-state.ts";
-import type { RetainedSource } from "../topic/topic-feed.ts";
+import type { RetainedSource } from "./topic-feed.ts";
 
 /** When the retained messages of a topic come to a session that becomes interested. */
 export type RetainedHandling = "always" | "if-new" | "never";
 
-/** Retained messages put into the queue of a session in one turn. */
+/** Retained messages put into a queue in one turn. */
 const AT_ONCE = 1000;
 /** Milliseconds until more of them are tried when there was no room. */
 const WAIT_MS = 20;
 
-/** Puts retained messages into the queue of a session, so many in a turn, while there is room and as long as it wants them. */
-export function offerRetained(engine: Engine, state: SessionState, pattern: Pattern, source: RetainedSource): void {
-  const { durable, interests } = state;
-  if (durable === undefined || durable.queue.deleted || interests.get(pattern) === undefined) return;
-  const again = (): void => offerRetained(engine, state, pattern, source);
+/** Gives a durable subscription retained messages, so many in a turn, while there is room and as long as they are wanted. */
+export function offerRetained(
+  engine: Engine,
+  durable: DurableSubscription,
+  source: RetainedSource,
+  wanted: () => boolean,
+): void {
+  if (durable.queue.deleted || !wanted()) return;
+  const again = (): void => offerRetained(engine, durable, source, wanted);
   if (engine.closedGate !== undefined || durable.queue.gate.closed) {
     engine.clock.after(WAIT_MS, again);
     return;
