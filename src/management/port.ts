@@ -24,6 +24,8 @@ export interface PortOptions {
   readonly port: number;
   readonly maxConnections: number;
   readonly requestTimeoutMs: number;
+  /** How long nothing may come or go while a request is under way. */
+  readonly silenceMs: number;
   readonly tls: TlsOptions | undefined;
   readonly log: Log;
 }
@@ -51,6 +53,7 @@ export class ManagementPort {
       onRequest,
     );
     this.server.maxHeadersCount = MAX_HEADERS;
+    this.bear(options.silenceMs);
     this.server.maxConnections = options.maxConnections;
     // What the server itself does with a connection is still to be done, but only once it is clear what the peer speaks.
     const [accept] = this.server.listeners("connection");
@@ -58,6 +61,11 @@ export class ManagementPort {
     this.server.removeAllListeners("connection");
     this.server.on("connection", (socket: Socket) => this.onSocket(socket));
     this.secure(options.tls);
+  }
+
+  /** Has connections end that are silent for so long: nobody reads what they asked for. Holds for requests to come. */
+  bear(silenceMs: number): void {
+    this.server.timeout = silenceMs;
   }
 
   /** Starts to accept; rejects with an error that names the setting to change. */

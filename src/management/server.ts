@@ -10,6 +10,7 @@ import cookie from "@fastify/cookie";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyReply, type FastifyRequest } from "fastify";
 import { BrokerError } from "../../core/errors.ts";
+import type { Config } from "../config/schema.ts";
 import { metricsRoutes } from "../metrics/routes.ts";
 import type { TlsOptions } from "../net/tls.ts";
 import { Authentication, challenge } from "./authentication.ts";
@@ -89,6 +90,8 @@ const ROOT_ROUTES: readonly Routes[] = [metricsRoutes, consoleRoutes, rabbitRout
 const API_PREFIX = "/api/v1";
 /** Names of destinations may be long, and each of their bytes take three. */
 const MAX_PARAM_CHARACTERS = 4096;
+/** Such as reading messages from the store. */
+const LONG_WORK_MS = 30_000;
 
 /** Management that listens. */
 export class Management {
@@ -107,7 +110,7 @@ export class Management {
   /** Puts it together; `listen` opens the port. */
   static async create(context: ManagementContext, tls: TlsOptions | undefined): Promise<Management> {
     const { management } = context.config();
-    const authentication = new Authentication(context.broker, () => context.config().management);
+    const authentication = new Authentication(context.broker, () => context.config().management, context.vouch);
     const { promise: opened, resolve: open } = Promise.withResolvers<ManagementPort>();
     const app: ManagementApp = fastify({
       serverFactory: (handler) => {
@@ -117,6 +120,7 @@ export class Management {
             port: management.port,
             maxConnections: management.max_connections,
             requestTimeoutMs: management.request_timeout,
+            silenceMs: silenceOf(management),
             tls,
             log: context.log,
           },
@@ -140,6 +144,7 @@ export class Management {
   /** The configuration has changed: what is known of users may not be true any more. Returns whether TLS has changed. */
   reload(tls: TlsOptions | undefined): boolean {
     this.authentication.sessions.clear();
+    this.port.bear(silenceOf(this.context.config().management));
     return this.port.secure(tls);
   }
 
@@ -158,6 +163,11 @@ export class Management {
     await this.app.close();
     await this.port.close(config().shutdown.timeout);
   }
+}
+
+/** Who waits for a message hears nothing until then, nor does who asks for something that takes long. */
+function silenceOf({ max_wait: wait, request_timeout: timeout }: Config["management"]): number {
+  return wait + timeout + LONG_WORK_MS;
 }
 
 async function setUp(app: ManagementApp, context: ManagementContext, authentication: Authentication): Promise<void> {

@@ -27,6 +27,7 @@ export function backupRoutes(app: ManagementApp, context: ManagementContext): vo
     },
     async (_request, reply) => {
       const { broker, config, clock, log } = context;
+      const { raw } = reply;
       const { store } = broker;
       if (store.backup === undefined) {
         throw new BrokerError("conflict", "The store is in memory only (store.kind): there is nothing to be copied");
@@ -41,11 +42,15 @@ export function backupRoutes(app: ManagementApp, context: ManagementContext): vo
           log.error({ err: error, directory }, "a copy of the store could not be removed");
         });
       };
+      // It is silent for as long as the copy takes.
+      const silenceMs = raw.socket?.timeout ?? 0;
+      raw.setTimeout(0);
       try {
         await clear(directory);
         const path = join(await mkdtemp(join(directory, FOLDER)), FILE);
         await store.backup(path);
         const { size } = await stat(path);
+        raw.setTimeout(silenceMs);
         const name = `delos-${new Date(clock.now()).toISOString().replaceAll(":", "")}.mdb`;
         reply.headers({
           "content-type": "application/octet-stream",
@@ -54,6 +59,8 @@ export function backupRoutes(app: ManagementApp, context: ManagementContext): vo
         });
         const stream = createReadStream(path);
         stream.once("close", done);
+        // Whoever asked may have gone meanwhile: then nobody else would end it.
+        if (raw.destroyed) stream.destroy();
         return reply.send(stream);
       } catch (error) {
         done();
