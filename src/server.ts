@@ -231,6 +231,7 @@ class Server implements RunningServer {
       groupsOf: (user, groups) => this.login.groupsOf(user, groups),
       accountChanged: (user) => this.accountChanged(user),
       listeners: () => this.all,
+      limits: this.limits,
       certificates: () => this.certificates,
       log,
       audit: this.audit,

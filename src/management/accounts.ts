@@ -154,8 +154,8 @@ function checkUser(
   }
 }
 
-function isManaged(shown: unknown, managed: unknown): boolean {
-  return managed !== undefined && shown === managed;
+function isManaged(listed: unknown, managed: unknown): boolean {
+  return managed !== undefined && listed === managed;
 }
 
 function checkManaged({ config, accounts }: ManagementContext, name: string): void {

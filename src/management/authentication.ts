@@ -9,12 +9,13 @@
  * changes something needs the session's token in a header, and nothing is taken from a page of another origin.
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { type Login, subjectOf } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Config } from "../config/schema.ts";
 import { Forwarded } from "../net/forwarded.ts";
 import { ApiKeys } from "./api-keys.ts";
-import type { Caller } from "./context.ts";
+import type { Caller, ManagementContext } from "./context.ts";
 import { HttpPeer } from "./http-peer.ts";
 import { HttpError } from "./problem.ts";
 import { showsCsrfToken, type WebSession, WebSessions } from "./web-sessions.ts";
@@ -31,12 +32,14 @@ export class Authentication {
   readonly sessions: WebSessions;
   private readonly broker: Broker;
   private readonly settings: () => Config["management"];
+  private readonly vouch: ManagementContext["vouch"];
   private readonly keys = new ApiKeys();
   private readonly forwarded = new Forwarded();
   private requests = 0;
 
-  constructor(broker: Broker, settings: () => Config["management"]) {
+  constructor(broker: Broker, settings: () => Config["management"], vouch: ManagementContext["vouch"]) {
     this.broker = broker;
+    this.vouch = vouch;
     this.settings = settings;
     this.sessions = new WebSessions(broker.clock, () => settings().sessions);
   }
@@ -79,8 +82,16 @@ export class Authentication {
   private async byToken(token: string, request: FastifyRequest): Promise<Caller> {
     if (token === "") throw new BrokerError("not-authenticated", "The token is empty");
     const peer = this.peerOf(request);
-    const owner = this.keys.find(token, this.settings().api_keys);
-    if (owner !== undefined) return { login: owner, by: "key", peer };
+    const find = (): Login | undefined => {
+      const owner = this.keys.find(token, this.settings().api_keys);
+      return owner === undefined ? undefined : { ...owner, principals: subjectOf(owner, peer).principals };
+    };
+    const owner = find();
+    if (owner !== undefined) {
+      // Whoever watches or waits is out when the key is deleted.
+      this.vouch(owner, find);
+      return { login: owner, by: "key", peer };
+    }
     return { login: await this.broker.login({ user: undefined, password: token, peer }), by: "token", peer };
   }
 

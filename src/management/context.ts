@@ -19,6 +19,7 @@ import type { Certificates } from "../config/certificates.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
+import type { Limits } from "../net/limits.ts";
 import type { Listener } from "../net/listener.ts";
 import type { ManagedAccounts } from "../security/managed-accounts.ts";
 import type { Health } from "../metrics/health.ts";
@@ -48,11 +49,14 @@ export interface ManagementContext {
   /** As it is now, with the accounts that are managed while the broker runs. */
   readonly config: () => Config;
   readonly accounts: ManagedAccounts;
-  /** To be called after an account was changed: logins know of it, and sessions of this user end. */
+  /** To be called after a user, or (undefined) a key was changed: logins know of it, and sessions of the user end. */
   readonly accountChanged: (user: string | undefined) => void;
+  /** To be called for logins that management answers for; `now` tells what one would be, undefined for none any more. */
+  readonly vouch: (login: Login, now: () => Login | undefined) => void;
   /** In which groups a user would be that is in these, with those that files give to the name. */
   readonly groupsOf: (user: string, groups: readonly string[]) => readonly string[];
   readonly listeners: () => readonly Listener[];
+  readonly limits: Limits;
   /** What its ports speak TLS with. */
   readonly certificates: () => Certificates;
   readonly log: Log;

@@ -61,6 +61,7 @@ export class ConfiguredLogin implements Authenticator {
   private readonly parts: RealmParts;
   private readonly throttle: Throttle;
   private readonly grounds = new WeakMap<Login, Ground>();
+  private readonly vouched = new WeakMap<Login, () => Login | undefined>();
   private settings: LoginSettings;
   private realms: Realms;
   private timer: Timer | undefined = undefined;
@@ -134,7 +135,26 @@ export class ConfiguredLogin implements Authenticator {
     throw refusal(`The mechanism ${mechanism} is not known; expected ${this.mechanisms.join(" or ")}`);
   }
 
+  /** Takes note of a login that somebody else answers for; `now` tells what it would be, undefined for none any more. */
+  vouch(login: Login, now: () => Login | undefined): void {
+    this.vouched.set(login, now);
+  }
+
+  /** Some of what others answer for may be no login any more. */
+  vouchersChanged(): void {
+    this.changed((login) => this.vouched.has(login));
+  }
+
   async review(login: Login, peer: Peer): Promise<Login> {
+    const vouched = this.vouched.get(login);
+    if (vouched !== undefined) {
+      // A reload takes over one thing after the other.
+      await Promise.resolve();
+      const now = vouched();
+      if (now === undefined) throw refusal(`The key ${login.user ?? ""} counts no more`);
+      this.vouched.set(now, vouched);
+      return now;
+    }
     const ground = this.grounds.get(login);
     const realm = this.realms.hosts.get(login.realm ?? "") ?? this.realms.broker;
     if (!realm.enabled) return login;

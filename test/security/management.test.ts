@@ -1,7 +1,11 @@
+import { request } from "node:https";
 import { expect, it } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
-import { ROOT } from "../support/broker.ts";
+import { ROOT, temporaryFolder } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
 import { ADMIN, startManagement } from "../support/management.ts";
+import type { Pair } from "../support/certificates.ts";
+import { ca, caFile, tlsSettings } from "../tls/material.ts";
 import { hmacToken, JWT_SECRET } from "../support/tokens.ts";
 
 it("a browser's session ends with its user", async () => {
@@ -30,4 +34,55 @@ it("a token is let in as Bearer, and who fails too often is told 429", async () 
     after: "1",
     body: { code: "throttled" },
   });
+});
+
+const keyOf = (body: unknown): string => /"key":"([^"]+)"/.exec(JSON.stringify(body))?.[1] ?? "";
+
+it("who waits by a key is sent away when the key is deleted, and nobody else", async () => {
+  const test = await startManagement();
+  const QUEUE = "/api/v1/hosts/default/queues/a";
+  await test.put(QUEUE);
+  const key = keyOf((await test.post("/api/v1/api-keys", { name: "robot" })).body);
+  const other = keyOf((await test.post("/api/v1/api-keys", { name: "other" })).body);
+  const waiting = (token: string, ms: number) =>
+    test.post(`${QUEUE}/consume`, { wait_ms: ms }, { as: null, headers: { authorization: `Bearer ${token}` } });
+  const robot = waiting(key, 60_000);
+  const stays = waiting(other, 60_000);
+  const clients = () => [...(test.broker.server.broker.hosts.get("default")?.clients ?? [])].map(({ user }) => user);
+  await eventually(() => expect(clients().sort()).toEqual(["other", "robot"]));
+  expect((await test.delete("/api/v1/api-keys/robot")).status).toBe(204);
+  expect((await robot).status).toBe(503);
+  expect(clients()).toEqual(["other"]);
+  await test.post(`${QUEUE}/messages`, { body: "x" });
+  expect((await stays).body).toMatchObject({ messages: [{ body: "x" }] });
+});
+
+/** What a server says over TLS to whoever shows a certificate. */
+function askByTls(port: number, path: string, client: Pair, key: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${key}` };
+    const own = { cert: client.certificate, key: client.key };
+    const asked = request({ host: "127.0.0.1", port, path, ca: ca.certificate, ...own, headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
+
+it("rules about certificates are about keys too that are shown with one", async () => {
+  const folder = temporaryFolder();
+  const test = await startManagement([
+    ...tlsSettings(folder),
+    `management.tls.ca=${caFile(folder)}`,
+    "management.tls.client_certificates=want",
+    "access_rules=[{allow: [admins]}, {allow: ['CN=robot'], principal_kind: [certificate]}]",
+  ]);
+  const key = keyOf((await test.post("/api/v1/api-keys", { name: "robot" })).body);
+  const port = test.broker.managementPort;
+  const path = "/api/v1/hosts/default/queues/a/messages";
+  await test.put("/api/v1/hosts/default/queues/a");
+  expect(await askByTls(port, path, ca.issue({ commonName: "robot" }), key)).toBe(200);
+  expect(await askByTls(port, path, ca.issue({ commonName: "other" }), key)).toBe(403);
 });
