@@ -1,14 +1,16 @@
-import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useErrorBoundary } from "preact/hooks";
 import { live } from "./api/live.ts";
-import { me } from "./api/session.ts";
+import { reasonOf } from "./api/request.ts";
+import { locked, me, visit } from "./api/session.ts";
 import { PAGES, pageOf } from "./pages.tsx";
-import { place } from "./route.ts";
+import { link, place } from "./route.ts";
 import { Dialogs } from "./ui/dialog.tsx";
 import { openJump } from "./ui/jump.tsx";
+import { PageHead } from "./ui/parts.tsx";
 import { Bar, Side } from "./ui/shell.tsx";
 import { Toasts } from "./ui/toast.tsx";
-import { SignIn } from "./pages/sign-in.tsx";
+import { SignIn, SignInAgain } from "./pages/sign-in.tsx";
 
 /** The whole console. */
 export function App(): JSX.Element | null {
@@ -16,14 +18,27 @@ export function App(): JSX.Element | null {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   }, []);
-  const signedIn = me.value !== undefined && me.value !== null;
+  const isOver = locked.value;
+  const isIn = me.value !== undefined && me.value !== null && !isOver;
+  const whose = visit.value;
   useEffect(() => {
-    if (!signedIn) return undefined;
+    if (!isIn) return undefined;
     live.start();
     return () => live.stop();
-  }, [signedIn]);
+  }, [isIn, whose]);
   if (me.value === undefined) return null;
   if (me.value === null) return <SignIn />;
+  return (
+    <>
+      <div class="behind" key={whose} inert={isOver}>
+        <Shell />
+      </div>
+      {isOver && <SignInAgain />}
+    </>
+  );
+}
+
+function Shell(): JSX.Element {
   return (
     <>
       <a
@@ -51,25 +66,54 @@ export function App(): JSX.Element | null {
 
 function Content(): JSX.Element {
   const { path } = place.value;
-  const element = useRef<HTMLElement>(null);
   const page = pageOf(path);
   const where = path.join("/");
-  const { title } = page;
+  const { title } = page ?? NOWHERE;
   useEffect(() => {
     document.title = path.length > 1 ? `${path.at(-1)} - Delos` : `${title} - Delos`;
-    // Whoever reads with a keyboard goes on where the new page begins.
-    if (document.activeElement?.closest(".side") === null) element.current?.focus({ preventScroll: true });
+    const active = document.activeElement;
+    // Whoever reads with a keyboard goes on where the new page begins; the list of pages stays where it is if it is seen.
+    const stays = active?.closest(".side") !== null && active?.checkVisibility({ visibilityProperty: true }) === true;
+    if (!stays) document.querySelector<HTMLElement>("#content")?.focus({ preventScroll: true });
   }, [where]);
   return (
-    <main id="content" class="page" tabIndex={-1} ref={element} key={where}>
-      {page.show(path.slice(1))}
+    <main id="content" class="page" tabIndex={-1} aria-label={title} key={where}>
+      <Guarded>{page === undefined ? <NOWHERE.Page /> : page.show(path.slice(1))}</Guarded>
     </main>
+  );
+}
+
+const NOWHERE = {
+  title: "Nothing here",
+  Page: (): JSX.Element => (
+    <>
+      <PageHead title="Nothing here" intro="The console has no page of this address." />
+      <p class="card empty">
+        <a href={link([])}>To the overview</a>
+      </p>
+    </>
+  ),
+};
+
+/** Shows a page, or that it could not be shown: one that fails takes no other along. */
+function Guarded({ children }: { readonly children: ComponentChildren }): JSX.Element {
+  const [failure, forget] = useErrorBoundary();
+  if (failure === undefined || failure === null) return <>{children}</>;
+  return (
+    <div class="card empty stack" role="alert">
+      <p>This page cannot be shown: {reasonOf(failure)}</p>
+      <p>
+        <button type="button" class="button" onClick={forget}>
+          Try again
+        </button>
+      </p>
+    </div>
   );
 }
 
 /** `/` goes to the filter, Ctrl+K anywhere. */
 function onKey(event: KeyboardEvent): void {
-  if (me.peek() === null) return;
+  if (me.peek() === null || locked.peek()) return;
   if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     openJump(PAGES);

@@ -7,6 +7,8 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** The last moment that a date can say, in milliseconds since 1970. */
+export const LAST_MOMENT = 8.64e15;
 
 /** A whole number with its thousands apart. */
 export function count(value: number): string {
@@ -41,18 +43,20 @@ export function span(ms: number): string {
 
 /** A moment, given in milliseconds since 1970, as the reader writes it. */
 export function moment(at: number): string {
+  if (at > LAST_MOMENT) return "in the far future";
   return at <= 0 ? "never" : MOMENT.format(at);
 }
 
 /** A moment in few characters: the time alone if it is of today. */
 export function clock(at: number): string {
   const given = new Date(at);
-  return given.toDateString() === new Date().toDateString() ? TIME.format(given) : moment(at);
+  const isToday = given.toDateString() === new Date().toDateString();
+  return isToday ? TIME.format(given) : moment(at);
 }
 
 /** How long ago, or in how long, a moment is. */
 export function ago(at: number, now = Date.now()): string {
-  if (at <= 0) return "never";
+  if (at <= 0 || at > LAST_MOMENT) return moment(at);
   const gone = now - at;
   if (Math.abs(gone) < SECOND) return "now";
   return gone > 0 ? `${span(gone)} ago` : `in ${span(-gone)}`;

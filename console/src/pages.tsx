@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { AccessRulesPage } from "./pages/access-rules.tsx";
 import { AuditPage } from "./pages/audit.tsx";
+import { BackupPage } from "./pages/backup.tsx";
 import { ConfigurationPage } from "./pages/configuration.tsx";
 import { ConnectionsPage } from "./pages/connections.tsx";
 import { DeadLettersPage } from "./pages/dead-letters.tsx";
@@ -60,7 +61,13 @@ export const PAGES: readonly Page[] = [
     group: "Messages",
     show: ([name]) => <ExchangesPage name={name} />,
   },
-  { id: "dead-letters", title: "Dead letters", icon: "dead", group: "Messages", show: () => <DeadLettersPage /> },
+  {
+    id: "dead-letters",
+    title: "Dead letters",
+    icon: "dead",
+    group: "Messages",
+    show: ([name]) => <DeadLettersPage name={name} />,
+  },
   { id: "schedules", title: "Schedules", icon: "schedule", group: "Messages", show: () => <SchedulesPage /> },
   { id: "retained", title: "Retained messages", icon: "retained", group: "Messages", show: () => <RetainedPage /> },
   { id: "jobs", title: "Jobs", icon: "jobs", group: "Messages", show: () => <JobsPage /> },
@@ -91,10 +98,11 @@ export const PAGES: readonly Page[] = [
     group: "Operation",
     show: () => <ConfigurationPage />,
   },
+  { id: "backup", title: "Backup", icon: "download", group: "Operation", show: () => <BackupPage /> },
   { id: "try-it", title: "Try it", icon: "try", group: "Operation", show: () => <TryItPage /> },
 ];
 
-/** The page of an address. */
-export function pageOf([id = OVERVIEW.id]: readonly string[]): Page {
-  return PAGES.find((page) => page.id === id) ?? OVERVIEW;
+/** The page of an address, if there is one. */
+export function pageOf([id = OVERVIEW.id]: readonly string[]): Page | undefined {
+  return PAGES.find((page) => page.id === id);
 }

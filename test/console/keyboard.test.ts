@@ -63,6 +63,6 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console by keyboard alone${BROWSER_
     await page.getByText("1 picked of").waitFor();
     await page.getByRole("button", { name: "Pause" }).focus();
     await page.keyboard.press("Enter");
-    await page.getByText("paused").waitFor();
+    await page.getByText("paused", { exact: true }).waitFor();
   });
 });

@@ -70,7 +70,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`operating the broker from the console${
     await page.getByRole("dialog").getByRole("button", { name: "Publish" }).click();
     await page.getByRole("dialog").waitFor({ state: "detached" });
     expect((await management.get(`${HOST}/queues/orders`)).body).toMatchObject({ messages: 1 });
-    await page.getByRole("grid", { name: "Bindings" }).getByRole("checkbox").check();
+    await page.getByRole("checkbox", { name: "Pick new" }).check();
     await page.getByRole("button", { name: "Unbind" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Unbind" }).click();
     await page.getByText("Nothing is bound to it").waitFor();
@@ -86,11 +86,14 @@ describe.skipIf(BROWSER_MISSING !== "")(`operating the broker from the console${
     const taken = await management.post(`${HOST}/queues/orders/consume`, { ack: "lease" });
     await management.post(`${HOST}/leases/${leaseOf(taken.body)}`, { outcome: "rejected" });
     await go("dead-letters");
-    const graves = page.getByRole("region", { name: "Queues of dead letters" });
-    await graves.getByRole("link", { name: "dead" }).waitFor();
-    await graves.getByRole("button", { name: "Redrive" }).click();
+    await page.getByRole("link", { name: "dead", exact: true }).click();
+    await page.getByRole("cell", { name: "rejected" }).waitFor();
+    await page.getByRole("cell", { name: "orders" }).waitFor();
+    await page.getByRole("button", { name: "Redrive all" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Redrive" }).click();
     await page.getByText("redrive: 1 message").waitFor();
+    await page.getByText("There are no messages").waitFor();
+    expect((await management.get(`${HOST}/queues/orders`)).body).toMatchObject({ messages: 1 });
     await go("jobs");
     await page.getByRole("gridcell", { name: "finished" }).waitFor();
   });

@@ -52,6 +52,11 @@ export class List {
     this.timer = window.setTimeout(() => void this.load(this.missing()), this.version.peek() === 0 ? 0 : SETTLE_MS);
   }
 
+  /** Whether something was asked for that has not come yet. */
+  get waiting(): boolean {
+    return this.asked.size > 0;
+  }
+
   /** Asks again for what is on the screen, and forgets the rest. */
   async refresh(): Promise<void> {
     const [first, last] = this.wanted;
@@ -112,7 +117,7 @@ export function filterOf(typed: string, field: string): string {
   return `${field} LIKE '%${literal}%'${/[%_!]/.test(given) ? " ESCAPE '!'" : ""}`;
 }
 
-/** Whether a text compares something, and is not just a part of a name. */
+/** Whether a text compares a field with something, and is not just a part of a name. */
 export function isSelector(typed: string): boolean {
-  return /[=<>]|\s(?:like|in|between|is)\s/i.test(typed);
+  return /^[\s(]*(?:not[\s(]+)?[a-z_]\w*\s*(?:[=<>]|\s(?:not\s+)?(?:like|in|between|is)[\s(])/i.test(typed);
 }

@@ -1,6 +1,6 @@
 import { signal } from "@preact/signals";
 import { isRecord, type Json, number, record, type Row, text } from "./json.ts";
-import { ask, at, reach } from "./request.ts";
+import { ask, at, reach, resting } from "./request.ts";
 import { Series } from "./series.ts";
 import { broker as known, host } from "./session.ts";
 
@@ -26,7 +26,7 @@ class Live {
   start(): void {
     this.listen();
     const look = (): void => {
-      if (!document.hidden) void this.look();
+      if (!resting()) void this.look();
     };
     look();
     this.about = window.setInterval(look, ABOUT_MS);
@@ -52,13 +52,15 @@ class Live {
     events.addEventListener("error", () => {
       // One that lost its connection comes back by itself; one that was refused does not.
       if (events.readyState === EventSource.CLOSED) this.again = window.setTimeout(() => this.listen(), AGAIN_MS);
-      else reach.value = "away";
+      // The broker ends each of them after a while: whether it is there, another request says.
+      if (!resting()) void this.look();
     });
   }
 
   private async look(): Promise<void> {
     try {
-      this.broker.value = seesAll() ? await ask("/broker") : {};
+      if (seesAll()) this.broker.value = await ask("/broker");
+      else await ask("/session");
     } catch {
       // The bar above says when the broker does not answer.
     }

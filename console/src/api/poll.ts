@@ -1,7 +1,7 @@
 import { type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Json, Row } from "./json.ts";
-import { ask, reasonOf, wasGivenUp } from "./request.ts";
+import { ask, reasonOf, resting, wasGivenUp } from "./request.ts";
 
 /** Something that is asked for again and again while it is shown. */
 export interface Polled {
@@ -26,6 +26,8 @@ class Poll implements Polled {
   readonly value = signal<Row | undefined>(undefined);
   readonly failure = signal("");
   readonly again = (): void => void this.round();
+  private newest = 0;
+  private waiting = 0;
   private readonly path: string | undefined;
   private readonly query: Readonly<Record<string, Json>> | undefined;
   private abort = new AbortController();
@@ -39,7 +41,11 @@ class Poll implements Polled {
   start(everyMs: number): void {
     this.abort = new AbortController();
     void this.round();
-    if (everyMs > 0) this.timer = window.setInterval(() => void this.round(), everyMs);
+    if (everyMs === 0) return;
+    this.timer = window.setInterval(() => {
+      // Who answers slowly is not asked ever more.
+      if (this.waiting === 0 && !resting()) void this.round();
+    }, everyMs);
   }
 
   stop(): void {
@@ -48,13 +54,20 @@ class Poll implements Polled {
   }
 
   private async round(): Promise<void> {
-    if (this.path === undefined || document.hidden) return;
+    if (this.path === undefined) return;
     const { signal: given } = this.abort;
+    const own = ++this.newest;
+    this.waiting++;
     try {
-      this.value.value = await ask(this.path, { query: this.query ?? {}, signal: given });
+      const reply = await ask(this.path, { query: this.query ?? {}, signal: given });
+      // An answer that was overtaken tells nothing new.
+      if (own !== this.newest) return;
+      this.value.value = reply;
       this.failure.value = "";
     } catch (error) {
-      if (!wasGivenUp(error)) this.failure.value = reasonOf(error);
+      if (!wasGivenUp(error) && own === this.newest) this.failure.value = reasonOf(error);
+    } finally {
+      this.waiting--;
     }
   }
 }

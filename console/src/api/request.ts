@@ -22,6 +22,25 @@ export const csrf = signal("");
 /** Whether the broker let the last request in, and could be reached at all. */
 export const reach = signal<"ok" | "signed-out" | "away">("ok");
 
+/** Whether there is no use in asking by itself now: nobody looks, or the broker lets nobody in. */
+export function resting(): boolean {
+  return document.hidden || reach.peek() === "signed-out";
+}
+
+/** What somebody does who is there. */
+const SIGNS = ["pointerdown", "keydown", "wheel", "touchmove"] as const;
+/** Whether somebody did something since the last request that said so. */
+let attended = true;
+for (const sign of SIGNS) {
+  document.addEventListener(
+    sign,
+    () => {
+      attended = true;
+    },
+    { capture: true, passive: true },
+  );
+}
+
 /** What a request says besides its path. */
 export interface Asking {
   readonly method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -36,20 +55,29 @@ export async function ask(path: string, asking: Asking = {}): Promise<Row> {
   const session = csrf.value;
   const headers: Record<string, string> = { accept: "application/json", authprompt: "false" };
   if (method !== "GET") headers["x-csrf-token"] = session;
+  // A session is kept by whoever uses it, and not by a page that goes on asking.
+  else if (!attended) headers["x-background"] = "true";
+  attended = false;
   if (body !== undefined) headers["content-type"] = "application/json";
-  const init: RequestInit = { method, headers, credentials: "same-origin" };
+  const init: RequestInit = { method, headers };
   if (body !== undefined) init.body = JSON.stringify(body);
   if (abort !== undefined) init.signal = abort;
-  const response = await send(`${API}${path}${queryText(query)}`, init);
-  const reply = await read(response);
-  if (response.ok) {
-    reach.value = "ok";
-    return isRecord(reply) ? reply : { value: reply };
+  const response = await send(`${path}${queryText(query)}`, init);
+  if (!response.ok) {
+    // What was asked in a session before this one says nothing of this one.
+    if (response.status === 401 && session === csrf.value) reach.value = "signed-out";
+    throw await problemOf(response);
   }
-  // What was asked in a session before this one says nothing of this one.
-  if (response.status === 401 && session === csrf.value) reach.value = "signed-out";
+  const reply = await read(response);
+  reach.value = "ok";
+  return isRecord(reply) ? reply : { value: reply };
+}
+
+/** Why the broker refused something, from its reply. */
+export async function problemOf(response: Response): Promise<Problem> {
+  const reply = await read(response);
   const problem = isRecord(reply) ? reply : {};
-  throw new Problem(response.status, text(problem, "code"), text(problem, "detail") || `HTTP ${response.status}`);
+  return new Problem(response.status, text(problem, "code"), text(problem, "detail") || `HTTP ${response.status}`);
 }
 
 /** The path of something, its names as REST wants them. */
@@ -67,9 +95,10 @@ export function wasGivenUp(failure: unknown): boolean {
   return failure instanceof DOMException && failure.name === "AbortError";
 }
 
-async function send(url: string, init: RequestInit): Promise<Response> {
+/** Sends a request to the REST API. Throws `Problem` when nobody answers. */
+export async function send(path: string, init: RequestInit): Promise<Response> {
   try {
-    return await fetch(url, init);
+    return await fetch(`${API}${path}`, { credentials: "same-origin", ...init });
   } catch (error) {
     if (wasGivenUp(error)) throw error;
     reach.value = "away";

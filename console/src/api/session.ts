@@ -1,4 +1,4 @@
-import { computed, effect, signal } from "@preact/signals";
+import { batch, computed, effect, signal } from "@preact/signals";
 import { type Row, text, texts } from "./json.ts";
 import { ask, csrf, reach } from "./request.ts";
 
@@ -7,6 +7,12 @@ const SIGNED_IN = "delos.signed-in";
 
 /** Who is signed in: undefined until that is known, null for nobody. */
 export const me = signal<Row | null | undefined>(undefined);
+
+/** Whether the session is over that somebody had here: what is shown waits, unseen, until the same one signs in again. */
+export const locked = signal(false);
+
+/** Grows when somebody else signs in, for whom nothing stays of what was shown. */
+export const visit = signal(0);
 
 /** The broker as a whole. */
 export const broker = signal<Row>({});
@@ -51,8 +57,22 @@ export async function signIn(user: string, password: string): Promise<void> {
 export async function signOut(): Promise<void> {
   leaving = ask("/session", { method: "DELETE" }).catch(() => undefined);
   await leaving;
+  left();
+}
+
+/** Signs out of all browsers. Throws `Problem`. */
+export async function signOutEverywhere(): Promise<void> {
+  await ask("/session", { method: "DELETE", query: { everywhere: true } });
+  left();
+}
+
+function left(): void {
   store(SIGNED_IN, "");
-  me.value = null;
+  batch(() => {
+    visit.value++;
+    locked.value = false;
+    me.value = null;
+  });
 }
 
 /** How the console looks: as the system wants it, or as somebody chose. */
@@ -70,15 +90,21 @@ effect(() => {
 });
 
 effect(() => {
-  if (reach.value === "signed-out" && me.peek() !== undefined) me.value = null;
+  if (reach.value !== "signed-out") return;
+  if (me.peek()) locked.value = true;
 });
 
 async function entered(session: Row): Promise<void> {
   csrf.value = text(session, "csrf");
   store(SIGNED_IN, "yes");
   // Not everybody who may sign in may look at the broker as a whole.
-  broker.value = await ask("/broker").catch(() => ({ hosts: ["default"] }));
-  me.value = session;
+  const known = await ask("/broker").catch(() => ({ hosts: ["default"] }));
+  batch(() => {
+    broker.value = known;
+    if (text(me.peek() ?? undefined, "user") !== text(session, "user")) visit.value++;
+    me.value = session;
+    locked.value = false;
+  });
 }
 
 function themeOf(name: string): "system" | "light" | "dark" {

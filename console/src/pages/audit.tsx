@@ -1,13 +1,19 @@
 import type { JSX } from "preact";
 import { number, text } from "../api/json.ts";
-import { clock, count, moment } from "../format.ts";
+import { count } from "../format.ts";
 import { Facts, PageHead, State } from "../ui/parts.tsx";
 import { openDialog } from "../ui/dialog.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 
 /** What the audit log shows. */
 const AUDIT_COLUMNS: readonly Column[] = [
-  { field: "at", title: "When", width: "minmax(170px, 0.8fr)", show: (row) => clock(number(row, "at")) },
+  {
+    field: "at",
+    title: "When",
+    width: "minmax(170px, 0.8fr)",
+    show: (row) => <Time at={number(row, "at")} as="clock" />,
+  },
   { field: "user", title: "User", width: "minmax(100px, 0.7fr)" },
   { field: "action", title: "What", width: "minmax(130px, 0.8fr)" },
   { field: "resource", title: "To what", width: "minmax(220px, 2fr)" },
@@ -35,7 +41,7 @@ export function AuditPage(): JSX.Element {
             <div class="dialog-body padded">
               <Facts
                 facts={[
-                  ["When", moment(number(row, "at"))],
+                  ["When", <Time key="at" at={number(row, "at")} />],
                   ["User", text(row, "user") || "nobody"],
                   ["From", text(row, "address") || "the broker itself"],
                   ["To what", text(row, "resource")],

@@ -1,15 +1,17 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { ago, bytes, count, moment } from "../format.ts";
+import { bytes, count } from "../format.ts";
 import { go, link } from "../route.ts";
 import { askFor } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Card, Facts, Failure, PageHead, Tiles } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 import { say } from "../ui/toast.tsx";
 
 /** What the list of connections shows. */
@@ -19,7 +21,7 @@ const CONNECTION_COLUMNS: readonly Column[] = [
   { field: "protocol", title: "Protocol", width: "100px" },
   { field: "client_id", title: "Client", width: "minmax(120px, 1.2fr)" },
   { field: "address", title: "From", width: "minmax(150px, 1fr)" },
-  { field: "subscriptions", title: "Subscriptions", kind: "number" },
+  { field: "subscriptions", title: "Subscriptions", kind: "number", width: "minmax(124px, 0.6fr)" },
   { field: "messages_received", title: "Sent by it", kind: "number" },
   { field: "messages_sent", title: "Sent to it", kind: "number" },
   { field: "connected_at", title: "Since", kind: "ago", width: "minmax(120px, 0.7fr)" },
@@ -126,11 +128,11 @@ function Known({ row }: { readonly row: Row }): JSX.Element {
           <Facts
             facts={[
               ["The broker waits for", text(row, "waiting_on")],
-              ["Connected", `${moment(number(row, "connected_at"))}, ${ago(number(row, "connected_at"))}`],
-              ["Last heard of", ago(number(row, "last_received_at"))],
-              ["Last written to", ago(number(row, "last_sent_at"))],
+              ["Connected", <Time key="connected" at={number(row, "connected_at")} as="ago" />],
+              ["Last heard of", <Time key="heard" at={number(row, "last_received_at")} as="ago" />],
+              ["Last written to", <Time key="written" at={number(row, "last_sent_at")} as="ago" />],
               ["Unconfirmed", count(number(row, "unconfirmed"))],
-              ["Login ends", expires === 0 ? "" : ago(expires)],
+              ["Login ends", expires === 0 ? "" : <Time key="ends" at={expires} as="ago" />],
             ]}
           />
         </Card>
@@ -141,16 +143,16 @@ function Known({ row }: { readonly row: Row }): JSX.Element {
 
 function askClose(ids: readonly string[], done: () => void): void {
   askFor({
-    title: ids.length === 1 ? `Close the connection ${ids[0]}` : `Close ${ids.length} connections`,
+    title: ids.length === 1 ? `Close the connection ${ids[0]}` : `Close ${count(ids.length)} connections`,
     intro: "The client is told why in the words of its protocol. What it had and did not settle goes to others.",
     fields: [{ name: "reason", label: "Reason", placeholder: "closed by an operator", wide: true }],
     action: "Close",
     danger: true,
     run: async ({ reason = "" }) => {
-      for (const id of ids) {
-        await ask(at("hosts", host.value, "connections", id), { method: "DELETE", query: { reason } });
-      }
-      say(ids.length === 1 ? "The connection is closed" : `${ids.length} connections are closed`);
+      await doToEach(ids, (id) =>
+        ask(at("hosts", host.value, "connections", id), { method: "DELETE", query: { reason } }),
+      );
+      say(ids.length === 1 ? "The connection is closed" : `${count(ids.length)} connections are closed`);
       again.value++;
       done();
     },

@@ -1,10 +1,12 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { text } from "../api/json.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
 import { link } from "../route.ts";
-import { askFor } from "../ui/dialog.tsx";
+import { count } from "../format.ts";
+import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { PageHead, State } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
@@ -50,9 +52,23 @@ export function DurableSubscriptionsPage({ id }: { readonly id: string | undefin
         href={(row) => link(["durable-subscriptions", text(row, "id")])}
         empty="There are no durable subscriptions"
         again={again}
+        picked={(ids, done) => (
+          <button type="button" class="button small danger" onClick={() => askDelete(ids, done)}>
+            Delete
+          </button>
+        )}
       />
     </>
   );
+}
+
+function askDelete(ids: readonly string[], done: () => void): void {
+  const what = ids.length === 1 ? ids[0] : `${count(ids.length)} durable subscriptions`;
+  const run = async (): Promise<void> => {
+    await doToEach(ids, (id) => ask(at("hosts", host.value, "durable-subscriptions", id), { method: "DELETE" }));
+    done();
+  };
+  confirm("Delete", `Delete ${what} with all that waits in them?`, "Delete", run, ids);
 }
 
 function create(): void {

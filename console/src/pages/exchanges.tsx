@@ -1,5 +1,6 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { brief, number, record, type Row, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
@@ -120,7 +121,7 @@ function ExchangePage({ name }: { readonly name: string }): JSX.Element {
                 `Take ${ids.length === 1 ? "this binding" : `${ids.length} bindings`} back?`,
                 "Unbind",
                 async () => {
-                  for (const id of ids) await ask(at("hosts", host.value, "bindings", id), { method: "DELETE" });
+                  await doToEach(ids, (id) => ask(at("hosts", host.value, "bindings", id), { method: "DELETE" }));
                   done();
                 },
               )

@@ -1,12 +1,14 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { number, record, type Row, text } from "../api/json.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { clock, count, moment, span } from "../format.ts";
+import { count, span } from "../format.ts";
 import { openDialog } from "../ui/dialog.tsx";
 import { Facts, PageHead, State } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 import { attempt } from "../ui/toast.tsx";
 
 /** What the list of jobs shows. */
@@ -22,7 +24,7 @@ const JOB_COLUMNS: readonly Column[] = [
     field: "started_at",
     title: "Begun",
     width: "minmax(120px, 0.8fr)",
-    show: (row) => clock(number(row, "started_at")),
+    show: (row) => <Time at={number(row, "started_at")} as="clock" />,
   },
 ];
 
@@ -70,7 +72,7 @@ function Job({ row }: { readonly row: Row }): JSX.Element {
           ...Object.entries(record(row, "skipped_by_reason")).map(
             ([reason, value]) => [`Stayed: ${reason}`, String(Number(value))] as const,
           ),
-          ["Begun", moment(begun)],
+          ["Begun", <Time key="begun" at={begun} />],
           ["Took", ended === 0 ? "" : span(ended - begun)],
           ["By", text(row, "user")],
           ["Failed", text(row, "failure")],
@@ -82,7 +84,7 @@ function Job({ row }: { readonly row: Row }): JSX.Element {
 
 async function cancel(ids: readonly string[], done: () => void): Promise<void> {
   await attempt(async () => {
-    for (const id of ids) await ask(at("hosts", host.value, "jobs", id), { method: "DELETE" });
+    await doToEach(ids, (id) => ask(at("hosts", host.value, "jobs", id), { method: "DELETE" }));
   }, "Cancelled; what is done stays done");
   done();
 }

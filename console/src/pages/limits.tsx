@@ -2,8 +2,9 @@ import type { JSX } from "preact";
 import { flag, number, record, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { live } from "../api/live.ts";
-import { ago, bytes, count } from "../format.ts";
+import { bytes, count } from "../format.ts";
 import { Badge, Card, Failure, PageHead, Tiles } from "../ui/parts.tsx";
+import { Time } from "../ui/time.tsx";
 
 const EVERY_MS = 3000;
 
@@ -61,7 +62,7 @@ function AlarmRow({ alarm }: { readonly alarm: Row }): JSX.Element {
     <tr>
       <td>{text(alarm, "name")}</td>
       <td>{raised ? <Badge tone="bad">raised</Badge> : <Badge tone="good">clear</Badge>}</td>
-      <td class="nowrap">{raised ? ago(number(alarm, "since")) : ""}</td>
+      <td class="nowrap">{raised && <Time at={number(alarm, "since")} as="ago" />}</td>
       <td>{text(alarm, "reason")}</td>
       <td>
         <code>{text(alarm, "setting")}</code> {threshold === 0 ? "0" : bytes(threshold)}

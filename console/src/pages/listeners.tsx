@@ -2,9 +2,10 @@ import type { JSX } from "preact";
 import { number, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
-import { count, moment } from "../format.ts";
+import { count } from "../format.ts";
 import { confirm } from "../ui/dialog.tsx";
 import { Badge, Card, Failure, PageHead, State } from "../ui/parts.tsx";
+import { Time } from "../ui/time.tsx";
 import { attempt } from "../ui/toast.tsx";
 
 const EVERY_MS = 3000;
@@ -125,7 +126,9 @@ function Certificates({ certificates }: { readonly certificates: readonly Row[] 
                 ? "certificates of clients"
                 : text(certificate, "name") || "everybody"}
             </td>
-            <td class="nowrap">{moment(number(certificate, "valid_to"))}</td>
+            <td class="nowrap">
+              <Time at={number(certificate, "valid_to")} />
+            </td>
             <td class="number">
               <DaysLeft days={number(certificate, "days_left")} />
             </td>

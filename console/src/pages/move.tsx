@@ -82,7 +82,8 @@ function outcomeOf(kind: string, job: Row): string {
   return `${kind}: ${named(number(job, "done"))}${beside}${end}`;
 }
 
-function named(messages: number): string {
+/** So many messages, in words. */
+export function named(messages: number): string {
   return messages === 1 ? "1 message" : `${count(messages)} messages`;
 }
 

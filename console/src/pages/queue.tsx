@@ -5,13 +5,14 @@ import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
 import { host } from "../api/session.ts";
-import { ago, bytes, count } from "../format.ts";
+import { bytes, count } from "../format.ts";
 import { go } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
 import { confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Card, Facts, Failure, PageHead, State, Tabs, tabNow, Tiles } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 import { attempt } from "../ui/toast.tsx";
 import { Messages } from "./messages.tsx";
 import { askMove, askRedrive } from "./move.tsx";
@@ -71,7 +72,7 @@ export function HolderPage({
       <Failure text={polled.failure.value} />
       <Tabs tabs={TABS} />
       {tab === "now" && row !== undefined && <Now row={row} />}
-      {tab === "messages" && <Messages path={path} kind={kind} name={name} />}
+      {tab === "messages" && <Messages path={path} name={name} />}
       {tab === "consumers" && (
         <Table
           label="Consumers"
@@ -200,7 +201,7 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
               ["Message groups", count(number(row, "groups"))],
               ["Producers that wait", count(number(row, "blocked_producers"))],
               ["Newest place", count(number(row, "last_sequence"))],
-              ["Last used", ago(number(row, "last_used"))],
+              ["Last used", <Time key="used" at={number(row, "last_used")} as="ago" />],
             ]}
           />
         </Card>

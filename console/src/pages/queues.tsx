@@ -1,14 +1,16 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { flag, text } from "../api/json.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
+import { count } from "../format.ts";
 import { link } from "../route.ts";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { PageHead, State } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
-import { say } from "../ui/toast.tsx";
+import { attempt, say } from "../ui/toast.tsx";
 import { QueuePage } from "./queue.tsx";
 
 /** What the list of queues shows. */
@@ -58,34 +60,52 @@ export function QueuesPage({ name }: { readonly name: string | undefined }): JSX
 
 function Picked({ names, done }: { readonly names: readonly string[]; readonly done: () => void }): JSX.Element {
   const each = async (method: "POST" | "DELETE", action: string): Promise<void> => {
-    for (const name of names) {
-      await ask(`${at("hosts", host.value, "queues", name)}${action}`, {
+    await doToEach(names, (name) =>
+      ask(`${at("hosts", host.value, "queues", name)}${action}`, {
         method,
         ...(method === "POST" ? { body: {} } : {}),
-      });
-    }
+      }),
+    );
     done();
   };
-  const many = names.length === 1 ? `the queue ${names[0]}` : `${names.length} queues`;
+  const many = names.length === 1 ? `the queue ${names[0]}` : `${count(names.length)} queues`;
   return (
     <div class="actions">
-      <button type="button" class="button small" onClick={() => void each("POST", "/pause")}>
+      <button
+        type="button"
+        class="button small"
+        onClick={() => void attempt(() => each("POST", "/pause"), `Paused: ${many}`)}
+      >
         Pause
       </button>
-      <button type="button" class="button small" onClick={() => void each("POST", "/resume")}>
+      <button
+        type="button"
+        class="button small"
+        onClick={() => void attempt(() => each("POST", "/resume"), `Resumed: ${many}`)}
+      >
         Resume
       </button>
       <button
         type="button"
         class="button small danger"
-        onClick={() => confirm("Purge", `Throw away every message in ${many}?`, "Purge", () => each("POST", "/purge"))}
+        onClick={() =>
+          confirm(
+            "Purge",
+            `Throw away every message in ${many} that nobody holds?`,
+            "Purge",
+            () => each("POST", "/purge"),
+            names,
+          )
+        }
       >
         Purge
       </button>
       <button
         type="button"
         class="button small danger"
-        onClick={() => confirm("Delete", `Delete ${many} with all messages?`, "Delete", () => each("DELETE", ""))}
+        onClick={() =>
+          confirm("Delete", `Delete ${many} with all messages?`, "Delete", () => each("DELETE", ""), names)
+        }
       >
         Delete
       </button>

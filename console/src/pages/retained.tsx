@@ -1,14 +1,17 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { text } from "../api/json.ts";
+import { doToEach } from "../api/each.ts";
+import { type Row, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
+import { count } from "../format.ts";
 import { askFor, confirm, openDialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Failure, PageHead } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { say } from "../ui/toast.tsx";
+import { SHOWN_BODY, WHOLE_BODY } from "./body.tsx";
 import { MessageView } from "./message.tsx";
 
 /** What the list of retained messages shows. */
@@ -46,13 +49,15 @@ export function RetainedPage(): JSX.Element {
             onClick={() =>
               confirm(
                 "Clear",
-                `Have ${topics.length === 1 ? `the topic ${topics[0]}` : `${topics.length} topics`} retain nothing?`,
+                `Have ${topics.length === 1 ? `the topic ${topics[0]}` : `${count(topics.length)} topics`} retain nothing?`,
                 "Clear",
                 async () => {
-                  for (const topic of topics)
-                    await ask(at("hosts", host.value, "retained", topic), { method: "DELETE" });
+                  await doToEach(topics, (topic) =>
+                    ask(at("hosts", host.value, "retained", topic), { method: "DELETE" }),
+                  );
                   done();
                 },
+                topics,
               )
             }
           >
@@ -65,12 +70,16 @@ export function RetainedPage(): JSX.Element {
 }
 
 function Retained({ topic }: { readonly topic: string }): JSX.Element {
-  const polled = usePolled(at("hosts", host.value, "retained", topic), 0, { body: "base64", max_body: 1024 * 1024 });
+  const polled = usePolled(at("hosts", host.value, "retained", topic), 0, SHOWN_BODY);
+  const load = async (): Promise<Row> => {
+    const whole = await ask(at("hosts", host.value, "retained", topic), { query: WHOLE_BODY });
+    return whole;
+  };
   const message = polled.value.value;
   return (
     <div class="dialog-body padded">
       <Failure text={polled.failure.value} />
-      {message !== undefined && <MessageView message={message} />}
+      {message !== undefined && <MessageView message={message} load={load} />}
     </div>
   );
 }

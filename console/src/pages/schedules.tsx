@@ -1,14 +1,18 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { number, record, type Row, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { ago, moment, span } from "../format.ts";
+import { ago, span } from "../format.ts";
 import { confirm, openDialog } from "../ui/dialog.tsx";
 import { Failure, PageHead } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
+import { named } from "./move.tsx";
 import { openPublish } from "./publish.tsx";
+import { SHOWN_BODY, WHOLE_BODY } from "./body.tsx";
 import { MessageView } from "./message.tsx";
 import { Icon } from "../ui/icon.tsx";
 
@@ -20,7 +24,11 @@ const SCHEDULE_COLUMNS: readonly Column[] = [
     field: "deliver_at",
     title: "Due",
     width: "minmax(320px, 1.6fr)",
-    show: (row) => `${ago(number(row, "deliver_at"))} (${moment(number(row, "deliver_at"))})`,
+    show: (row) => (
+      <>
+        <Time at={number(row, "deliver_at")} /> <span class="quiet">{ago(number(row, "deliver_at"))}</span>
+      </>
+    ),
   },
   { field: "period_ms", title: "Again", ordered: false, width: "minmax(150px, 1fr)", show: (row) => againOf(row) },
   { field: "bytes", title: "Size", kind: "bytes" },
@@ -63,8 +71,8 @@ export function SchedulesPage(): JSX.Element {
             type="button"
             class="button small danger"
             onClick={() =>
-              confirm("Cancel", `Cancel ${ids.length} of them, with all repetitions?`, "Cancel them", async () => {
-                for (const id of ids) await ask(at("hosts", host.value, "schedules", id), { method: "DELETE" });
+              confirm("Cancel", `Cancel ${named(ids.length)}, with all repetitions?`, "Cancel them", async () => {
+                await doToEach(ids, (id) => ask(at("hosts", host.value, "schedules", id), { method: "DELETE" }));
                 done();
               })
             }
@@ -78,12 +86,16 @@ export function SchedulesPage(): JSX.Element {
 }
 
 function Scheduled({ id }: { readonly id: string }): JSX.Element {
-  const polled = usePolled(at("hosts", host.value, "schedules", id), 0, { body: "base64", max_body: 1024 * 1024 });
+  const polled = usePolled(at("hosts", host.value, "schedules", id), 0, SHOWN_BODY);
+  const load = async (): Promise<Row> => {
+    const whole = await ask(at("hosts", host.value, "schedules", id), { query: WHOLE_BODY });
+    return record(whole, "message");
+  };
   const message = record(polled.value.value, "message");
   return (
     <div class="dialog-body padded">
       <Failure text={polled.failure.value} />
-      {"body" in message && <MessageView message={message} />}
+      {"body" in message && <MessageView message={message} load={load} />}
     </div>
   );
 }

@@ -1,14 +1,16 @@
 import type { JSX } from "preact";
+import { doToEach } from "../api/each.ts";
 import { flag, number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { ago, bytes, count, span } from "../format.ts";
+import { bytes, count, span } from "../format.ts";
 import { go, link } from "../route.ts";
 import { confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Card, Facts, Failure, PageHead, State } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 
 /** What the list of sessions shows. */
 const SESSION_COLUMNS: readonly Column[] = [
@@ -27,7 +29,7 @@ const SESSION_COLUMNS: readonly Column[] = [
     width: "minmax(110px, 0.7fr)",
     show: (row) => keptFor(row),
   },
-  { field: "subscriptions", title: "Subscriptions", kind: "number" },
+  { field: "subscriptions", title: "Subscriptions", kind: "number", width: "minmax(124px, 0.6fr)" },
   { field: "messages", title: "Messages", kind: "number" },
   { field: "bytes", title: "Size", kind: "bytes" },
 ];
@@ -75,7 +77,7 @@ function SessionPage({ id }: { readonly id: string }): JSX.Element {
               facts={[
                 ["User", text(row, "user")],
                 ["State", <State key="state" value={flag(row, "connected") ? "connected" : "away"} />],
-                ["Since", ago(number(row, "since"))],
+                ["Since", <Time key="since" at={number(row, "since")} as="ago" />],
                 ["Is kept", keptFor(row)],
                 ["Messages", count(number(row, "messages"))],
                 ["Size", bytes(number(row, "bytes"))],
@@ -116,9 +118,15 @@ function keptFor(row: Row): string {
 }
 
 function askEnd(ids: readonly string[], done: () => void): void {
-  const what = ids.length === 1 ? `the session ${ids[0]}` : `${ids.length} sessions`;
-  confirm("End", `End ${what} with all that waits? Clients that are connected are closed.`, "End", async () => {
-    for (const id of ids) await ask(at("hosts", host.value, "sessions", id), { method: "DELETE" });
-    done();
-  });
+  const what = ids.length === 1 ? `the session ${ids[0]}` : `${count(ids.length)} sessions`;
+  confirm(
+    "End",
+    `End ${what} with all that waits? Clients that are connected are closed.`,
+    "End",
+    async () => {
+      await doToEach(ids, (id) => ask(at("hosts", host.value, "sessions", id), { method: "DELETE" }));
+      done();
+    },
+    ids,
+  );
 }

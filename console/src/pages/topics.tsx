@@ -6,13 +6,14 @@ import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
 import { host } from "../api/session.ts";
-import { ago, bytes, count } from "../format.ts";
+import { bytes, count } from "../format.ts";
 import { go, link } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Card, Facts, Failure, PageHead, Tabs, tabNow, Tiles } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
+import { Time } from "../ui/time.tsx";
 import { say } from "../ui/toast.tsx";
 import { openPublish } from "./publish.tsx";
 import { PolicyCard } from "./queue.tsx";
@@ -137,7 +138,7 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
               ["Received", bytes(number(row, "received_bytes"))],
               ["Delivered", bytes(number(row, "delivered_bytes"))],
               ["Retained message", row["retained"] === true ? "yes" : "no"],
-              ["Last used", ago(number(row, "last_used"))],
+              ["Last used", <Time key="used" at={number(row, "last_used")} as="ago" />],
               ...Object.entries(record(row, "lost_by_reason")).map(
                 ([reason, value]) => [`Lost: ${reason}`, brief(value)] as const,
               ),

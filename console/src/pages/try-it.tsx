@@ -1,15 +1,15 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
-import { flag, type Row, rows, text } from "../api/json.ts";
+import { flag, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { me } from "../api/session.ts";
-import { clock } from "../format.ts";
 import type { TryClient, TryListener, TryLogin } from "../try/client.ts";
 import { MqttClient } from "../try/mqtt.ts";
 import { StompClient } from "../try/stomp.ts";
 import { Form } from "../ui/form.tsx";
 import { Badge, Card, PageHead, Segments } from "../ui/parts.tsx";
+import { Time } from "../ui/time.tsx";
 
 type Protocol = "stomp" | "mqtt";
 
@@ -85,7 +85,7 @@ function Connection(): JSX.Element {
               { name: "password", label: "Password", kind: "password" },
             ]}
             action="Connect"
-            onSubmit={({ url = "", user = "", password = "" }) => open({ url, user, password })}
+            onSubmit={async ({ url = "", user = "", password = "" }) => open({ url, user, password })}
           />
         ) : (
           <div>
@@ -151,7 +151,9 @@ function Log(): JSX.Element {
         <tbody>
           {lines.value.map(({ id, at, way, what, body }) => (
             <tr key={id}>
-              <td class="quiet nowrap">{clock(at)}</td>
+              <td class="quiet nowrap">
+                <Time at={at} as="clock" />
+              </td>
               <td>
                 <Badge {...(way === "message" ? { tone: "good" as const } : {})}>{WAYS[way]}</Badge>
               </td>
@@ -169,7 +171,7 @@ function Log(): JSX.Element {
 
 const WAYS = { in: "to the page", out: "to the broker", message: "message" } as const;
 
-async function open(login: TryLogin): Promise<void> {
+function open(login: TryLogin): void {
   close();
   state.value = "opening";
   reason.value = "";
@@ -187,9 +189,15 @@ async function open(login: TryLogin): Promise<void> {
       note("in", why);
     },
   };
-  const own: TryClient =
-    protocol.value === "stomp" ? new StompClient(login, listener) : new MqttClient(login, listener);
-  client = own;
+  let own: TryClient | undefined;
+  try {
+    own = protocol.value === "stomp" ? new StompClient(login, listener) : new MqttClient(login, listener);
+    client = own;
+  } catch (error) {
+    // What is no address, or none that this page may connect to.
+    state.value = "closed";
+    throw error;
+  }
 }
 
 function close(): void {
@@ -204,11 +212,20 @@ function note(way: Line["way"], what: string, body = ""): void {
   lines.value = [{ id: ++counter, at: Date.now(), way, what, body }, ...lines.value].slice(0, MOST_LINES);
 }
 
-/** Where the broker listens for a protocol; every listener speaks all of them unless it is told otherwise. */
+/**
+ * Where the broker listens for a protocol; every listener speaks all of them unless it is told otherwise. A page that came
+ * over TLS may connect over TLS only.
+ */
 function addressOf(spoken: Protocol, listeners: readonly Row[]): string {
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const usable = listeners.filter((one) => text(one, "state") === "listening" && flag(one, "websocket"));
-  const listener = usable.find((one) => text(one, "name") === spoken) ?? usable[0];
+  const isSecure = location.protocol === "https:";
+  const usable = listeners.filter(
+    (one) => text(one, "state") === "listening" && flag(one, "websocket") && (!isSecure || text(one, "tls") !== "none"),
+  );
+  const listener =
+    usable.find((one) => text(one, "name") === spoken) ??
+    usable.find((one) => texts(one, "protocols").includes(spoken)) ??
+    usable.find((one) => texts(one, "protocols").length === 0);
   const port = text(listener, "port") || (spoken === "stomp" ? "61613" : "1883");
+  const scheme = isSecure || text(listener, "tls") === "required" ? "wss" : "ws";
   return `${scheme}://${location.hostname}:${port}/`;
 }

@@ -1,9 +1,11 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { doToEach } from "../api/each.ts";
 import { flag, type Json, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
+import { count } from "../format.ts";
 import { askFor, confirm, openDialog } from "../ui/dialog.tsx";
 import type { Filled } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -80,10 +82,16 @@ function Users(): JSX.Element {
           type="button"
           class="button small danger"
           onClick={() =>
-            confirm("Delete", `Delete ${names.join(", ")}? Their connections are closed.`, "Delete", async () => {
-              for (const name of names) await ask(at("users", name), { method: "DELETE" });
-              done();
-            })
+            confirm(
+              "Delete",
+              `Delete ${names.length === 1 ? names[0] : `${count(names.length)} users`}? Their connections are closed.`,
+              "Delete",
+              async () => {
+                await doToEach(names, (name) => ask(at("users", name), { method: "DELETE" }));
+                done();
+              },
+              names,
+            )
           }
         >
           Delete
@@ -198,6 +206,7 @@ function edit(user: Row | undefined): void {
         name: "password",
         label: "Password",
         kind: "password",
+        autocomplete: "new-password",
         required: user === undefined,
         hint: user === undefined ? "" : "Empty: it stays as it is",
       },

@@ -24,7 +24,6 @@ export interface TryClient {
 /** A reason that a WebSocket gives, or that there is none. */
 export function closeReason({ code, reason }: CloseEvent): string {
   if (reason !== "") return `Closed: ${reason}`;
-  return code === 1006
-    ? "The connection was refused or lost (see the log of the broker)"
-    : `Closed (WebSocket ${code})`;
+  if (code !== 1006) return `Closed (WebSocket ${code})`;
+  return "The connection was refused or lost: the log of the broker says why, or the browser does not trust its certificate";
 }

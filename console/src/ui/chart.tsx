@@ -86,7 +86,7 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 7 } },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     scales: {
       x: { auto: false },
       y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] },

@@ -1,11 +1,16 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { count } from "../format.ts";
 import { reasonOf } from "../api/request.ts";
-import { type Field, type Filled, Form } from "./form.tsx";
+import { visit } from "../api/session.ts";
+import { type Field, type Filled, Form, useHere } from "./form.tsx";
 import { Icon } from "./icon.tsx";
+import { complain } from "./toast.tsx";
 
 interface Shown {
+  /** Whose it is. */
+  readonly visit: number;
   readonly title: string;
   readonly content: (close: () => void) => JSX.Element;
   readonly small: boolean;
@@ -19,7 +24,7 @@ function close(): void {
 
 /** Shows something before everything else, until it is closed. */
 export function openDialog(title: string, content: (close: () => void) => JSX.Element, small = false): void {
-  shown.value = { title, content, small };
+  shown.value = { visit: visit.peek(), title, content, small };
 }
 
 /** A form in a dialog, which closes when what was asked for is done. */
@@ -56,17 +61,23 @@ interface FormContentProps extends Omit<FormDialog, "title" | "intro"> {
 
 function FormContent({ intro, fields, action, danger, run, close: cancel }: FormContentProps): JSX.Element {
   const id = useId();
+  const [busy, setBusy] = useState(false);
   return (
     <>
       <div class="dialog-body">
         {intro !== undefined && <p class="field">{intro}</p>}
-        <Form id={id} fields={fields} action={action} onSubmit={run} bare />
+        <Form id={id} fields={fields} action={action} onSubmit={run} onBusy={setBusy} bare />
       </div>
       <footer class="dialog-foot">
         <button type="button" class="button" onClick={cancel}>
           Cancel
         </button>
-        <button type="submit" form={id} class={danger === true ? "button primary danger" : "button primary"}>
+        <button
+          type="submit"
+          form={id}
+          class={danger === true ? "button primary danger" : "button primary"}
+          aria-disabled={busy}
+        >
           {action}
         </button>
       </footer>
@@ -74,27 +85,48 @@ function FormContent({ intro, fields, action, danger, run, close: cancel }: Form
   );
 }
 
-/** Asks whether something is meant. */
-export function confirm(title: string, question: string, action: string, run: () => Promise<void>): void {
-  openDialog(title, (closeIt) => <Question question={question} action={action} run={run} close={closeIt} />, true);
+/** Asks whether something is meant; `names` are what it is about, when that is more than the question says. */
+export function confirm(
+  title: string,
+  question: string,
+  action: string,
+  run: () => Promise<void>,
+  names: readonly string[] = [],
+): void {
+  openDialog(
+    title,
+    (closeIt) => <Question question={question} names={names} action={action} run={run} close={closeIt} />,
+    true,
+  );
 }
 
 interface QuestionProps {
   readonly question: string;
+  readonly names: readonly string[];
   readonly action: string;
   readonly run: () => Promise<void>;
   readonly close: () => void;
 }
 
-function Question({ question, action, run, close: cancel }: QuestionProps): JSX.Element {
+const MOST_NAMES = 8;
+
+function Question({ question, names, action, run, close: cancel }: QuestionProps): JSX.Element {
   const [failure, setFailure] = useState("");
+  const [busy, setBusy] = useState(false);
+  const here = useHere();
   const carryOut = async (): Promise<void> => {
+    if (busy) return;
+    setBusy(true);
+    setFailure("");
     try {
       await run();
-      cancel();
+      if (here.current) cancel();
     } catch (error) {
-      setFailure(reasonOf(error));
+      // Who closed the dialog meanwhile is told all the same.
+      if (here.current) setFailure(reasonOf(error));
+      else complain(reasonOf(error));
     }
+    setBusy(false);
   };
   return (
     <>
@@ -105,13 +137,29 @@ function Question({ question, action, run, close: cancel }: QuestionProps): JSX.
           </p>
         )}
         <p class="field">{question}</p>
+        {names.length > 1 && (
+          <ul class="names">
+            {names.slice(0, MOST_NAMES).map((name) => (
+              <li key={name}>
+                <bdi>{name}</bdi>
+              </li>
+            ))}
+            {names.length > MOST_NAMES && <li class="quiet">and {count(names.length - MOST_NAMES)} more</li>}
+          </ul>
+        )}
       </div>
       <footer class="dialog-foot">
         <button type="button" class="button" autofocus onClick={cancel}>
           Cancel
         </button>
-        <button type="button" class="button primary danger" onClick={() => void carryOut()}>
-          {action}
+        <button
+          type="button"
+          class="button primary danger"
+          aria-disabled={busy}
+          aria-busy={busy}
+          onClick={() => void carryOut()}
+        >
+          {busy ? "Working" : action}
         </button>
       </footer>
     </>
@@ -121,7 +169,7 @@ function Question({ question, action, run, close: cancel }: QuestionProps): JSX.
 /** Where dialogs are shown. */
 export function Dialogs(): JSX.Element | null {
   const current = shown.value;
-  return current === undefined ? null : (
+  return current === undefined || current.visit !== visit.value ? null : (
     <Dialog key={current} title={current.title} small={current.small}>
       {current.content(close)}
     </Dialog>
@@ -134,6 +182,9 @@ interface DialogProps {
   readonly children: ComponentChildren;
 }
 
+/** What is to be filled in or decided first. */
+const FIRST = "[autofocus], .dialog-body input, .dialog-body select, .dialog-body textarea";
+
 function Dialog({ title, small, children }: DialogProps): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
   const id = useId();
@@ -141,9 +192,11 @@ function Dialog({ title, small, children }: DialogProps): JSX.Element {
   useLayoutEffect(() => {
     const before = document.activeElement;
     element.current?.showModal();
-    element.current?.querySelector<HTMLElement>("[autofocus], .dialog-body input, .dialog-body textarea")?.focus();
+    element.current?.querySelector<HTMLElement>(FIRST)?.focus();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      // What it was opened with may be gone, together with what it was about.
+      const back = before instanceof HTMLElement && before.isConnected ? before : document.querySelector("main");
+      if (back instanceof HTMLElement) back.focus({ preventScroll: true });
     };
   }, []);
   return (

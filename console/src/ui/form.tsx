@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { reasonOf } from "../api/request.ts";
+import { complain } from "./toast.tsx";
 
 /** One thing to fill in. */
 export interface Field {
@@ -12,6 +13,8 @@ export interface Field {
   readonly hint?: string;
   readonly placeholder?: string;
   readonly required?: boolean;
+  /** What a browser may fill in by itself. */
+  readonly autocomplete?: "username" | "current-password" | "new-password";
   readonly wide?: boolean;
 }
 
@@ -27,26 +30,45 @@ export interface FormProps {
   readonly onSubmit: (filled: Filled) => Promise<void>;
   /** Whether the button is somewhere else, and submits by `id`. */
   readonly bare?: boolean;
+  /** Told when it begins to do something, and when that is over. */
+  readonly onBusy?: (busy: boolean) => void;
+}
+
+/** Whether what asks is still shown. */
+export function useHere(): { readonly current: boolean } {
+  const here = useRef(true);
+  useEffect(
+    () => () => {
+      here.current = false;
+    },
+    [],
+  );
+  return here;
 }
 
 /** The one form of the console. */
-export function Form({ id, fields, action, danger = false, onSubmit, bare = false }: FormProps): JSX.Element {
+export function Form({ id, fields, action, danger = false, onSubmit, bare = false, onBusy }: FormProps): JSX.Element {
   const [failure, setFailure] = useState("");
   const [busy, setBusy] = useState(false);
+  const here = useHere();
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     if (busy || !(event.currentTarget instanceof HTMLFormElement)) return;
     const data = new FormData(event.currentTarget);
     setBusy(true);
+    onBusy?.(true);
     setFailure("");
     try {
       await onSubmit(
         Object.fromEntries(Array.from(data, ([name, value]) => [name, typeof value === "string" ? value : ""])),
       );
     } catch (error) {
-      setFailure(reasonOf(error));
+      // Who closed it meanwhile is told all the same.
+      if (here.current) setFailure(reasonOf(error));
+      else complain(reasonOf(error));
     }
     setBusy(false);
+    onBusy?.(false);
   };
   return (
     <form id={id} onSubmit={(event) => void submit(event)}>
@@ -61,7 +83,7 @@ export function Form({ id, fields, action, danger = false, onSubmit, bare = fals
         ))}
       </div>
       {!bare && (
-        <button type="submit" class={danger ? "button primary danger" : "button primary"} disabled={busy}>
+        <button type="submit" class={danger ? "button primary danger" : "button primary"} aria-disabled={busy}>
           {action}
         </button>
       )}
@@ -74,20 +96,35 @@ function FormField({ field }: { readonly field: Field }): JSX.Element {
   const { label, kind, hint, wide = kind === "area" } = field;
   return (
     <div class={wide ? "field wide" : "field"}>
-      {kind === "check" ? <span class="label">{label}</span> : <label for={id}>{label}</label>}
+      {kind === "check" ? (
+        <span class="label" id={`${id}-label`}>
+          {label}
+        </span>
+      ) : (
+        <label for={id}>{label}</label>
+      )}
       <Control id={id} field={field} />
-      {hint !== undefined && kind !== "check" && <small>{hint}</small>}
+      {hint !== undefined && kind !== "check" && <small id={`${id}-hint`}>{hint}</small>}
     </div>
   );
 }
 
 function Control({ id, field }: { readonly id: string; readonly field: Field }): JSX.Element {
-  const { name, kind = "text", choices = [], value = "", placeholder, required = false, hint } = field;
+  const { name, kind = "text", choices = [], value = "", placeholder, required = false, hint, autocomplete } = field;
+  const described = hint === undefined ? undefined : `${id}-hint`;
   if (kind === "check") {
     return (
       <label class="check">
-        <input type="checkbox" id={id} name={name} value="true" defaultChecked={value === "true"} />
-        {hint}
+        <input
+          type="checkbox"
+          id={id}
+          name={name}
+          value="true"
+          defaultChecked={value === "true"}
+          aria-labelledby={`${id}-label`}
+          aria-describedby={described}
+        />
+        <span id={described}>{hint}</span>
       </label>
     );
   }
@@ -96,6 +133,7 @@ function Control({ id, field }: { readonly id: string; readonly field: Field }):
       <textarea
         id={id}
         name={name}
+        aria-describedby={described}
         defaultValue={value}
         placeholder={placeholder}
         required={required}
@@ -105,7 +143,7 @@ function Control({ id, field }: { readonly id: string; readonly field: Field }):
   }
   if (kind === "choice") {
     return (
-      <select id={id} name={name} defaultValue={value}>
+      <select id={id} name={name} defaultValue={value} aria-describedby={described}>
         {choices.map((choice) => {
           const [given, label] = typeof choice === "string" ? [choice, choice] : choice;
           return (
@@ -117,8 +155,17 @@ function Control({ id, field }: { readonly id: string; readonly field: Field }):
       </select>
     );
   }
-  const common = { class: "input", id, name, defaultValue: value, placeholder, required, spellcheck: false } as const;
+  const common = {
+    "aria-describedby": described,
+    class: "input",
+    id,
+    name,
+    defaultValue: value,
+    placeholder,
+    required,
+    spellcheck: false,
+  } as const;
   if (kind === "number") return <input {...common} type="number" min={0} />;
-  if (kind === "password") return <input {...common} type="password" autocomplete="current-password" />;
-  return <input {...common} type="text" autocomplete="off" />;
+  if (kind === "password") return <input {...common} type="password" autocomplete={autocomplete ?? "off"} />;
+  return <input {...common} type="text" autocomplete={autocomplete ?? "off"} />;
 }

@@ -33,6 +33,7 @@ const PATHS = {
   menu: "M4 6h16M4 12h16M4 18h16",
   leave: "M14 4H5v16h9M10 12h11M17 8l4 4-4 4",
   send: "M3 11l18-8-8 18-2.5-7.5z",
+  download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   pause: "M8 5v14M16 5v14",
   trash: "M4 7h16M9 7V4h6v3M6 7l1 13h10l1-13",
 } as const;

@@ -178,6 +178,15 @@ export function Segments<T extends string>(props: {
   );
 }
 
+/** Said where something is to come, if it does not come at once. */
+export function Loading(): JSX.Element {
+  return (
+    <p class="empty loading" role="status">
+      Loading
+    </p>
+  );
+}
+
 /** What could not be read, and why; nothing when there is no reason. */
 export function Failure({ text }: { readonly text: string }): JSX.Element | null {
   return text === "" ? null : (

@@ -1,13 +1,16 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
-import { broker, chooseHost, chooseTheme, host, hosts, me, signOut, theme } from "../api/session.ts";
+import { useEffect, useRef } from "preact/hooks";
+import { broker, chooseHost, chooseTheme, host, hosts, me, signOut, signOutEverywhere, theme } from "../api/session.ts";
 import { reach } from "../api/request.ts";
-import { text } from "../api/json.ts";
+import { number, type Row, text, texts } from "../api/json.ts";
 import { PAGES, type Page } from "../pages.tsx";
 import { link, place } from "../route.ts";
+import { confirm, openDialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { openJump } from "./jump.tsx";
+import { Facts } from "./parts.tsx";
+import { Time } from "./time.tsx";
 
 const menuOpen = signal(false);
 
@@ -15,17 +18,32 @@ const menuOpen = signal(false);
 export function Side(): JSX.Element {
   const { path } = place.value;
   const current = path[0] ?? "overview";
+  const element = useRef<HTMLElement>(null);
+  const isOpen = menuOpen.value;
   useEffect(() => {
+    if (!menuOpen.peek()) return;
     menuOpen.value = false;
+    document.querySelector<HTMLElement>("#content")?.focus({ preventScroll: true });
   }, [path.join("/")]);
+  useEffect(() => {
+    if (isOpen) element.current?.querySelector<HTMLElement>("a")?.focus();
+  }, [isOpen]);
   const groups = Map.groupBy(
     PAGES.filter(({ hidden }) => hidden !== true),
     ({ group }) => group,
   );
   return (
     <>
-      {menuOpen.value && <div class="scrim" onClick={closeMenu} />}
-      <nav class={menuOpen.value ? "side open" : "side"} aria-label="Pages">
+      {isOpen && <div class="scrim" onClick={closeMenu} />}
+      <nav
+        ref={element}
+        id="pages"
+        class={isOpen ? "side open" : "side"}
+        aria-label="Pages"
+        onKeyDown={(event) => {
+          if (event.key === "Escape" && isOpen) closeMenu();
+        }}
+      >
         <a class="brand" href={link(["overview"])}>
           <img src="/mark.svg" alt="" />
           Delos
@@ -37,7 +55,7 @@ export function Side(): JSX.Element {
         <div class="side-foot">
           {text(broker.value, "name")}
           <br />
-          <kbd>/</kbd> filters, <kbd>Ctrl K</kbd> goes anywhere
+          <kbd>/</kbd> filter <kbd>Ctrl K</kbd> go to
         </div>
       </nav>
     </>
@@ -46,6 +64,7 @@ export function Side(): JSX.Element {
 
 function closeMenu(): void {
   menuOpen.value = false;
+  document.querySelector<HTMLElement>(".menu-button")?.focus();
 }
 
 interface GroupProps {
@@ -81,6 +100,7 @@ export function Bar(): JSX.Element {
         type="button"
         class="button plain icon menu-button"
         aria-label="Pages"
+        aria-controls="pages"
         aria-expanded={menuOpen.value}
         onClick={() => {
           menuOpen.value = !menuOpen.value;
@@ -99,15 +119,61 @@ export function Bar(): JSX.Element {
       </span>
       {hosts.value.length > 1 && <HostChoice />}
       <ThemeButton />
-      <button
-        type="button"
-        class="button plain"
-        title={`Signed in as ${text(me.value ?? undefined, "user")}`}
-        onClick={() => void signOut()}
-      >
+      <UserButton />
+      <button type="button" class="button plain" onClick={() => void signOut()}>
         <Icon name="leave" /> Sign out
       </button>
     </header>
+  );
+}
+
+function UserButton(): JSX.Element {
+  const session = me.value ?? undefined;
+  const user = text(session, "user");
+  return (
+    <button
+      type="button"
+      class="button plain user"
+      aria-label={`Signed in as ${user}`}
+      onClick={() => openDialog("Signed in", (close) => <WhoAmI session={session} close={close} />, true)}
+    >
+      <Icon name="users" /> <span>{user}</span>
+    </button>
+  );
+}
+
+function WhoAmI({ session, close }: { readonly session: Row | undefined; readonly close: () => void }): JSX.Element {
+  return (
+    <>
+      <div class="dialog-body padded">
+        <Facts
+          facts={[
+            ["User", <bdi key="user">{text(session, "user")}</bdi>],
+            ["Groups", texts(session, "groups").join(", ")],
+            ["Until", <Time key="until" at={number(session, "expires_at")} />],
+          ]}
+        />
+      </div>
+      <footer class="dialog-foot">
+        <button type="button" class="button" onClick={close}>
+          Close
+        </button>
+        <button
+          type="button"
+          class="button danger"
+          onClick={() =>
+            confirm(
+              "Sign out everywhere",
+              "Sign out here and in every other browser in which you are signed in?",
+              "Sign out everywhere",
+              signOutEverywhere,
+            )
+          }
+        >
+          Sign out everywhere
+        </button>
+      </footer>
+    </>
   );
 }
 

@@ -8,18 +8,24 @@
  */
 import { type Signal, signal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { brief, type Json, type Row, text } from "../api/json.ts";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import { brief, type Json, number, type Row, rows, text } from "../api/json.ts";
 import { filterOf, isSelector, List } from "../api/list.ts";
-import { ago, bytes, count, moment } from "../format.ts";
+import { ask, resting } from "../api/request.ts";
+import { bytes, count } from "../format.ts";
 import { alter, place } from "../route.ts";
 import { Icon } from "./icon.tsx";
+import { Loading } from "./parts.tsx";
+import { Time } from "./time.tsx";
+import { attempt, say } from "./toast.tsx";
 
 /** Height of a row in pixels; `--row` in the tokens. */
 const ROW = 36;
 const AROUND = 12;
 const REFRESH_MS = 3000;
 const TYPING_MS = 250;
+/** Rows that are picked at once. */
+const MOST_PICKED = 1000;
 
 /** How the values of a column look. */
 type Kind = "text" | "number" | "bytes" | "moment" | "ago" | "yes";
@@ -47,6 +53,8 @@ export interface TableProps {
   /** Fields that are needed besides those of the columns. */
   readonly besides?: readonly string[];
   readonly order?: string;
+  /** A selector that all rows are to match, whatever is typed. */
+  readonly where?: string;
   readonly href?: (row: Row) => string;
   readonly onOpen?: (row: Row) => void;
   readonly empty?: string;
@@ -60,19 +68,18 @@ export interface TableProps {
 
 /** A table of any length. Its filter and its order are in the address of the page. */
 export function Table(props: TableProps): JSX.Element {
-  const { path, columns, name, besides = [], filtered = true } = props;
+  const { path, columns, name, besides = [], filtered = true, where = "" } = props;
   const { query } = place.value;
   const typed = query.get("q") ?? "";
   const order = query.get("o") ?? props.order ?? "";
   const fields = [...new Set([name, ...columns.map(({ field }) => field), ...besides])];
-  const list = useMemo(
-    () => new List({ path, fields, filter: filterOf(typed, name), order }),
-    [path, fields.join(","), typed, order],
-  );
+  const filter = both(where, filterOf(typed, name));
+  const list = useMemo(() => new List({ path, fields, filter, order }), [path, fields.join(","), filter, order]);
   const picks = useMemo(() => signal<ReadonlySet<string>>(new Set()), [path]);
   useEffect(() => {
     const timer = window.setInterval(() => {
-      if (!document.hidden) void list.refresh();
+      // Who answers slowly is not asked ever more.
+      if (!resting() && !list.waiting) void list.refresh();
     }, REFRESH_MS);
     return () => {
       window.clearInterval(timer);
@@ -88,10 +95,19 @@ export function Table(props: TableProps): JSX.Element {
     picks.value = new Set();
     void list.refresh();
   };
+  const pickAll = async (): Promise<void> => {
+    if (chosen.length > 0) {
+      picks.value = new Set();
+      return;
+    }
+    const found = await ask(path, { query: { f: name, q: filter, o: order, ps: MOST_PICKED } });
+    picks.value = new Set(rows(found, "items").map((row) => text(row, name)));
+    if (number(found, "total_rows") > MOST_PICKED) say(`Only the first ${count(MOST_PICKED)} are picked`);
+  };
   return (
     <section class="card list" aria-label={props.label}>
       <div class="list-bar">
-        {filtered && <Filter key={path} typed={typed} name={name} />}
+        {filtered && <Filter key={path} label={props.label} typed={typed} name={name} />}
         {chosen.length > 0 ? props.picked?.(chosen, done) : props.actions}
         <span class="count" role="status">
           {chosen.length > 0 && `${count(chosen.length)} picked of `}
@@ -103,12 +119,24 @@ export function Table(props: TableProps): JSX.Element {
           {list.failure.value}
         </p>
       )}
-      <Rows list={list} picks={props.picked === undefined ? undefined : picks} order={order} table={props} />
+      <Rows
+        list={list}
+        picks={props.picked === undefined ? undefined : picks}
+        order={order}
+        table={props}
+        onPickAll={() => void attempt(pickAll, "")}
+      />
     </section>
   );
 }
 
-function Filter({ typed, name }: { readonly typed: string; readonly name: string }): JSX.Element {
+interface FilterProps {
+  readonly label: string;
+  readonly typed: string;
+  readonly name: string;
+}
+
+function Filter({ label, typed, name }: FilterProps): JSX.Element {
   const timer = useRef(0);
   const change = (value: string): void => {
     window.clearTimeout(timer.current);
@@ -121,7 +149,7 @@ function Filter({ typed, name }: { readonly typed: string; readonly name: string
         class="input"
         type="search"
         data-filter=""
-        aria-label="Filter"
+        aria-label={`Filter: ${label}`}
         placeholder={`Part of the ${name}, or a selector: ${name} LIKE 'a%'`}
         defaultValue={typed}
         spellcheck={false}
@@ -137,10 +165,12 @@ interface RowsProps {
   readonly picks: Signal<ReadonlySet<string>> | undefined;
   readonly order: string;
   readonly table: TableProps;
+  readonly onPickAll: () => void;
 }
 
-function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
+function Rows({ list, picks, order, table, onPickAll }: RowsProps): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
+  const id = useId();
   const [seen, setSeen] = useState<readonly [number, number]>([0, 30]);
   const [active, setActive] = useState(0);
   const total = list.total.value ?? 0;
@@ -178,7 +208,8 @@ function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
       role="grid"
       aria-label={table.label}
       aria-rowcount={total + 1}
-      aria-activedescendant={total === 0 ? undefined : `row-${active}`}
+      aria-multiselectable={picks === undefined ? undefined : true}
+      aria-activedescendant={places.includes(active) ? `${id}-${active}` : undefined}
       tabIndex={0}
       style={{ "--tracks": tracks, "--least": leastOf(table.columns, picks !== undefined) }}
       onScroll={look}
@@ -196,12 +227,14 @@ function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
       }}
     >
       <div class="rows-inner">
-        <Head table={table} order={order} picking={picks !== undefined} />
+        <Head table={table} order={order} picks={picks} onPickAll={onPickAll} />
+        {!known && list.failure.value === "" && <Loading />}
         {known && total === 0 && <p class="empty">{table.empty ?? "Nothing here"}</p>}
         <div class="rows-space" role="rowgroup" style={{ height: `${total * ROW}px` }}>
           {places.map((at) => (
             <RowView
               key={at}
+              id={`${id}-${at}`}
               at={at}
               row={list.row(at)}
               table={table}
@@ -219,13 +252,23 @@ function Rows({ list, picks, order, table }: RowsProps): JSX.Element {
 interface HeadProps {
   readonly table: TableProps;
   readonly order: string;
-  readonly picking: boolean;
+  readonly picks: Signal<ReadonlySet<string>> | undefined;
+  readonly onPickAll: () => void;
 }
 
-function Head({ table, order, picking }: HeadProps): JSX.Element {
+function Head({ table, order, picks, onPickAll }: HeadProps): JSX.Element {
   return (
-    <div class="row head" role="row">
-      {picking && <span role="columnheader" aria-label="Picked" />}
+    <div class="row head" role="row" aria-rowindex={1}>
+      {picks !== undefined && (
+        <span role="columnheader" class="pick">
+          <input
+            type="checkbox"
+            aria-label={picks.value.size > 0 ? "Pick none" : "Pick all"}
+            checked={picks.value.size > 0}
+            onChange={onPickAll}
+          />
+        </span>
+      )}
       {table.columns.map(({ field, title, kind, ordered = true }) => {
         const down = order === `-${field}`;
         const sorted = down ? "descending" : order === field ? "ascending" : "none";
@@ -247,6 +290,7 @@ function Head({ table, order, picking }: HeadProps): JSX.Element {
 }
 
 interface RowViewProps {
+  readonly id: string;
   readonly at: number;
   readonly row: Row | undefined;
   readonly table: TableProps;
@@ -255,13 +299,13 @@ interface RowViewProps {
   readonly onActive: () => void;
 }
 
-function RowView({ at, row, table, picks, active, onActive }: RowViewProps): JSX.Element {
+function RowView({ id, at, row, table, picks, active, onActive }: RowViewProps): JSX.Element {
   const name = text(row, table.name);
   const chosen = picks?.value.has(name) === true;
   const classes = ["row", active ? "active" : "", chosen ? "chosen" : ""].join(" ");
   return (
     <div
-      id={`row-${at}`}
+      id={id}
       class={classes}
       role="row"
       aria-rowindex={at + 2}
@@ -274,7 +318,7 @@ function RowView({ at, row, table, picks, active, onActive }: RowViewProps): JSX
           <input
             type="checkbox"
             tabIndex={-1}
-            aria-label={`Pick ${name}`}
+            aria-label={`Pick ${text(row, table.columns[0]?.field ?? table.name) || name}`}
             checked={chosen}
             disabled={row === undefined}
             onChange={() => toggle(picks, name)}
@@ -327,12 +371,11 @@ function Cell({ row, column, table, first }: CellProps): JSX.Element {
 }
 
 /** A value as a column of a kind shows it. */
-function shown(value: Json, kind: Kind = "text"): string {
+function shown(value: Json, kind: Kind = "text"): ComponentChildren {
   if (kind === "yes") return value === true ? "yes" : "";
   if (typeof value !== "number") return brief(value);
   if (kind === "bytes") return bytes(value);
-  if (kind === "moment") return moment(value);
-  if (kind === "ago") return ago(value);
+  if (kind === "moment" || kind === "ago") return <Time at={value} as={kind} />;
   return kind === "number" ? count(value) : String(value);
 }
 
@@ -377,4 +420,8 @@ function trackOf({ width, kind }: Column): string {
 function leastOf(columns: readonly Column[], picking: boolean): string {
   const widths = columns.map((column) => Number(/\d+/.exec(trackOf(column))?.[0]));
   return `${widths.reduce((sum, width) => sum + width, picking ? 48 : 16)}px`;
+}
+
+function both(one: string, other: string): string {
+  return one === "" || other === "" ? one + other : `(${one}) AND (${other})`;
 }

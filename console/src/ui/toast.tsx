@@ -19,6 +19,11 @@ export function say(text: string): void {
   show(text, false);
 }
 
+/** Says what went wrong, for a while longer. */
+export function complain(text: string): void {
+  show(text, true);
+}
+
 /** Does something, and says what came of it. Returns whether it was done. */
 export async function attempt(work: () => Promise<unknown>, done: string): Promise<boolean> {
   try {
@@ -46,7 +51,7 @@ export function Toasts(): JSX.Element {
   return (
     <div class="toasts" role="status" aria-live="polite">
       {toasts.value.map(({ id, text, bad }) => (
-        <div key={id} class={bad ? "toast bad" : "toast"}>
+        <div key={id} class={bad ? "toast bad" : "toast"} role={bad ? "alert" : undefined}>
           <span>{text}</span>
           <button type="button" class="button plain icon small" aria-label="Dismiss" onClick={() => dismiss(id)}>
             <Icon name="close" size={14} />
