@@ -8,10 +8,11 @@ import type { ClientListener, EvictionCause, Peer, Session } from "../../core/pr
 import { Reading } from "../../core/reading.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
+import { Answers } from "./answers.ts";
 import { Authentication } from "./authentication.ts";
 import { Decoder } from "./codec.ts";
 import type { SharedWire } from "./delivery-writer.ts";
-import { ackSize, PINGRESP_BYTES, writeAck, writePingresp } from "./encode.ts";
+import { PINGRESP_BYTES, writePingresp } from "./encode.ts";
 import {
   connackReasonCode,
   connackReturnCode,
@@ -33,7 +34,7 @@ import {
   willOf,
 } from "./greeting.ts";
 import { Inbox } from "./inbox.ts";
-import type { AckType, Auth, Connect, Control, Disconnect, Packet, Subscribe, Unsubscribe } from "./packet.ts";
+import type { Auth, Connect, Control, Disconnect, Packet, Subscribe, Unsubscribe } from "./packet.ts";
 import type { Properties } from "./property-writer.ts";
 import type { MqttOptions } from "./protocol.ts";
 import { Publisher } from "./publisher.ts";
@@ -59,12 +60,6 @@ const EVICTIONS: ReadonlyMap<EvictionCause | undefined, ReasonCode> = new Map<Ev
   ["expired", REASON.notAuthorized],
   ["not-authorized", REASON.notAuthorized],
 ]);
-/** Tokens below the first one that is counted: an answer in this list, and its packet identifier. */
-const ANSWERS: readonly AckType[] = ["puback", "pubrec", "pubrel", "pubcomp"];
-const ID_BITS = 16;
-const MOST_IDS = 0xffff;
-const FIRST_TOKEN = ANSWERS.length << ID_BITS;
-
 /** What exists once a client is logged in. */
 interface Connected {
   readonly client: Client;
@@ -73,6 +68,7 @@ interface Connected {
   readonly resumed: boolean;
   readonly publisher: Publisher;
   readonly inbox: Inbox;
+  readonly answers: Answers;
   readonly receiver: Receiver;
 }
 
@@ -95,10 +91,6 @@ export class MqttSession implements Session, ClientListener {
   #authentication: Authentication | undefined = undefined;
   #maxPacketBytes = Number.POSITIVE_INFINITY;
   #problemInformation = true;
-  /** What is to be said once what was said before it is safe; by token. */
-  readonly #safe = new Map<number, () => void>();
-  #lastToken = FIRST_TOKEN;
-  #acksWaiting = 0;
 
   constructor(peer: Peer, broker: Broker, options: MqttOptions, wire: SharedWire) {
     this.#peer = peer;
@@ -124,8 +116,10 @@ export class MqttSession implements Session, ClientListener {
   }
 
   drained(): void {
-    this.#acksWaiting = 0;
-    this.#connected?.receiver.drained();
+    const connected = this.#connected;
+    if (connected === undefined) return;
+    connected.answers.unread = 0;
+    connected.receiver.drained();
     this.#goOn();
   }
 
@@ -138,14 +132,7 @@ export class MqttSession implements Session, ClientListener {
   }
 
   confirmed(token: string | number): void {
-    const number = Number(token);
-    if (number < FIRST_TOKEN) {
-      if (this.#state !== "ended") this.#answer(number >>> ID_BITS, number & MOST_IDS);
-      return;
-    }
-    const then = this.#safe.get(number);
-    this.#safe.delete(number);
-    if (this.#state !== "ended") then?.();
+    this.#connected?.answers.confirmed(Number(token));
   }
 
   unblocked(): void {
@@ -200,13 +187,13 @@ export class MqttSession implements Session, ClientListener {
         break;
     }
     if (this.#state !== "open") return;
-    if (connected.client.blocked || this.#acksWaiting > this.#options.maxAcksWaiting) this.#reading.pause();
+    if (this.#held(connected)) this.#reading.pause();
   }
 
-  #onPublish(packet: Packet, { client, publisher, inbox }: Connected): void {
+  #onPublish(packet: Packet, { answers, publisher, inbox }: Connected): void {
     const { qos, packetId: id } = packet;
     if (qos === 2 && inbox.has(id)) {
-      this.#answerWhenSafe(client, "pubrec", id, REASON.success);
+      answers.acknowledge("pubrec", id, REASON.success);
       return;
     }
     if (qos > 0) inbox.begin();
@@ -218,19 +205,19 @@ export class MqttSession implements Session, ClientListener {
     }
     if (qos === 1) {
       // [MQTT-4.3.2-4]
-      this.#answerWhenSafe(client, "puback", id, code);
+      answers.acknowledge("puback", id, code);
     } else if (qos === 2) {
       if (code < 0x80) inbox.receive(id);
       else inbox.end();
-      this.#answerWhenSafe(client, "pubrec", id, code);
+      answers.acknowledge("pubrec", id, code);
     }
   }
 
-  #onPubrel({ packetId: id }: Packet, { client, inbox, resumed }: Connected): void {
+  #onPubrel({ packetId: id }: Packet, { answers, inbox, resumed }: Connected): void {
     const known = inbox.release(id);
     // [MQTT-4.3.3-11]: one that comes again after a reconnect is no error (mqtt5 3.7.2.1), but clients take it for one.
     const code = known || resumed ? REASON.success : REASON.packetIdentifierNotFound;
-    this.#answerWhenSafe(client, "pubcomp", id, code);
+    answers.acknowledge("pubcomp", id, code);
   }
 
   #onControl(control: Control, connected: Connected): void {
@@ -364,6 +351,8 @@ export class MqttSession implements Session, ClientListener {
     const version = this.#version;
     const { maxInflight } = this.#options;
     this.#decoder.agree(version);
+    const inbox = new Inbox(version === 5 ? this.#options.receiveMaximum : Number.POSITIVE_INFINITY);
+    const answers = new Answers(client, this.#output, version, inbox);
     const receiver = new Receiver({
       output: this.#output,
       wire: this.#wire,
@@ -373,8 +362,8 @@ export class MqttSession implements Session, ClientListener {
       maxPacketBytes: this.#maxPacketBytes,
       topicAliases: Math.min(connect.properties.number("topicAliasMaximum") ?? 0, this.#options.clientTopicAliases),
       cancelled: (reason) => this.#broker.clock.endOfTurn(() => this.#leave(REASON.administrativeAction, reason)),
-      release: (id) => this.#answerWhenSafe(client, "pubrel", id, REASON.success),
-      whenSafe: (then) => this.#whenSafe(client, then),
+      release: (id) => answers.acknowledge("pubrel", id, REASON.success),
+      whenSafe: (then) => answers.whenSafe(then),
       later: (task) => this.#broker.clock.endOfTurn(task),
     });
     const publisher = new Publisher(client, this.#wire, version, this.#options);
@@ -390,9 +379,8 @@ export class MqttSession implements Session, ClientListener {
       sharedConsumer: (share) => receiver.forShare(share),
       graceMs: this.#options.slowSubscriberGraceMs,
     });
-    const inbox = new Inbox(version === 5 ? this.#options.receiveMaximum : Number.POSITIVE_INFINITY);
     inbox.resume(session);
-    this.#connected = { client, host: session, resumed: present, publisher, inbox, receiver };
+    this.#connected = { client, host: session, resumed: present, publisher, inbox, answers, receiver };
     client.will = will;
     this.#peer.identify({
       protocol: `MQTT ${versionName(version)}`,
@@ -402,7 +390,7 @@ export class MqttSession implements Session, ClientListener {
     const keepAlive = keepAliveOf(connect, this.#options);
     this.#state = "open";
     // The session is on disk by then, if it is to outlive the connection.
-    this.#whenSafe(client, () => {
+    answers.whenSafe(() => {
       this.#greeted = true;
       this.#say({
         type: "connack",
@@ -439,16 +427,16 @@ export class MqttSession implements Session, ClientListener {
     });
   }
 
-  #onSubscribe(packet: Subscribe, { client, host }: Connected): void {
+  #onSubscribe(packet: Subscribe, { answers, host }: Connected): void {
     const codes = subscribe(packet, host, this.#version, this.#options);
     // [MQTT-3.8.4-1]
-    this.#whenSafe(client, () => this.#say({ type: "suback", packetId: packet.packetId, codes }));
+    answers.whenSafe(() => this.#say({ type: "suback", packetId: packet.packetId, codes }));
   }
 
-  #onUnsubscribe(packet: Unsubscribe, { client, host }: Connected): void {
+  #onUnsubscribe(packet: Unsubscribe, { answers, host }: Connected): void {
     const codes = unsubscribe(packet, host);
     // [MQTT-3.10.4-4] [MQTT-3.10.4-5]
-    this.#whenSafe(client, () => this.#say({ type: "unsuback", packetId: packet.packetId, codes }));
+    answers.whenSafe(() => this.#say({ type: "unsuback", packetId: packet.packetId, codes }));
   }
 
   #onDisconnect({ reasonCode, properties }: Disconnect, { client, host }: Connected): void {
@@ -481,32 +469,6 @@ export class MqttSession implements Session, ClientListener {
     return reasonCode;
   }
 
-  /** Answers once what was said so far is safe. */
-  #answerWhenSafe(client: Client, type: AckType, id: number, code: ReasonCode): void {
-    // For most of them the token says all there is to say.
-    if (code === REASON.success) client.confirm((ANSWERS.indexOf(type) << ID_BITS) | id);
-    else this.#whenSafe(client, () => this.#acknowledge(type, id, code));
-  }
-
-  #answer(answer: number, id: number): void {
-    const type = ANSWERS[answer];
-    if (type !== undefined) this.#acknowledge(type, id, REASON.success);
-  }
-
-  #whenSafe(client: Client, then: () => void): void {
-    const token = ++this.#lastToken;
-    this.#safe.set(token, then);
-    client.confirm(token);
-  }
-
-  #acknowledge(type: AckType, id: number, code: ReasonCode): void {
-    if (type === "puback") this.#connected?.inbox.end();
-    const reasonCode = this.#version === 5 ? code : REASON.success;
-    const at = this.#output.reserve(ackSize(reasonCode, this.#version));
-    this.#output.advance(writeAck(this.#output.buffer, at, type, id, reasonCode, this.#version));
-    if (this.#output.full) this.#acksWaiting++;
-  }
-
   #pong(): void {
     // First, for it may change the buffer.
     const at = this.#output.reserve(PINGRESP_BYTES);
@@ -522,11 +484,12 @@ export class MqttSession implements Session, ClientListener {
 
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
-    if (this.#state === "open" && !this.#held()) this.#reading.goOn();
+    const connected = this.#connected;
+    if (connected !== undefined && this.#state === "open" && !this.#held(connected)) this.#reading.goOn();
   }
 
-  #held(): boolean {
-    return this.#connected?.client.blocked === true || this.#acksWaiting > this.#options.maxAcksWaiting;
+  #held({ client, answers }: Connected): boolean {
+    return client.blocked || answers.unread > this.#options.maxAcksWaiting;
   }
 
   /** Something is wrong: says what, where the version has words for it, and closes [MQTT-4.13.1-1] [MQTT-4.13.2-1]. */
@@ -567,7 +530,7 @@ export class MqttSession implements Session, ClientListener {
     this.#timeout?.cancel();
     this.#keepAlive?.stop();
     this.#authentication?.stop();
-    this.#safe.clear();
+    this.#connected?.answers.stop();
     // At once, so that nothing is delivered behind the last packet.
     this.#connected?.client.close();
   }
