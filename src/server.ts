@@ -204,11 +204,12 @@ class Server implements RunningServer {
 
   /** Prepares to tell how it is, and management, if that is on. */
   async manage(certificates: Certificates, { load, measure }: ServerParts): Promise<void> {
-    const { log, broker, directory, failed, all: listeners } = this;
+    const { log, broker, directory, failed, limits, all: listeners } = this;
     this.certificates = certificates;
     const vitals = new Vitals(broker, {
       config: () => this.config,
       listeners,
+      limits,
       certificates: () => this.certificates,
       directory,
       failed,

@@ -5,7 +5,8 @@
 import process from "node:process";
 import { ALARMS } from "../../core/alarms.ts";
 import type { Broker } from "../../core/broker.ts";
-import type { Listener } from "../net/listener.ts";
+import type { Limits } from "../net/limits.ts";
+import { type Listener, REFUSALS } from "../net/listener.ts";
 import { turnsOf } from "../turns.ts";
 import type { CertificateExpiries } from "./certificate-expiries.ts";
 import { Exposition, type Format } from "./exposition.ts";
@@ -23,6 +24,7 @@ export interface MetricsSources {
   readonly resources: Resources;
   readonly looks: HostLooks;
   readonly listeners: readonly Listener[];
+  readonly limits: Limits;
   readonly expiries: CertificateExpiries;
   readonly maxObjects: () => number;
 }
@@ -58,6 +60,7 @@ export class Metrics {
     writeHosts(to, told);
     this.writeStore(to);
     this.writeListeners(to);
+    this.writeLimits(to);
     this.writeCertificates(to);
     const { latency, commits } = broker.engine.traffic;
     to.histogram(
@@ -150,6 +153,24 @@ export class Metrics {
     });
     to.counter("delos_listener_failed_handshakes_total", "TLS handshakes that failed.", (sample) => {
       for (const { name: listener, failedHandshakes } of listeners) sample(failedHandshakes, { listener });
+    });
+    to.counter("delos_listener_refused_total", "Connections refused before their protocol had its say.", (sample) => {
+      for (const { name: listener, refused } of listeners) {
+        for (const cause of REFUSALS) sample(refused[cause], { listener, cause });
+      }
+    });
+  }
+
+  private writeLimits(to: Exposition): void {
+    const tallies = this.sources.limits.tallies();
+    to.counter("delos_limit_refused_total", "Connections refused by limits.", (sample) => {
+      for (const { per, refused } of tallies) sample(refused, { per });
+    });
+    to.counter("delos_limit_waits_total", "Times that a connection had to wait for a limit.", (sample) => {
+      for (const { per, waits } of tallies) sample(waits, { per });
+    });
+    to.gauge("delos_limit_waiting_connections", "Connections that wait for a limit now.", (sample) => {
+      for (const { per, waiting } of tallies) sample(waiting, { per });
     });
   }
 

@@ -2,10 +2,12 @@ import type { Broker } from "../../core/broker.ts";
 import type { Certificates } from "../config/certificates.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log.ts";
+import type { Limits } from "../net/limits.ts";
 import type { Listener } from "../net/listener.ts";
 import { CertificateExpiries } from "./certificate-expiries.ts";
 import { Health } from "./health.ts";
 import { HostLooks } from "./host-looks.ts";
+import { collectGarbage } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { type AlarmHeard, type Measure, measureIn, Resources } from "./resources.ts";
 
@@ -14,6 +16,7 @@ export interface VitalsSources {
   /** As it is now. */
   readonly config: () => Config;
   readonly listeners: readonly Listener[];
+  readonly limits: Limits;
   /** As they are now. */
   readonly certificates: () => Certificates;
   /** Where the data is; undefined when it lives in memory only. */
@@ -33,7 +36,7 @@ export class Vitals {
   readonly resources: Resources;
 
   constructor(broker: Broker, sources: VitalsSources) {
-    const { config, listeners, certificates, directory, failed, log, heard, measure } = sources;
+    const { config, listeners, limits, certificates, directory, failed, log, heard, measure } = sources;
     const { alarms } = broker.engine;
     const expiries = new CertificateExpiries(certificates);
     this.health = new Health(alarms, expiries);
@@ -44,11 +47,12 @@ export class Vitals {
       clock: broker.clock,
       log,
       heard,
+      collect: collectGarbage,
     });
     this.looks = new HostLooks(broker.clock);
     const { health, resources, looks } = this;
     const maxObjects = (): number => config().metrics.max_objects;
-    this.metrics = new Metrics({ broker, health, resources, looks, listeners, expiries, maxObjects });
+    this.metrics = new Metrics({ broker, health, resources, looks, listeners, limits, expiries, maxObjects });
   }
 
   /** Looks at memory and disk from now on; they are known when this is fulfilled. */

@@ -21,10 +21,10 @@ export class Bucket {
     return this.#left >= 0 ? 0 : Math.ceil((-this.#left * 1000) / this.perSecond);
   }
 
-  /** Whether it is as if nothing had ever been taken. */
-  isFull(now: number): boolean {
-    this.#fill(now);
-    return this.#left >= this.perSecond;
+  /** How many milliseconds it takes until nothing is owed. */
+  owedMs(now: number): number {
+    const left = this.#left + (Math.max(0, now - this.#at) * this.perSecond) / 1000;
+    return left >= 0 ? 0 : Math.ceil((-left * 1000) / this.perSecond);
   }
 
   #fill(now: number): void {

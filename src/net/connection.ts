@@ -24,7 +24,7 @@ import {
   type Session,
 } from "../../core/protocol.ts";
 import type { Arrival } from "./limits.ts";
-import type { Allowance, Meter } from "./meter.ts";
+import { type Allowance, Hold, type Meter } from "./meter.ts";
 import type { Flushable, Network } from "./network.ts";
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -97,8 +97,8 @@ export abstract class Connection implements Peer, Flushable {
   /** The peer will send nothing more than what is held. */
   #peerEnded = false;
   #receivedAt: number;
-  #inTimer: Timer | undefined = undefined;
-  #outTimer: Timer | undefined = undefined;
+  #inHold: Hold | undefined = undefined;
+  #outHold: Hold | undefined = undefined;
 
   constructor(socket: Socket, options: ConnectionOptions) {
     const { network, protocol } = options;
@@ -129,13 +129,13 @@ export abstract class Connection implements Peer, Flushable {
 
   /** Who is not listened to, because of a limit, is not silent: there may be heart-beats behind what has to wait. */
   get lastReceivedAt(): number {
-    return this.#inTimer === undefined ? this.#receivedAt : this.network.clock.now();
+    return this.#inHold === undefined ? this.#receivedAt : this.network.clock.now();
   }
 
   /** The limit that holds it up right now, for people; undefined when none does. */
   get heldBy(): string | undefined {
-    if (this.#inTimer !== undefined) return this.#limits?.in?.exceeded?.name;
-    return this.#outTimer === undefined ? undefined : this.#limits?.out?.exceeded?.name;
+    if (this.#inHold !== undefined) return this.#limits?.in?.exceeded?.name;
+    return this.#outHold === undefined ? undefined : this.#limits?.out?.exceeded?.name;
   }
 
   /** Whether something limits it. */
@@ -148,10 +148,10 @@ export abstract class Connection implements Peer, Flushable {
     this.#limits = limits.in === undefined && limits.out === undefined ? undefined : limits;
     const { outputHighWaterBytes: most } = this.network.settings;
     this.output.highWater = limits.out === undefined ? most : Math.min(most, limits.out.piece);
-    if (this.#inTimer === undefined && this.#outTimer === undefined) return;
-    this.#inTimer?.cancel();
-    this.#outTimer?.cancel();
-    this.#inTimer = this.#outTimer = undefined;
+    if (this.#inHold === undefined && this.#outHold === undefined) return;
+    this.#inHold?.cancel();
+    this.#outHold?.cancel();
+    this.#inHold = this.#outHold = undefined;
     this.#receivedAt = this.network.clock.now();
     this.network.clock.endOfTurn(() => {
       if (this.#state !== "open") return;
@@ -255,7 +255,7 @@ export abstract class Connection implements Peer, Flushable {
   #handle(): void {
     if (this.#handling) return;
     this.#handling = true;
-    while (this.#state === "open" && !this.#paused && this.#inTimer === undefined) {
+    while (this.#state === "open" && !this.#paused && this.#inHold === undefined) {
       const chunk = this.#held.shift();
       if (chunk === undefined) break;
       const meter = this.#limits?.in;
@@ -267,7 +267,7 @@ export abstract class Connection implements Peer, Flushable {
     }
     this.#handling = false;
     if (this.#state !== "open") this.#held = [];
-    else if (this.#held.length > 0 || this.#inTimer !== undefined) this.stopReading();
+    else if (this.#held.length > 0 || this.#inHold !== undefined) this.stopReading();
     else if (this.#peerEnded) this.#end("normal", undefined);
     else if (!this.#paused) this.startReading();
   }
@@ -281,8 +281,8 @@ export abstract class Connection implements Peer, Flushable {
       limits?.exceeded(exceeded);
       return;
     }
-    this.#inTimer = this.network.clock.after(waitMs, () => {
-      this.#inTimer = undefined;
+    this.#inHold = new Hold(this.network.clock, waitMs, exceeded, () => {
+      this.#inHold = undefined;
       this.#receivedAt = this.network.clock.now();
       this.#handle();
     });
@@ -321,8 +321,8 @@ export abstract class Connection implements Peer, Flushable {
     this.#state = "closed";
     this.#reason ??= reason;
     this.#closeTimer?.cancel();
-    this.#inTimer?.cancel();
-    this.#outTimer?.cancel();
+    this.#inHold?.cancel();
+    this.#outHold?.cancel();
     const fields = {
       ...this.#fields(),
       received: this.bytesReceived,
@@ -399,15 +399,15 @@ export abstract class Connection implements Peer, Flushable {
     this.output.highWater = Math.min(this.network.settings.outputHighWaterBytes, meter.piece);
     if (waitMs === 0) return;
     this.output.full = true;
-    this.#outTimer?.cancel();
-    this.#outTimer = this.network.clock.after(waitMs, () => {
-      this.#outTimer = undefined;
+    this.#outHold?.cancel();
+    this.#outHold = new Hold(this.network.clock, waitMs, meter.exceeded, () => {
+      this.#outHold = undefined;
       if (this.#state === "open" && this.output.full) this.#relieve();
     });
   }
 
   #relieve(): void {
-    if (this.#outTimer !== undefined) return;
+    if (this.#outHold !== undefined) return;
     if (this.output.inFlight + this.output.waiting > this.network.settings.outputLowWaterBytes) return;
     this.output.full = false;
     try {

@@ -10,12 +10,17 @@ export type Limit = Config["limits"][number];
 /** Whose connections count together. */
 export type Per = Limit["per"];
 
+/** All kinds of them. */
+export const PERS: readonly Per[] = ["address", "listener", "user", "virtual_host", "connection"];
+
 /** What came of one limit since it was configured. */
 export interface Tally {
   /** Connections that were refused. */
   refused: number;
-  /** Times that a connection had to wait, or ended because it would not. */
+  /** Times that a connection had to wait, or ended because it may not. */
   waits: number;
+  /** Connections that wait now. */
+  waiting: number;
 }
 
 /** One limit of the configuration. */
@@ -54,7 +59,7 @@ export function addressSubject(endpoint: string): string {
 }
 
 function ruleOf(limit: Limit, index: number): LimitRule {
-  const tally = { refused: 0, waits: 0 };
+  const tally = { refused: 0, waits: 0, waiting: 0 };
   return { limit, key: `limits[${index}]`, tally, fits: fitting(limit.per, limit.match) };
 }
 

@@ -16,7 +16,7 @@ import type { Clock } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { Bucket } from "./bucket.ts";
 import { Connection } from "./connection.ts";
-import { addressSubject, type LimitRule, LimitRules, type Per } from "./limit-rules.ts";
+import { addressSubject, type LimitRule, LimitRules, PERS, type Per, type Tally } from "./limit-rules.ts";
 import { type Allowance, Meter } from "./meter.ts";
 import { Rate } from "./rate.ts";
 
@@ -70,6 +70,11 @@ export interface Arrival {
 
 const UNLIMITED: Arrival = { refusal: undefined, cut: false, accounts: [], refusedBy: undefined, rules: undefined };
 
+/** What came of all limits of one kind, by those that hold no longer too. */
+export interface KindTally extends Tally {
+  readonly per: Per;
+}
+
 /** Who is there when limits change. */
 interface Present {
   readonly connections: Iterable<Connection>;
@@ -80,6 +85,8 @@ interface Present {
 export class Limits implements ClientLimits {
   readonly #clock: Clock;
   #rules: LimitRules;
+  /** Of limits that held once. */
+  readonly #before = new Map<Per, { refused: number; waits: number }>();
   /** By limit and name: those with connections, and those without, of which the last one to go is at the end. */
   readonly #busy = new Map<string, OpenAccount>();
   readonly #idle = new Map<string, OpenAccount>();
@@ -100,6 +107,20 @@ export class Limits implements ClientLimits {
     return this.#rules.all;
   }
 
+  /** What came of limits so far, whenever they held; connections that wait are those of now. */
+  tallies(): KindTally[] {
+    return PERS.map((per) => {
+      const sum = { per, refused: 0, waits: 0, waiting: 0, ...this.#before.get(per) };
+      for (const { limit, tally } of this.#rules.all) {
+        if (limit.per !== per) continue;
+        sum.refused += tally.refused;
+        sum.waits += tally.waits;
+        sum.waiting += tally.waiting;
+      }
+      return sum;
+    });
+  }
+
   /** Of whom there are connections; not those of single connections. */
   accounts(): Iterable<Account> {
     return this.#busy.values();
@@ -107,6 +128,10 @@ export class Limits implements ClientLimits {
 
   /** Takes over other limits, for all who come from now on at once, and for those who are there soon. */
   configure(limits: Config["limits"], present: Present): void {
+    for (const { limit, tally } of this.#rules.all) {
+      const { refused = 0, waits = 0 } = this.#before.get(limit.per) ?? {};
+      this.#before.set(limit.per, { refused: refused + tally.refused, waits: waits + tally.waits });
+    }
     this.#rules = new LimitRules(limits);
     this.#busy.clear();
     this.#idle.clear();

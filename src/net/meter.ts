@@ -3,7 +3,7 @@
  * shares a limit shares its bucket. Pieces are kept so small that a connection does some of its work many times a second,
  * rather than all of it at once and then nothing for long.
  */
-import type { Clock } from "../../core/time/clock.ts";
+import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Bucket } from "./bucket.ts";
 import type { Tally } from "./limit-rules.ts";
 
@@ -22,9 +22,34 @@ export interface Allowance {
   readonly tally: Tally;
 }
 
+/** A connection that waits for a limit. */
+export class Hold {
+  readonly #tally: Tally | undefined;
+  readonly #timer: Timer;
+
+  constructor(clock: Clock, ms: number, limit: Allowance | undefined, then: () => void) {
+    this.#tally = limit?.tally;
+    if (this.#tally !== undefined) this.#tally.waiting++;
+    this.#timer = clock.after(ms, () => {
+      this.#end();
+      then();
+    });
+  }
+
+  /** Nobody waits any more; not to be called after `then` was. */
+  cancel(): void {
+    this.#timer.cancel();
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#tally !== undefined) this.#tally.waiting--;
+  }
+}
+
 /** How many milliseconds it takes until nothing is owed; 0: nobody waits. */
 export function owedMs({ messages, bytes }: Allowance, now: number): number {
-  return Math.max(messages?.spend(0, now) ?? 0, bytes?.spend(0, now) ?? 0);
+  return Math.max(messages?.owedMs(now) ?? 0, bytes?.owedMs(now) ?? 0);
 }
 
 /** One direction of one connection. */

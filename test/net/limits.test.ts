@@ -63,7 +63,7 @@ describe("a meter", () => {
   it("asks for the longest of all waits, and names that limit", () => {
     const clock = new VirtualClock();
     const now = clock.now();
-    const tally = { refused: 0, waits: 0 };
+    const tally = { refused: 0, waits: 0, waiting: 0 };
     let messages = 0;
     const slow = { messages: new Bucket(10, now), bytes: undefined, name: "slow", disconnects: false, tally };
     const fast = {
@@ -86,7 +86,7 @@ describe("a meter", () => {
 
   it("handles pieces that fit the rates and the messages there were", () => {
     const clock = new VirtualClock();
-    const tally = { refused: 0, waits: 0 };
+    const tally = { refused: 0, waits: 0, waiting: 0 };
     let messages = 0;
     const limit = { messages: new Bucket(200, clock.now()), bytes: undefined, name: "", disconnects: false, tally };
     const meter = new Meter(clock, [limit], () => messages);

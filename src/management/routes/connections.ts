@@ -58,6 +58,12 @@ const CONNECTIONS: Table<Client> = new Table<Client>("Connection", "id", {
     schema: Type.String({ description: "Why the broker is not reading from it; usually for its next request." }),
     read: ({ waitingOn }) => waitingOn,
   },
+  limited_by: {
+    schema: Type.Union([Type.String(), Type.Null()], {
+      description: "The limit that it waits for now, to send more or to be sent more.",
+    }),
+    read: ({ peer }) => peer.heldBy ?? null,
+  },
 });
 
 const SUBSCRIPTIONS: Table<Subscription> = new Table<Subscription>("Subscription", "id", {

@@ -1,7 +1,10 @@
 import { type Static, Type } from "typebox";
 import { ALARMS } from "../../../core/alarms.ts";
 import type { ManagementApp, ManagementContext } from "../context.ts";
+import type { Account } from "../../net/limits.ts";
+import { type Allowance, owedMs } from "../../net/meter.ts";
 import { words } from "../schemas.ts";
+import { PageQuery, Table } from "../table.ts";
 
 const Alarm = Type.Object(
   {
@@ -33,14 +36,51 @@ const Limit = Type.Object(
     messages_out: count("Messages a second from the broker"),
     bytes_out: count("Bytes a second from the broker"),
     exceeding: Type.String({ description: "What becomes of who sends more." }),
+    key: Type.String({ description: "Where it is in the configuration." }),
+    refused: Type.Integer({ description: "Connections that were refused by it since it was configured." }),
+    waits: Type.Integer({
+      description: "Times that a connection had to wait for it, or ended, since it was configured.",
+    }),
+    waiting: Type.Integer({ description: "Connections that wait for it now." }),
   },
   { title: "Limit" },
 );
 
+/** Who is under a limit, at a time. */
+interface Seen {
+  readonly account: Account;
+  readonly now: number;
+}
+
+const SUBJECTS: Table<Seen> = new Table<Seen>("LimitSubject", "subject", {
+  limit: {
+    schema: Type.String({ description: "Its key in the configuration." }),
+    read: ({ account }) => account.rule.key,
+  },
+  per: { schema: Type.String(), read: ({ account }) => account.rule.limit.per },
+  subject: {
+    schema: Type.String({ description: "Whose connections count together: a name, an address, or a /64 of IPv6." }),
+    read: ({ account }) => account.subject,
+  },
+  connections: { schema: Type.Integer(), read: ({ account }) => account.connections },
+  throttled: {
+    schema: Type.Boolean({ description: "Whether its connections wait now, to send more or to be sent more." }),
+    read: ({ account, now }) => owed(account.in, now) + owed(account.out, now) > 0,
+  },
+  owed_in: {
+    schema: Type.Integer({ description: "Milliseconds until it may send more; 0: it may." }),
+    read: ({ account, now }) => owed(account.in, now),
+  },
+  owed_out: {
+    schema: Type.Integer({ description: "Milliseconds until it may be sent more; 0: it may." }),
+    read: ({ account, now }) => owed(account.out, now),
+  },
+});
+
 const tags = ["limits"];
 
 /** What the broker as a whole may run short of, and how much users, addresses, listeners and virtual hosts may do. */
-export function limitRoutes(app: ManagementApp, { broker, config, resources }: ManagementContext): void {
+export function limitRoutes(app: ManagementApp, { broker, clock, limits, resources }: ManagementContext): void {
   app.get(
     "/alarms",
     {
@@ -72,6 +112,31 @@ export function limitRoutes(app: ManagementApp, { broker, config, resources }: M
         response: { 200: Type.Array(Limit) },
       },
     },
-    () => config().limits.map((limit) => ({ ...limit, match: [...limit.match] })),
+    () => limits.rules.map(({ limit, key, tally }) => ({ ...limit, match: [...limit.match], key, ...tally })),
   );
+
+  app.get(
+    "/limits/subjects",
+    {
+      config: { right: "monitor broker" },
+      schema: {
+        tags,
+        summary: "List who is under a limit",
+        description:
+          "Users, addresses, listeners and virtual hosts that have connections; q=throttled shows who waits. A limit per " +
+          "connection is seen at the connections (limited_by).",
+        querystring: PageQuery,
+        response: { 200: SUBJECTS.page },
+      },
+    },
+    ({ query }) => SUBJECTS.list({ size: limits.size, values: () => seen(limits.accounts(), clock.now()) }, query),
+  );
+}
+
+function* seen(accounts: Iterable<Account>, now: number): Iterable<Seen> {
+  for (const account of accounts) yield { account, now };
+}
+
+function owed(allowance: Allowance | undefined, now: number): number {
+  return allowance === undefined ? 0 : owedMs(allowance, now);
 }

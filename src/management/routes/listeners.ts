@@ -1,7 +1,17 @@
 import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
-import type { Listener } from "../../net/listener.ts";
+import { type Listener, REFUSALS, type Refusal } from "../../net/listener.ts";
 import type { ManagementApp, ManagementContext } from "../context.ts";
+
+const REFUSED: Readonly<Record<Refusal, string>> = {
+  full: "Nobody more could wait: max_connections, and as many again as wait for others to go.",
+  limits: "Too many of its address or of the listener, or too fast.",
+  proxy: "No header of the PROXY protocol where one is needed, a broken one, or one of somebody who may send none.",
+  tls: "A failed handshake, no TLS where it is required, or TLS where there is no certificate.",
+  websocket: "Plain HTTP, an origin or a subprotocol that is not allowed, or a broken request.",
+  protocol: "First bytes that no protocol knows.",
+  timeout: "No protocol known in time (detection.timeout).",
+};
 
 const Shown = Type.Object(
   {
@@ -17,6 +27,10 @@ const Shown = Type.Object(
     connections: Type.Integer({ description: "Connections whose protocol is known." }),
     accepted: Type.Integer({ description: "Connections so far." }),
     failed_handshakes: Type.Integer({ description: "TLS handshakes that failed so far." }),
+    refused: Type.Object(
+      Object.fromEntries(REFUSALS.map((cause) => [cause, Type.Integer({ description: REFUSED[cause] })])),
+      { description: "Connections that were refused so far, by the reason." },
+    ),
     max_connections: Type.Integer(),
   },
   { title: "Listener" },
@@ -126,6 +140,7 @@ function shownOf({ listeners, config, certificates }: ManagementContext, name: s
     connections: running?.connections.size ?? 0,
     accepted: running?.accepted ?? 0,
     failed_handshakes: running?.failedHandshakes ?? 0,
+    refused: Object.fromEntries(REFUSALS.map((cause) => [cause, running?.refused[cause] ?? 0])),
     max_connections: settings.max_connections,
   };
 }
