@@ -76,9 +76,9 @@ def broadcast():
 
 
 def heartbeats():
-    with Connection(f"amqp://alice:secret@127.0.0.1:{PORT}//", heartbeat=2) as connection:
+    with Connection(f"amqp://alice:secret@127.0.0.1:{PORT}//", heartbeat=3) as connection:
         connection.connect()
-        for _ in range(10):
+        for _ in range(14):
             try:
                 connection.drain_events(timeout=0.5)
             except socket.timeout:
