@@ -29,6 +29,8 @@ export interface Credentials {
   readonly peer: Peer;
   /** The virtual host it is for; the default one if nobody knows yet. */
   readonly host?: string | undefined;
+  /** Whether a user of the broker will do where that virtual host has users of its own. */
+  readonly orBroker?: boolean;
 }
 
 /** What an authenticator says to a peer's data: a challenge, or that it is convinced, maybe with last words of its own. */

@@ -22,6 +22,7 @@ import { showsCsrfToken, type WebSession, WebSessions } from "./web-sessions.ts"
 
 /** The cookie that a browser keeps. */
 export const SESSION_COOKIE = "delos_session";
+const SESSION_PATH = "/api/v1/session";
 const CSRF_HEADER = "x-csrf-token";
 /** Said by a page that asks by itself: it is no sign of somebody who uses the session. */
 const BACKGROUND_HEADER = "x-background";
@@ -46,6 +47,20 @@ export class Authentication {
 
   /** Undefined when a request says nothing of it. Throws BrokerError or HttpError for what is not accepted. */
   async callerOf(request: FastifyRequest): Promise<Caller | undefined> {
+    const caller = await this.find(request);
+    if (caller !== undefined) checkPlace(caller, request);
+    return caller;
+  }
+
+  /**
+   * Where a login is for a request about a virtual host: one with users of its own knows these, and those of the broker too.
+   */
+  placeOf(host: string | undefined): { host?: string; orBroker?: boolean } {
+    const realm = this.broker.hosts.get(host ?? "")?.settings.realm;
+    return realm === undefined ? {} : { host: realm, orBroker: true };
+  }
+
+  private async find(request: FastifyRequest): Promise<Caller | undefined> {
     const { authorization } = request.headers;
     if (!SAFE_METHODS.has(request.method)) this.checkOrigin(request);
     if (authorization === undefined) return this.bySession(request);
@@ -75,7 +90,8 @@ export class Authentication {
     const cut = text.indexOf(":");
     if (cut <= 0) throw new BrokerError("not-authenticated", "The credentials are not a user, a colon and a password");
     const peer = this.peerOf(request);
-    const login = await this.broker.login({ user: text.slice(0, cut), password: text.slice(cut + 1), peer });
+    const [user, password] = [text.slice(0, cut), text.slice(cut + 1)];
+    const login = await this.broker.login({ user, password, peer, ...this.placeOf(hostParam(request)) });
     return { login, by: "password", peer };
   }
 
@@ -92,7 +108,9 @@ export class Authentication {
       this.vouch(owner, find);
       return { login: owner, by: "key", peer };
     }
-    return { login: await this.broker.login({ user: undefined, password: token, peer }), by: "token", peer };
+    const place = this.placeOf(hostParam(request));
+    const login = await this.broker.login({ user: undefined, password: token, peer, ...place });
+    return { login, by: "token", peer };
   }
 
   private async bySession(request: FastifyRequest): Promise<Caller | undefined> {
@@ -120,6 +138,21 @@ export class Authentication {
     if (URL.canParse(origin) && new URL(origin).host === host) return;
     throw new HttpError(403, "origin", `Pages of ${origin} may change nothing here (management.cors_origins)`);
   }
+}
+
+/** Users of a virtual host are nobody elsewhere. Throws BrokerError. */
+function checkPlace({ login: { realm, user } }: Caller, request: FastifyRequest): void {
+  if (realm === undefined || realm === hostParam(request) || request.routeOptions.url === SESSION_PATH) return;
+  throw new BrokerError(
+    "not-authorized",
+    `User ${user ?? "(none)"} is one of virtual host ${realm}, and is known under /api/v1/hosts/${realm}/ only ` +
+      `(hosts.${realm}.security)`,
+  );
+}
+
+function hostParam({ params }: FastifyRequest): string | undefined {
+  if (typeof params !== "object" || params === null || !("host" in params)) return undefined;
+  return typeof params.host === "string" ? params.host : undefined;
 }
 
 /** Whether pages of an origin may use the API. */

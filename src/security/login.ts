@@ -27,6 +27,7 @@ const SECRET_BYTES = 32;
 /** How often files are looked at. */
 const LOOK_MS = 5000;
 const MOST_SHOWN = 128;
+const MOST_REMEMBERED = 10_000;
 
 /** What is told while it runs. */
 interface LoginLog {
@@ -42,6 +43,12 @@ interface Realms {
   readonly broker: Realm;
   /** By virtual host, of those with security of their own. */
   readonly hosts: ReadonlyMap<string, Realm>;
+}
+
+/** A realm, and the virtual host whose own it is. */
+interface Place {
+  readonly name: string | undefined;
+  readonly realm: Realm;
 }
 
 /** What a login rests on. */
@@ -62,6 +69,8 @@ export class ConfiguredLogin implements Authenticator {
   private readonly throttle: Throttle;
   private readonly grounds = new WeakMap<Login, Ground>();
   private readonly vouched = new WeakMap<Login, () => Login | undefined>();
+  /** Of those who may log in to a virtual host in two ways: who did so as a user of the broker. */
+  private readonly lastAtBroker = new Set<string>();
   private settings: LoginSettings;
   private realms: Realms;
   private timer: Timer | undefined = undefined;
@@ -123,8 +132,8 @@ export class ConfiguredLogin implements Authenticator {
     return this.realms.broker.groupsOf(user, groups);
   }
 
-  async login({ user = "", password = "", peer, host }: Credentials): Promise<Login> {
-    return this.admit({ user, password, peer, evidence: undefined }, host);
+  async login({ user = "", password = "", peer, host, orBroker }: Credentials): Promise<Login> {
+    return this.admit({ user, password, peer, evidence: undefined }, host, orBroker);
   }
 
   begin(mechanism: string, peer: Peer, host?: string): Exchange {
@@ -173,61 +182,109 @@ export class ConfiguredLogin implements Authenticator {
   }
 
   /** Throws BrokerError. */
-  private async admit(given: Attempt, host: string | undefined): Promise<Login> {
+  private async admit(given: Attempt, host: string | undefined, orBroker = false): Promise<Login> {
     const { realms } = this;
-    const own = host === undefined ? undefined : realms.hosts.get(host);
-    const realm = own ?? realms.broker;
-    const name = own === undefined ? undefined : host;
-    if (!realm.enabled) return { user: undefined, groups: [], ...(name === undefined ? {} : { realm: name }) };
-    const attempt = this.waiting(given);
-    const { user, peer } = attempt;
-    const { version } = realm;
-    const decision = await realm.decide(attempt);
-    // The configuration may have changed meanwhile: who was put out must not slip in.
-    if (realms !== this.realms || version !== realm.version) return this.admit(given, host);
-    if (decision.accepted) {
-      this.noteAccepted(attempt, decision);
-      return this.loginOf(decision.subject, user, name);
-    }
-    if (attempt.user !== given.user) this.checkWait(given.user, peer);
-    const { text, trouble } = decision;
-    if (trouble !== undefined) {
-      this.log.error({ ...shown(user, peer), cause: trouble }, "a login could not be checked");
-      throw new BrokerError("throttled", text);
+    const tried: Place[] = [];
+    let refused: unknown;
+    for (const place of this.placesOf(given.user, host, orBroker)) {
+      const { name, realm } = place;
+      if (!realm.enabled) return { user: undefined, groups: [], ...(name === undefined ? {} : { realm: name }) };
+      try {
+        const { version } = realm;
+        const attempt = this.waiting(given, place);
+        const decision = await realm.decide(attempt);
+        // The configuration may have changed meanwhile: who was put out must not slip in.
+        if (realms !== this.realms || version !== realm.version) return await this.admit(given, host, orBroker);
+        if (decision.accepted) {
+          if (orBroker) this.remember(given.user, host, place);
+          this.noteAccepted(attempt, decision, place);
+          return this.loginOf(decision.subject, attempt.user, name);
+        }
+        if (attempt.user !== given.user) this.checkWait(given.user, given.peer, name);
+        tried.push(place);
+        refused ??= this.refusalOf(decision, given);
+      } catch (reason) {
+        if (!(reason instanceof TooManyFailures)) throw reason;
+        refused ??= reason;
+      }
     }
     // A conversation tells of its failures itself.
-    if (attempt.evidence === undefined) this.failed(attempt, text);
-    throw refusal(text);
+    if (given.evidence === undefined && refused instanceof BrokerError && refused.code === "not-authenticated") {
+      this.failed(given, refused.message, tried);
+    }
+    throw refused;
+  }
+
+  /** Where a login may be one: first where the last one of that name was. */
+  private placesOf(user: string, host: string | undefined, orBroker: boolean): Place[] {
+    const broker: Place = { name: undefined, realm: this.realms.broker };
+    const realm = host === undefined ? undefined : this.realms.hosts.get(host);
+    if (realm === undefined) return [broker];
+    const own: Place = { name: host, realm };
+    if (!orBroker) return [own];
+    // Who need not log in there is still who he is here.
+    if (!realm.enabled) return [broker];
+    return this.lastAtBroker.has(nameAt(host, user)) && broker.realm.enabled ? [broker, own] : [own, broker];
+  }
+
+  private remember(user: string, host: string | undefined, { name }: Place): void {
+    const key = nameAt(host, user.slice(0, MOST_SHOWN));
+    this.lastAtBroker.delete(key);
+    if (name !== undefined) return;
+    this.lastAtBroker.add(key);
+    for (const oldest of this.lastAtBroker) {
+      if (this.lastAtBroker.size <= MOST_REMEMBERED) return;
+      this.lastAtBroker.delete(oldest);
+    }
+  }
+
+  private refusalOf({ text, trouble }: Extract<Decision, { accepted: false }>, { user, peer }: Attempt): BrokerError {
+    if (trouble === undefined) return refusal(text);
+    this.log.error({ ...shown(user, peer), cause: trouble }, "a login could not be checked");
+    return new BrokerError("throttled", text);
   }
 
   /**
    * An attempt of somebody who need not wait, at least not without the password: who failed too often and has a certificate is
    * asked for that alone. Throws BrokerError("throttled").
    */
-  private waiting(attempt: Attempt): Attempt {
+  private waiting(attempt: Attempt, { name }: Place): Attempt {
     const { user, peer } = attempt;
-    const waits = this.throttle.waitMs(user, siteOf(peer.remoteAddress)) > 0;
+    const waits = this.throttle.waitMs(nameAt(name, user), siteOf(peer.remoteAddress)) > 0;
     if (waits && peer.certificate !== undefined && attempt.evidence === undefined) {
       return { ...attempt, user: "", password: "" };
     }
-    this.checkWait(user, peer);
-    return { ...attempt, mayTry: () => this.checkWait(user, peer) };
+    this.checkWait(user, peer, name);
+    return { ...attempt, mayTry: () => this.checkWait(user, peer, name) };
   }
 
   /** A name that others are called by gains nothing by it. */
-  private noteAccepted({ user, peer }: Attempt, { subject, guess }: Extract<Decision, { accepted: true }>): void {
+  private noteAccepted(
+    { user, peer }: Attempt,
+    { subject, guess }: Extract<Decision, { accepted: true }>,
+    { name }: Place,
+  ): void {
     const site = siteOf(peer.remoteAddress);
-    if (user === "" || user === subject.user) this.throttle.succeeded(user, site);
-    else if (guess) this.throttle.failed(user, site);
+    if (user === "" || user === subject.user) this.throttle.succeeded(nameAt(name, user), site);
+    else if (guess) this.throttle.failed([nameAt(name, user)], site);
   }
 
-  private failed({ user, password, peer }: Pick<Attempt, "user" | "password" | "peer">, text: string): void {
-    if (user !== "" || password !== "") this.throttle.failed(user, siteOf(peer.remoteAddress));
+  private failed(
+    { user, password, peer }: Pick<Attempt, "user" | "password" | "peer">,
+    text: string,
+    places: readonly Pick<Place, "name">[],
+  ): void {
+    if (user !== "" || password !== "") {
+      this.throttle.failed(
+        places.map(({ name }) => nameAt(name, user)),
+        siteOf(peer.remoteAddress),
+      );
+    }
     this.log.warn({ ...shown(user, peer), reason: text }, "a login was refused");
   }
 
-  private checkWait(user: string, peer: Peer): void {
-    const waitMs = this.throttle.waitMs(user, siteOf(peer.remoteAddress));
+  private checkWait(user: string, peer: Peer, realm: string | undefined): void {
+    const waitMs = this.throttle.waitMs(nameAt(realm, user), siteOf(peer.remoteAddress));
     if (waitMs > 0) throw new TooManyFailures(waitMs);
   }
 
@@ -246,20 +303,21 @@ export class ConfiguredLogin implements Authenticator {
 
   private scramExchange(peer: Peer, host: string | undefined): Exchange {
     let user = "";
+    const realm = host !== undefined && this.realms.hosts.has(host) ? host : undefined;
     const exchange = new ScramExchange((name) => {
       user = name;
-      this.checkWait(name, peer);
+      this.checkWait(name, peer, realm);
       return this.scramAccount(name, peer, host);
     });
     return {
       step: async (data) => {
         try {
           // Others may have failed since it began.
-          if (user !== "") this.checkWait(user, peer);
+          if (user !== "") this.checkWait(user, peer, realm);
           return await exchange.step(data);
         } catch (error) {
           if (error instanceof BrokerError && error.code === "not-authenticated") {
-            this.failed({ user, password: "", peer }, error.message);
+            this.failed({ user, password: "", peer }, error.message, [{ name: realm }]);
           }
           throw error;
         }
@@ -307,6 +365,11 @@ export class ConfiguredLogin implements Authenticator {
     }
     return { broker: new Realm(security, "security", this.parts), hosts: own };
   }
+}
+
+/** What somebody is known by who fails: users of one virtual host are not those of another who are called so too. */
+function nameAt(realm: string | undefined, user: string): string {
+  return realm === undefined || user === "" ? user : `${realm}\0${user}`;
 }
 
 function refusal(text: string): BrokerError {

@@ -55,11 +55,12 @@ export class Throttle {
     return Math.max(0, ...this.keysOf(user, site).map((key) => (this.byKey.get(key)?.until ?? 0) - now));
   }
 
-  failed(user: string, site: string): void {
+  /** Somebody failed under these names, in one try. */
+  failed(users: readonly string[], site: string): void {
     const { free, delay, max_delay: most, forget_after: memory, max_tracked: tracked } = this.settings();
     if (delay === 0) return;
     const now = this.clock.now();
-    for (const key of this.keysOf(user, site)) {
+    for (const key of new Set(users.flatMap((user) => this.keysOf(user, site)))) {
       const known = this.byKey.get(key);
       const count = known === undefined || now - known.last > memory ? 1 : known.count + 1;
       const wait = count < free ? 0 : Math.min(most, delay * 2 ** Math.min(count - free, 30));

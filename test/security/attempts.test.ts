@@ -149,6 +149,6 @@ describe("who fails to log in again and again", () => {
 it("names without end that fail take no more memory than the first ones", () => {
   const { clock } = start();
   const throttle = new Throttle(clock, () => ATTEMPTS);
-  for (let n = 0; n < 100_000; n++) throttle.failed(`user${n}`.padEnd(1000, "x"), `10.0.${n}`);
+  for (let n = 0; n < 100_000; n++) throttle.failed([`user${n}`.padEnd(1000, "x")], `10.0.${n}`);
   expect(throttle.size).toBeLessThanOrEqual(3 * ATTEMPTS.max_tracked);
 });

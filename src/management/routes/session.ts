@@ -8,6 +8,9 @@ const Whoami = Type.Object(
   {
     user: nullable(Type.String()),
     groups: Type.Array(Type.String()),
+    host: Type.Optional(
+      Type.String({ description: "The virtual host that knows this user; absent for one of the broker." }),
+    ),
     by: words(["password", "token", "key", "session"]),
     csrf: Type.Optional(
       Type.String({
@@ -20,7 +23,13 @@ const Whoami = Type.Object(
 );
 
 const SignIn = Type.Object(
-  { user: Type.String({ minLength: 1, maxLength: 1024 }), password: Type.String({ maxLength: 4096 }) },
+  {
+    user: Type.String({ minLength: 1, maxLength: 1024 }),
+    password: Type.String({ maxLength: 4096 }),
+    host: Type.Optional(
+      Type.String({ maxLength: 255, description: "The virtual host whose user this is, if it has users of its own." }),
+    ),
+  },
   { additionalProperties: false },
 );
 
@@ -46,8 +55,11 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
     async (request, reply) => {
       authentication.checkOrigin(request);
       const peer = authentication.peerOf(request);
-      const login = await broker.login({ ...request.body, peer });
+      const { user, password, host } = request.body;
+      const login = await broker.login({ user, password, peer, ...authentication.placeOf(host) });
       request.caller = { login, by: "session", peer };
+      const old = request.cookies[SESSION_COOKIE];
+      if (old !== undefined) authentication.sessions.close(old);
       const { token, session } = authentication.sessions.open(login);
       reply.setCookie(SESSION_COOKIE, token, {
         path: "/",
@@ -79,8 +91,8 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
 }
 
 function whoami({ login, by }: Caller, session: WebSession | undefined): Static<typeof Whoami> {
-  const { user = null, groups } = login;
-  const known = { user, groups: [...groups], by };
+  const { user = null, groups, realm } = login;
+  const known = { user, groups: [...groups], ...(realm === undefined ? {} : { host: realm }), by };
   if (session === undefined || by !== "session") return known;
   return { ...known, csrf: session.csrf, expires_at: session.expiresAt };
 }
