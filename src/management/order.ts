@@ -1,3 +1,8 @@
+import type { Work } from "../turns.ts";
+
+/** Comparisons between two looks at how long it takes. */
+const AT_ONCE = 512;
+
 /** Values to order by, and which way. */
 export interface OrderColumn {
   readonly values: readonly unknown[];
@@ -8,14 +13,19 @@ export interface OrderColumn {
  * The places that come from `from` on, `count` of them, if all are put in order; those that are equal stay as they are. Puts
  * only these in order, so that it takes time for all of them once and not once for each step of a sort.
  */
-export function selectRange(size: number, columns: readonly OrderColumn[], from: number, count: number): Uint32Array {
+export function* selectRange(
+  size: number,
+  columns: readonly OrderColumn[],
+  from: number,
+  count: number,
+): Work<Uint32Array> {
   const places = new Uint32Array(size);
   for (let place = 0; place < size; place++) places[place] = place;
   if (from >= size) return places.subarray(0, 0);
   const compare = comparison(columns);
   const end = Math.min(from + count, size);
-  if (from > 0) partition(places, 0, size - 1, from, compare);
-  if (end < size) partition(places, from, size - 1, end, compare);
+  if (from > 0) yield* partition(places, 0, size - 1, from, compare);
+  if (end < size) yield* partition(places, from, size - 1, end, compare);
   return places.subarray(from, end).sort(compare);
 }
 
@@ -46,7 +56,14 @@ function rank(value: unknown): number {
 }
 
 /** Moves places about until the one at `wanted` is the right one, with those that come before it before it (Hoare). */
-function partition(places: Uint32Array, first: number, last: number, wanted: number, compare: Compare): void {
+function* partition(
+  places: Uint32Array,
+  first: number,
+  last: number,
+  wanted: number,
+  compare: Compare,
+): Work<undefined> {
+  let compared = 0;
   let low = first;
   let high = last;
   while (low < high) {
@@ -54,8 +71,8 @@ function partition(places: Uint32Array, first: number, last: number, wanted: num
     let i = low;
     let j = high;
     while (i <= j) {
-      while (compare(places[i] ?? 0, pivot) < 0) i++;
-      while (compare(places[j] ?? 0, pivot) > 0) j--;
+      for (; compare(places[i] ?? 0, pivot) < 0; i++) if (++compared % AT_ONCE === 0) yield undefined;
+      for (; compare(places[j] ?? 0, pivot) > 0; j--) if (++compared % AT_ONCE === 0) yield undefined;
       if (i <= j) {
         const swapped = places[i] ?? 0;
         places[i++] = places[j] ?? 0;
@@ -64,6 +81,7 @@ function partition(places: Uint32Array, first: number, last: number, wanted: num
     }
     if (wanted <= j) high = j;
     else if (wanted >= i) low = i;
-    else return;
+    else return undefined;
   }
+  return undefined;
 }

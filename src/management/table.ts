@@ -4,17 +4,18 @@
  *     all -> filter (q) -> order (o) -> one page (p, ps) -> its fields (f) -> JSON
  *
  * In the order of names, which is how they come if nobody asks for another one, a page of a directory is found without
- * looking at the others. A filter looks at all of them, and so does an order, at one value of each; both in slices, between
- * which the broker goes on with its work. Rows are built for the page only.
+ * looking at the others. A filter looks at all of them, and so does an order, at one value of each; both in short turns,
+ * between which the broker goes on with its work. Rows are built for the page only.
  */
 import { type TObject, type TSchema, Type } from "typebox";
 import type { PropertyValue } from "../../core/message.ts";
 import type { ReadonlyDirectory } from "../../core/routing/directory.ts";
-import { selectRange } from "./order.ts";
+import { inTurns, type Work } from "../turns.ts";
+import { type OrderColumn, selectRange } from "./order.ts";
 import { RowFilter, unknownField } from "./row-filter.ts";
 
-/** Rows that are looked at before others have their turn. */
-const SLICE = 5000;
+/** Rows between two looks at how long it takes: selectors may cost much. */
+const AT_ONCE = 16;
 const PAGE_SIZE = 100;
 const MOST_ROWS = 1000;
 
@@ -114,48 +115,47 @@ export class Table<T> {
 
   /** One page. Throws BrokerError for fields that are not there and for what is no selector. */
   async list(source: Source<T>, request: PageRequest): Promise<Page> {
-    const { p: page, ps: size } = request;
-    const fields = this.chosen(request.f);
-    const orders = this.orders(request.o);
-    const { items, total } = await this.select(source, request.q, orders, page * size, size);
-    return {
-      page,
-      page_size: size,
-      total_pages: Math.ceil(total / size),
-      total_rows: total,
-      items: items.map((item) => this.build(item, fields)),
-    };
+    const { result } = await inTurns(this.pageOf(source, request));
+    return result;
   }
 
-  private async select(
+  private *pageOf(source: Source<T>, { p: page, ps: size, f, q, o }: PageRequest): Work<Page> {
+    const fields = this.chosen(f);
+    const { items, total } = yield* this.select(source, q, this.orders(o), page * size, size);
+    const rows: Record<string, unknown>[] = [];
+    for (const item of items) if (rows.push(this.build(item, fields)) % AT_ONCE === 0) yield undefined;
+    return { page, page_size: size, total_pages: Math.ceil(total / size), total_rows: total, items: rows };
+  }
+
+  private *select(
     source: Source<T>,
     q: string | undefined,
     orders: readonly Order<T>[],
     from: number,
     count: number,
-  ): Promise<{ items: readonly T[]; total: number }> {
+  ): Work<{ readonly items: readonly T[]; readonly total: number }> {
     const [first] = orders;
     const byKey = source.inOrder !== undefined && (first === undefined || first.name === this.key);
     const down = first?.down === true;
     if (q === undefined || q.trim() === "") {
       if (byKey) return { items: pageByKey(source, from, count, down), total: source.size };
       const all = [...source.values()];
-      return { items: await sorted(all, orders, from, count), total: all.length };
+      return { items: yield* sorted(all, orders, from, count), total: all.length };
     }
-    const found = await this.filter(byKey ? valuesByKey(source) : source.values(), source.size, q);
-    if (!byKey) return { items: await sorted(found, orders, from, count), total: found.length };
+    const found = yield* this.filter(byKey ? valuesByKey(source) : source.values(), source.size, q);
+    if (!byKey) return { items: yield* sorted(found, orders, from, count), total: found.length };
     if (down) found.reverse();
     return { items: found.slice(from, from + count), total: found.length };
   }
 
-  private async filter(items: Iterable<T>, count: number, q: string): Promise<T[]> {
+  private *filter(items: Iterable<T>, count: number, q: string): Work<T[]> {
     const filter = new RowFilter<T>(q, (item, name) => this.cell(item, name));
     const found: T[] = [];
     let looked = 0;
     for (const item of items) {
       // What comes meanwhile is for the next time.
       if (looked++ === count) break;
-      if (looked % SLICE === 0) await turn();
+      if (looked % AT_ONCE === 0) yield undefined;
       if (filter.matches(item)) found.push(item);
     }
     return found;
@@ -213,20 +213,16 @@ function* valuesByKey<T>(source: ReadonlyDirectory<T>): Iterable<T> {
   }
 }
 
-async function sorted<T>(all: readonly T[], orders: readonly Order<T>[], from: number, count: number): Promise<T[]> {
+function* sorted<T>(all: readonly T[], orders: readonly Order<T>[], from: number, count: number): Work<T[]> {
   if (orders.length === 0) return all.slice(from, from + count);
-  const columns: { readonly values: unknown[]; readonly down: boolean }[] = [];
+  const columns: OrderColumn[] = [];
   for (const { read, down } of orders) {
     const values: unknown[] = [];
     for (const item of all) {
-      if (values.push(read(item)) % SLICE === 0) await turn();
+      if (values.push(read(item)) % AT_ONCE === 0) yield undefined;
     }
     columns.push({ values, down });
   }
-  const places = selectRange(all.length, columns, from, count);
+  const places = yield* selectRange(all.length, columns, from, count);
   return Array.from(places, (place) => all[place]).filter((item) => item !== undefined);
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -8,6 +8,7 @@
  */
 import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
+import { inTurns } from "../../turns.ts";
 import { selectRange } from "../order.ts";
 import { gather } from "../slices.ts";
 import { longReply, Rows } from "./long-reply.ts";
@@ -55,7 +56,7 @@ export async function listing<T>(items: Iterable<T>, { name, show }: Listed<T>, 
   const inOrder = sort !== "" || page !== undefined || down;
   const valueOf = sort === "" || sort === "name" ? name : (item: T) => valueAt(show(item), sort);
   const column = { values: inOrder ? await valuesOf(found, valueOf) : [], down };
-  const places = inOrder ? selectRange(found.length, [column], from, to - from) : found.keys();
+  const places = inOrder ? (await inTurns(selectRange(found.length, [column], from, to - from))).result : found.keys();
   const rows = shownAt(found, places, (item) => withColumns(show(item), query.columns));
   if (page === undefined) return longReply(new Rows(rows));
   const shown = [...rows];
