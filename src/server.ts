@@ -116,6 +116,7 @@ export async function startServer(config: Config, log: Log, parts: ServerParts =
   login.changed = (concerns) =>
     void reviewLogins(broker, concerns).catch((error) => log.error({ err: error }, "logins were not reviewed"));
   const accounts = new ManagedAccounts(broker.store);
+  login.strengthened = (name, before, user) => accounts.strengthen(name, before, user);
   login.reload(accounts.over(config));
   const listeners = createListeners(config, {
     broker,

@@ -6,8 +6,9 @@ import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { BrokerError } from "../../core/errors.ts";
 import type { UserSettings } from "../config/security-schema.ts";
-import { hashPassword, parsePasswordHash } from "../security/password.ts";
-import { deriveScramKeys, formatScramKeys } from "../security/scram.ts";
+import { type Secrets, secretsOf } from "../security/accounts.ts";
+import { parsePasswordHash } from "../security/password.ts";
+import { parseRabbitHash } from "../security/rabbitmq-hash.ts";
 import { apiKeyHash } from "./api-keys.ts";
 import type { Caller, ManagementContext } from "./context.ts";
 import { checkGrant } from "./granting.ts";
@@ -28,7 +29,10 @@ export interface ShownUser {
 /** What is to be said of a user; what is absent stays as it is. */
 export interface UserChange {
   readonly password?: string | undefined;
-  /** What "delos hash-password" prints, in place of a password; empty for a user that no password lets in. */
+  /**
+   * In place of a password what "delos hash-password" prints, or a hash of RabbitMQ as it is kept here; empty for a user that
+   * no password lets in.
+   */
   readonly password_hash?: string | undefined;
   readonly groups?: readonly string[] | undefined;
   readonly enabled?: boolean | undefined;
@@ -70,7 +74,7 @@ export async function putUser(
   const { password, password_hash: hash, groups, enabled } = change;
   checkUser(context, caller, name, groups);
   // Off the event loop, and before anything is looked up: others may change it meanwhile.
-  const secrets = password === undefined ? hashGiven(hash) : await secretsOf(password);
+  const secrets = password === undefined ? hashGiven(hash) : await newSecrets(password);
   checkManaged(context, name);
   checkUser(context, caller, name, groups);
   const { accounts, accountChanged } = context;
@@ -175,19 +179,18 @@ function checkName(name: string): void {
   if (found !== undefined) throw new BrokerError("bad-request", `The name ${found}`);
 }
 
-async function secretsOf(password: string): Promise<Pick<UserSettings, "password_hash" | "scram_sha_256">> {
+async function newSecrets(password: string): Promise<Secrets> {
   if (password === "") throw new BrokerError("bad-request", "The password is empty");
-  const [hash, keys] = await Promise.all([hashPassword(password), deriveScramKeys(password)]);
-  return { password_hash: hash, scram_sha_256: formatScramKeys(keys) };
+  return secretsOf(password);
 }
 
-function hashGiven(hash: string | undefined): Pick<UserSettings, "password_hash"> | undefined {
+function hashGiven(hash: string | undefined): Secrets | undefined {
   if (hash === undefined || hash === "") return hash === undefined ? undefined : {};
-  if (parsePasswordHash(hash) !== undefined) return { password_hash: hash };
+  if (parsePasswordHash(hash) !== undefined || parseRabbitHash(hash) !== undefined) return { password_hash: hash };
   throw new BrokerError("bad-request", 'The password_hash is not what "delos hash-password" prints');
 }
 
-function secretsIn(user: UserSettings | undefined): Pick<UserSettings, "password_hash" | "scram_sha_256"> {
+function secretsIn(user: UserSettings | undefined): Secrets {
   const { password_hash: hash, scram_sha_256: scram } = user ?? {};
   return {
     ...(hash === undefined ? {} : { password_hash: hash }),

@@ -63,6 +63,8 @@ export class ConfiguredLogin implements Authenticator {
   secret: Buffer = randomBytes(SECRET_BYTES);
   /** Called when logins that were granted may be none any more: all, or those that `concerns` is true of. */
   changed: (concerns?: (login: Login) => boolean) => void = () => {};
+  /** Called when the password of a user can be kept better from now on, with the hash that it was kept as. */
+  strengthened: (name: string, before: string, user: UserSettings) => void = () => {};
   private readonly clock: Clock;
   private readonly log: LoginLog;
   private readonly parts: RealmParts;
@@ -87,7 +89,11 @@ export class ConfiguredLogin implements Authenticator {
         tokens: new Turnstile(16, 4096),
         directories: new Turnstile(8, 1024),
       },
-      key: randomBytes(SECRET_BYTES),
+      accounts: {
+        key: randomBytes(SECRET_BYTES),
+        marks: new Map(),
+        strengthened: (name, before, user) => this.strengthened(name, before, user),
+      },
     };
     this.throttle = new Throttle(clock, () => this.settings.security.attempts);
     this.realms = this.realmsOf(settings);

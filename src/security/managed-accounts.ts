@@ -74,6 +74,13 @@ export class ManagedAccounts {
     this.keep("user", name, user);
   }
 
+  /** Keeps another hash of the same password, unless the user has been changed meanwhile. */
+  strengthen(name: string, before: string, { password_hash: hash, scram_sha_256: keys }: UserSettings): void {
+    const user = this.managedUsers.get(name);
+    if (user === undefined || user.password_hash !== before || hash === undefined || keys === undefined) return;
+    this.putUser(name, { ...user, password_hash: hash, scram_sha_256: keys });
+  }
+
   putKey(name: string, key: KeySettings): void {
     this.managedKeys.set(name, key);
     this.laid = undefined;

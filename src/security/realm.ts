@@ -12,7 +12,7 @@ import type {
   SourceAddressSettings,
   UserSettings,
 } from "../config/security-schema.ts";
-import { Accounts } from "./accounts.ts";
+import { type AccountParts, Accounts } from "./accounts.ts";
 import { AddressSet } from "../net/address-set.ts";
 import { parseNetworks } from "./addresses.ts";
 import type { Attempt, Grant, LoginModule, Subject, Verdict } from "./attempt.ts";
@@ -34,8 +34,8 @@ export interface RealmParts {
   readonly clock: Clock;
   /** For what takes a processor's time, and for what waits for others. */
   readonly turns: { readonly passwords: Turnstile; readonly tokens: Turnstile; readonly directories: Turnstile };
-  /** Makes marks of passwords. */
-  readonly key: Buffer;
+  /** For what accounts remember of passwords. */
+  readonly accounts: Pick<AccountParts, "key" | "marks" | "strengthened">;
 }
 
 /** Who a name is for SCRAM, and what its proof is worth. */
@@ -223,6 +223,6 @@ export class Realm {
   }
 
   private get accountParts() {
-    return { clock: this.parts.clock, turns: this.parts.turns.passwords, key: this.parts.key };
+    return { clock: this.parts.clock, turns: this.parts.turns.passwords, ...this.parts.accounts };
   }
 }

@@ -8,6 +8,7 @@ import { BrokerError } from "../../../core/errors.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { putUser, removeUser, type ShownUser, userOf, usersOf } from "../accounts.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { isOfRabbitHash, keptRabbitHash, parseRabbitHash } from "../../security/rabbitmq-hash.ts";
 import { checkRight } from "../rights.ts";
 import { Body } from "./body.ts";
 import { listing, ListQuery, type Row, shortList } from "./listing.ts";
@@ -127,13 +128,25 @@ export function importUser(context: ManagementContext, caller: Caller, name: str
   const groups = body.has("tags") ? body.words("tags") : undefined;
   if (body.has("password")) return putUser(context, caller, name, { password: body.text("password"), groups });
   const hash = body.text("password_hash", "");
-  if (hash !== "" && !hash.startsWith("scrypt$")) {
+  if (hash === "" || hash.startsWith("scrypt$")) return putUser(context, caller, name, { password_hash: hash, groups });
+  return putUser(context, caller, name, { password_hash: rabbitHashOf(name, hash, body), groups });
+}
+
+function rabbitHashOf(name: string, hash: string, body: Body): string {
+  const algorithm = body.text("hashing_algorithm", "rabbit_password_hashing_sha256");
+  const kept = keptRabbitHash(algorithm, hash);
+  const parsed = kept === undefined ? undefined : parseRabbitHash(kept);
+  if (kept === undefined || parsed === undefined) {
     throw new BrokerError(
       "bad-request",
-      `The password hash of user ${name} is one of RabbitMQ, which is not taken; give a password`,
+      `The password hash of user ${name} is none by SHA-256 or SHA-512 (hashing_algorithm ${algorithm}); give a password`,
     );
   }
-  return putUser(context, caller, name, { password_hash: hash, groups });
+  // RabbitMQ lets it in from its own machine only.
+  if (name === "guest" && isOfRabbitHash("guest", parsed)) {
+    throw new BrokerError("bad-request", "User guest has the password that everybody knows; give it another one");
+  }
+  return kept;
 }
 
 /** Throws BrokerError unless a permission is what the access rules say already. */
