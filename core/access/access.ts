@@ -112,7 +112,7 @@ export interface Actor {
   readonly login: Login;
   readonly permissions: Permissions;
   /** Absent when the broker does it, on somebody's behalf. */
-  readonly peer?: Pick<Peer, "remoteAddress">;
+  readonly peer?: Pick<Peer, "remoteAddress" | "noted">;
 }
 
 /** Whether a subject may receive from a topic that a wildcard of its matches. */

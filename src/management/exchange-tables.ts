@@ -126,8 +126,12 @@ function bindingId(binding: Binding): string {
 /** The binding of an id that `bindingId` has made. Throws BrokerError("not-found") for any other text. */
 export function bindingOf(exchanges: { find(name: string): Exchange | undefined }, id: string): Binding {
   const made = parsed(Buffer.from(id, "base64url").toString());
-  const source = Array.isArray(made) && typeof made[0] === "string" ? exchanges.find(made[0]) : undefined;
-  for (const binding of source?.bindings.values() ?? []) if (bindingId(binding) === id) return binding;
+  const [source, , destination, key]: unknown[] = Array.isArray(made) ? made : [];
+  const bindings = typeof source === "string" ? exchanges.find(source)?.bindings.values() : undefined;
+  for (const binding of bindings ?? []) {
+    // There may be very many, and what is written out costs.
+    if (binding.key === key && endOf(binding).name === destination && bindingId(binding) === id) return binding;
+  }
   throw new BrokerError("not-found", `There is no binding ${id}; a list of bindings has their ids`);
 }
 

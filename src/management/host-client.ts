@@ -61,8 +61,12 @@ export class HostClient implements ClientListener {
   }
 }
 
-/** Does something as a client, which is gone afterwards; what it did is safe when this is fulfilled. */
+/**
+ * Does, as a client, what the route of a request is there for and notes in the audit log. The client is gone afterwards; what
+ * it did is safe when this is fulfilled.
+ */
 export async function asClient<T>(host: VirtualHost, caller: Caller, act: (client: Client) => T): Promise<T> {
+  caller.peer.noted = true;
   const own = new HostClient(host, caller);
   try {
     const result = act(own.client);

@@ -14,6 +14,8 @@ export class HttpPeer implements Peer {
   readonly transport: "tcp" | "tls";
   readonly certificate: PeerCertificate | undefined;
   readonly subprotocol = undefined;
+  /** Set for what the route notes by itself, as it notes what came of the request. */
+  noted = false;
   readonly lastReceivedAt: number;
   readonly lastWrittenAt: number;
   readonly bytesReceived = 0;

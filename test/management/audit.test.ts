@@ -27,6 +27,49 @@ it("notes every change and every try at one, with who it was and how it ended", 
   });
 });
 
+it("notes what is done as a client once, and what is refused to it once", async () => {
+  const api = await startManagement([
+    "security.users.ann.password=annsecret",
+    "access_rules=[{deny: [ann], principal_kind: [user], action: [create, destroy]}, {allow: ['*']}]",
+  ]);
+  const requests = [
+    ["PUT", `${HOST}/queues/a`, {}],
+    ["PUT", `${HOST}/exchanges/e`, {}],
+    ["PUT", `${HOST}/durable-subscriptions/d`, { topics: ["t"] }],
+    ["POST", `${HOST}/bindings`, { source: "e", destination: "a" }],
+    ["PUT", "/api/queues/%2F/rabbit", {}],
+    ["DELETE", `${HOST}/durable-subscriptions/d`, undefined],
+    ["DELETE", `${HOST}/exchanges/e`, undefined],
+    ["DELETE", `${HOST}/queues/a`, undefined],
+  ] as const;
+  for (const [method, path, body] of requests) {
+    expect((await api.ask(method, path, { body })).status).toBeLessThan(300);
+  }
+  const ann = { as: "ann:annsecret" };
+  for (const path of ["queues/b", "exchanges/b"]) expect((await api.put(`${HOST}/${path}`, {}, ann)).status).toBe(403);
+  // Over this route nobody else notes it.
+  expect((await api.post(`${HOST}/queues/b/messages`, { body: "x" }, ann)).status).toBe(403);
+  const noted = (): string[] =>
+    api.broker.server.audit
+      .recent()
+      .filter(({ action }) => action !== "login" && action !== "broker.start")
+      .map(({ action, result, resource }) => `${action} ${result} ${resource}`);
+  const expected = [
+    `queue.declare ok ${HOST}/queues/a`,
+    `exchange.declare ok ${HOST}/exchanges/e`,
+    `dsub.declare ok ${HOST}/durable-subscriptions/d`,
+    `binding.create ok ${HOST}/bindings`,
+    "queue.declare ok /api/queues/%2F/rabbit",
+    `dsub.delete ok ${HOST}/durable-subscriptions/d`,
+    `exchange.delete ok ${HOST}/exchanges/e`,
+    `queue.delete ok ${HOST}/queues/a`,
+    `queue.declare refused ${HOST}/queues/b`,
+    `exchange.declare refused ${HOST}/exchanges/b`,
+    "queue.create refused default/queue/b",
+  ];
+  await eventually(() => expect(noted().toSorted()).toEqual(expected.toSorted()));
+});
+
 it("never notes or logs a password, a key or the body of a message", async () => {
   const api = await startManagement(["log.level=trace"]);
   await api.post("/api/v1/session", { user: "admin", password: "wrong-password" }, { as: null });

@@ -80,10 +80,11 @@ export function brokerRoutes(app: ManagementApp, context: ManagementContext): vo
     ({ params }) => shownHost(context, figures, hostOf(context, params.host)),
   );
 
-  let document: Record<string, unknown> | undefined;
-  app.get("/openapi.json", { config: { right: "none" }, schema: { hide: true } }, () => {
-    document ??= finished(app.swagger());
-    return document;
+  // Anybody may ask for it, and it is long.
+  let text: string | undefined;
+  app.get("/openapi.json", { config: { right: "none" }, schema: { hide: true } }, (_request, reply) => {
+    text ??= JSON.stringify(finished(app.swagger()));
+    return reply.type("application/json; charset=utf-8").send(text);
   });
 }
 
