@@ -23,6 +23,8 @@ export interface Policy {
   /** Messages, and bytes of them, a queue may hold. */
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** Whether what consumers hold counts as well. */
+  readonly countsHeld: boolean;
   readonly full: FullPolicy;
   /** Bytes of one message. */
   readonly maxMessageBytes: number;
@@ -94,6 +96,7 @@ export const DEFAULT_POLICY: Policy = {
   autoDeleteAfterMs: 30_000,
   maxMessages: 0,
   maxBytes: 0,
+  countsHeld: true,
   full: "block",
   maxMessageBytes: 0,
   defaultTtlMs: 0,

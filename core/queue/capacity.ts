@@ -53,9 +53,19 @@ export class Capacity {
     return false;
   }
 
+  /** Messages came back that did not count while consumers held them: the oldest go, where the policy says so. */
+  shed(): void {
+    const { maxMessages, maxBytes, countsHeld, full } = this.queue.policy;
+    if (!this.limited || countsHeld || full !== "drop-head") return;
+    const over = (): boolean =>
+      (maxMessages > 0 && this.count > maxMessages) || (maxBytes > 0 && this.bytes > maxBytes);
+    while (over() && this.departures.dropOldest());
+  }
+
   /** Why a message is refused, where the policy is to refuse. */
   refusal(message: Message): string | undefined {
-    const { subject, policy, count, bytes } = this.queue;
+    const { count, bytes } = this;
+    const { subject, policy } = this.queue;
     const refuses = policy.full === "reject" || policy.full === "reject-dead-letter";
     if (!refuses || !this.limited || !this.over(message)) return undefined;
     const most = [
@@ -111,19 +121,30 @@ export class Capacity {
     return true;
   }
 
+  /** Messages that count, and their bytes. */
+  private get count(): number {
+    const { count, held, policy } = this.queue;
+    return policy.countsHeld ? count : count - held;
+  }
+
+  private get bytes(): number {
+    const { bytes, heldBytes, policy } = this.queue;
+    return policy.countsHeld ? bytes : bytes - heldBytes;
+  }
+
   /** Whether a message is more than the queue may hold; what it replaces makes room for it. */
   private over(message: Message): boolean {
     const { queue } = this;
     const { maxMessages, maxBytes } = queue.policy;
     const replaced = queue.replacedBy(message);
-    const count = replaced === undefined ? queue.count : queue.count - 1;
+    const count = replaced === undefined ? this.count : this.count - 1;
     if (maxMessages > 0 && count >= maxMessages) return true;
-    return maxBytes > 0 && queue.bytes - (replaced?.size ?? 0) + message.size > maxBytes;
+    return maxBytes > 0 && this.bytes - (replaced?.size ?? 0) + message.size > maxBytes;
   }
 
   private used(part: number): boolean {
-    const { count, bytes, policy } = this.queue;
-    const { maxMessages, maxBytes } = policy;
+    const { count, bytes } = this;
+    const { maxMessages, maxBytes } = this.queue.policy;
     // A quota of very few messages opens as soon as one is gone.
     if (maxMessages > 0 && count >= Math.max(Math.ceil(maxMessages * part), 1)) return true;
     return maxBytes > 0 && bytes >= maxBytes * part;

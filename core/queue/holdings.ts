@@ -18,6 +18,7 @@ export class Holdings {
   private readonly bands: Bands;
   private readonly seating: Seating;
   private held = 0;
+  private heldBytes = 0;
   /** While consumers go by the thousand: what everybody held when the first one went. */
   private known: ReadonlyMap<Holder, Entry[]> | undefined = undefined;
 
@@ -31,16 +32,23 @@ export class Holdings {
     return this.held;
   }
 
+  /** Their bytes. */
+  get bytes(): number {
+    return this.heldBytes;
+  }
+
   hold(entry: Entry, holder: Holder): void {
     entry.holder = holder;
     holder.held++;
     this.held++;
+    this.heldBytes += entry.size;
   }
 
   letGo(entry: Entry, holder: Holder): void {
     entry.holder = undefined;
     holder.held--;
     this.held--;
+    this.heldBytes -= entry.size;
     this.seating.settled(entry);
   }
 
@@ -91,6 +99,7 @@ export class Holdings {
         else this.seating.settled(node);
         holder.held--;
         this.held--;
+        this.heldBytes -= node.size;
       }
     }
     return all;

@@ -138,6 +138,11 @@ export class Queue {
     return this.holdings.count;
   }
 
+  /** Their bytes. */
+  get heldBytes(): number {
+    return this.holdings.bytes;
+  }
+
   /** Messages that wait for the time of their next delivery. */
   get resting(): number {
     return this.redelivery.resting;
@@ -276,6 +281,7 @@ export class Queue {
     if (!this.seating.has(link)) return;
     if (link.subscription.client.closed) this.gather();
     for (const entry of this.holdings.of(link, this.distribution.gathering)) this.putBack(entry, outcome);
+    this.capacity.shed();
     this.seating.detach(link);
     this.lastUsed = this.engine.clock.now();
     this.dispatch();
@@ -350,6 +356,7 @@ export class Queue {
       if (this.seating.stirred) this.dispatch();
     } else {
       this.putBack(entry, outcome);
+      this.capacity.shed();
       this.dispatch();
     }
   }
@@ -359,6 +366,7 @@ export class Queue {
     // Its subscriptions and its transactions come one after the other, all of them before the turn ends.
     if (holder.subscription?.client.closed === true) this.gather();
     for (const entry of entries) if (entry.holder === holder) this.putBack(entry, outcome);
+    this.capacity.shed();
   }
 
   /** Gives a delivery to another holder of the same queue: a transaction that will settle it. */
@@ -574,6 +582,7 @@ export class Queue {
     this.ledger.deliveredBytes += entry.size;
     if (link.subscription.settles(message)) {
       this.holdings.hold(entry, link);
+      if (this.gate.closed && !this.policy.countsHeld) this.capacity.reopen();
       link.subscription.take(message, entry, entry.deliveries, firstOfGroup);
     } else {
       // Before it is taken: should the consumer throw, nothing is left here that nobody would come to again.

@@ -60,9 +60,10 @@ export function readQueueArguments(table: FieldTable, where: string): QueueArgum
       `invalid arg 'x-dead-letter-routing-key' for ${where}: expected x-dead-letter-exchange beside it`,
     );
   }
-  // A queue that is declared with a length makes room for the new message unless it says otherwise.
-  if ((policy.maxMessages !== undefined || policy.maxBytes !== undefined) && policy.full === undefined) {
-    policy.full = "drop-head";
+  if (policy.maxMessages !== undefined || policy.maxBytes !== undefined) {
+    // As in RabbitMQ, where such a queue makes room for the new message unless it says otherwise.
+    policy.countsHeld = false;
+    policy.full ??= "drop-head";
   }
   return { policy, expiresMs: reading.expiresMs, given };
 }

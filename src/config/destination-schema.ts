@@ -60,6 +60,9 @@ const holding = {
   ),
   max_messages: Type.Optional(count(0, "Messages it may hold; 0 is any number.", 0)),
   max_bytes: Type.Optional(size("0", "Bytes of messages it may hold; 0 is any number.")),
+  count_unacknowledged: Type.Optional(
+    flag(true, "Whether messages that consumers have not acknowledged yet count as held."),
+  ),
   full: Type.Optional(
     choice(
       ["block", "drop-head", "drop-tail", "reject", "reject-dead-letter"],

@@ -61,6 +61,7 @@ function settingsOf(entry: PolicyEntry): Partial<Policy> {
     autoDeleteAfterMs: entry.auto_delete_after,
     maxMessages: entry.max_messages,
     maxBytes: entry.max_bytes,
+    countsHeld: entry.count_unacknowledged,
     full: entry.full,
     maxMessageBytes: entry.max_message_size,
     defaultTtlMs: entry.default_ttl,

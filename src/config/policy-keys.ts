@@ -7,6 +7,7 @@ export const POLICY_KEYS: Readonly<Record<keyof Policy, string>> = {
   autoDeleteAfterMs: "auto_delete_after",
   maxMessages: "max_messages",
   maxBytes: "max_bytes",
+  countsHeld: "count_unacknowledged",
   full: "full",
   maxMessageBytes: "max_message_size",
   defaultTtlMs: "default_ttl",

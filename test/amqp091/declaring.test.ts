@@ -171,6 +171,19 @@ describe("what a queue is declared with", () => {
     expect((await client.get("full"))?.body).toBe("a");
   });
 
+  it("x-max-length counts what waits, not what consumers have", async () => {
+    const { client } = await open();
+    await client.declare("ring", { arguments: table({ "x-max-length": 2 }) });
+    const consumerTag = await client.consume("ring", { noAck: false });
+    for (const body of ["a", "b", "c"]) await client.publish("", "ring", body);
+    const bodies = [];
+    for (let count = 0; count < 3; count++) bodies.push((await client.delivery()).body);
+    expect(bodies).toEqual(["a", "b", "c"]);
+    await client.ask(1, "basic.cancel", { consumerTag }, "basic.cancel-ok");
+    await client.say("basic.nack", { deliveryTag: 0, multiple: true, requeue: true });
+    expect([(await client.get("ring"))?.body, (await client.get("ring"))?.body]).toEqual(["b", "c"]);
+  });
+
   it("x-overflow=reject-publish-dlx refuses the newest, which goes to the dead letters", async () => {
     const { client } = await open();
     await client.declare("dead");

@@ -100,6 +100,27 @@ describe("a queue that has publishers wait", () => {
     expect(queueOf(core, "a").gate.waiting).toBe(0);
   });
 
+  it("has them wait for what consumers do not hold, if that alone counts", async () => {
+    const core = await coreWith({ maxMessages: 3, countsHeld: false });
+    const consumer = consume(core, "queue:a", { credit: { messages: 2, bytes: 0 } });
+    const client = core.client();
+    expect(sendUntilBlocked(client)).toBe(5);
+    settleOne(consumer, "accepted");
+    core.settle();
+    expect(client.unblocks).toBe(1);
+    expect(sendUntilBlocked(client)).toBe(1);
+  });
+
+  it("waits for the bytes of what waits in the same way", async () => {
+    const core = await coreWith({ maxBytes: 30, countsHeld: false });
+    const consumer = consume(core, "queue:a", { credit: { messages: 2, bytes: 0 } });
+    const client = core.client();
+    expect(sendUntilBlocked(client)).toBe(5);
+    settleOne(consumer, "accepted");
+    core.settle();
+    expect(client.unblocks).toBe(1);
+  });
+
   it("counts what consumers hold", async () => {
     const core = await coreWith({ maxMessages: 3 });
     const consumer = consume(core, "queue:a");
@@ -246,5 +267,29 @@ describe("a queue that refuses", () => {
     settleOne(consumer, "accepted");
     client.send("queue:a", "4");
     expect(settleAll(consumer)).toEqual(["2", "4"]);
+  });
+});
+
+describe("a ring of what waits", () => {
+  it("does not lose what comes while consumers hold the rest, and makes room when they give it back", async () => {
+    const core = await coreWith({ maxMessages: 2, full: "drop-head", countsHeld: false });
+    const consumer = consume(core, "queue:a", { credit: { messages: 2, bytes: 0 } });
+    send(core, 4);
+    expect(consumer.got.bodies).toEqual(["0", "1"]);
+    expect(lost(core)).toEqual({});
+    consumer.subscription.close();
+    core.settle();
+    expect(lost(core)).toEqual({ "dropped-oldest": 2 });
+    expect(settleAll(consume(core, "queue:a"))).toEqual(["2", "3"]);
+  });
+
+  it("lets a message go that is given back when others have come", async () => {
+    const core = await coreWith({ maxMessages: 2, full: "drop-head", countsHeld: false });
+    const consumer = consume(core, "queue:a", { credit: { messages: 1, bytes: 0 } });
+    send(core, 3);
+    settleOne(consumer, "released");
+    core.settle();
+    expect(lost(core)).toEqual({ "dropped-oldest": 1 });
+    expect(consumer.got.bodies).toEqual(["1"]);
   });
 });
