@@ -3,6 +3,7 @@
  *
  *     user_dn:  bind as that name with the password of the client               -> it is them
  *     else:     bind as bind_dn, search user_base by user_filter, bind as what was found
+ *     name:     as the directory has it: to that "BOB" and "bob " are bob, to access rules they are not
  *     groups:   as bind_dn if there is one, search group_base by group_filter   -> group_attribute of each
  */
 import type { Client, Entry } from "ldapts";
@@ -23,6 +24,11 @@ import type { Checks } from "./checks.ts";
 
 const LONGEST_USER = 256;
 const MOST_GROUPS = 1000;
+/** RFC 4511 4.5.1.8. */
+const NO_ATTRIBUTES = "1.1";
+/** Where a name is the whole value of an attribute. */
+const IN_FILTER = /\(\s*([\w-]+)\s*=\s*\{user\}\s*\)/g;
+const IN_NAME = /(?:^|[,+])\s*([\w-]+)\s*=\s*\{user\}\s*(?=[,+]|$)/g;
 
 /** Users and groups of a directory. */
 export class LdapModule implements LoginModule {
@@ -30,12 +36,17 @@ export class LdapModule implements LoginModule {
   private readonly authority: () => string | undefined;
   private readonly checks: Checks<Grant>;
   private readonly source: string;
+  /** Those that have the name of a user. */
+  private readonly attributes: readonly string[];
 
   /** `authority` are the certificates to trust now, in PEM. */
   constructor(settings: LdapSettings, authority: () => string | undefined, checks: Checks<Grant>) {
     this.settings = settings;
     this.authority = authority;
     this.checks = checks;
+    const { user_dn: template, user_filter: filter } = settings;
+    const places = template === "" ? filter.matchAll(IN_FILTER) : template.matchAll(IN_NAME);
+    this.attributes = [...new Set(Array.from(places, ([, attribute = ""]) => attribute))];
     this.source = `ldap ${JSON.stringify(settings)}`;
   }
 
@@ -72,31 +83,48 @@ export class LdapModule implements LoginModule {
     const client = new Client({ url, timeout, connectTimeout: timeout, ...(secure ? { tlsOptions: tls } : {}) });
     try {
       if (startTls) await client.startTLS({ ...tls, servername: new URL(url).hostname });
-      const name = await this.find(client, user);
-      if (name === undefined) return undefined;
+      const found = await this.find(client, user);
+      if (found === undefined) return undefined;
+      const { dn } = found;
       try {
-        await client.bind(name, password);
+        await client.bind(dn, password);
       } catch (error) {
         if (error instanceof InvalidCredentialsError) return undefined;
         throw error;
       }
-      return { user, groups: await this.groupsOf(client, user, name) };
+      const spelled = spelling(user, found.entry ?? (await this.ownEntry(client, dn)), this.attributes);
+      return { user: spelled, groups: await this.groupsOf(client, user, dn) };
     } finally {
       await client.unbind().catch(() => {});
     }
   }
 
-  /** The name of a user in the directory; undefined unless there is exactly one. */
-  private async find(client: Client, user: string): Promise<string | undefined> {
+  /** The name of a user in the directory, and what else that says if it was asked; undefined unless there is exactly one. */
+  private async find(client: Client, user: string): Promise<{ dn: string; entry: Entry | undefined } | undefined> {
     const { user_dn: template, user_base: base, user_filter: filter } = this.settings;
-    if (template !== "") return template.replaceAll("{user}", () => escapeName(user));
+    if (template !== "") return { dn: template.replaceAll("{user}", () => escapeName(user)), entry: undefined };
     await this.bindAsSearcher(client);
     const { searchEntries } = await client.search(base, {
       filter: filter.replaceAll("{user}", () => escapeFilter(user)),
-      attributes: ["1.1"],
+      attributes: this.attributes.length === 0 ? [NO_ATTRIBUTES] : [...this.attributes],
       sizeLimit: 2,
     });
-    return searchEntries.length === 1 ? searchEntries[0]?.dn : undefined;
+    const [entry, ...others] = searchEntries;
+    return entry === undefined || others.length > 0 ? undefined : { dn: entry.dn, entry };
+  }
+
+  /** What somebody who is bound may see of himself: nothing, if he may not. */
+  private async ownEntry(client: Client, dn: string): Promise<Entry | undefined> {
+    if (this.attributes.length === 0) return undefined;
+    const { ResultCodeError } = await import("ldapts");
+    try {
+      const { searchEntries } = await client.search(dn, { scope: "base", attributes: [...this.attributes] });
+      return searchEntries[0];
+    } catch (error) {
+      // A name that is none of the directory's form has no entry; the connection is as it was.
+      if (error instanceof ResultCodeError) return undefined;
+      throw error;
+    }
   }
 
   private async groupsOf(client: Client, user: string, name: string): Promise<string[]> {
@@ -115,6 +143,18 @@ export class LdapModule implements LoginModule {
     const { bind_dn: name, bind_password: password } = this.settings;
     if (name !== "") await client.bind(name, password);
   }
+}
+
+/** A name as the directory spells it, if that has it in one of the attributes. */
+function spelling(user: string, entry: Entry | undefined, attributes: readonly string[]): string {
+  if (entry === undefined) return user;
+  const values = attributes.flatMap((attribute) => textsOf(entry, attribute));
+  return values.find((value) => value === user) ?? values.find((value) => folded(value) === folded(user)) ?? user;
+}
+
+/** RFC 4518 2: what directories take for the same. */
+function folded(text: string): string {
+  return text.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ");
 }
 
 function textsOf(entry: Entry, attribute: string): string[] {

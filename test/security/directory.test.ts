@@ -66,6 +66,18 @@ describe.skipIf(SLAPD_MISSING !== "")(`a user of OpenLDAP${SLAPD_MISSING}`, () =
     expect(await attempt("bob, jr.", "bob's")).toMatchObject({ groups: ["traders"] });
   });
 
+  it("is called as the directory spells it, and is nobody else to rules by another spelling", async () => {
+    const { url } = await startDirectory();
+    const searching = start({ url });
+    const direct = start({ url, user_dn: "uid={user},ou=people,dc=example", user_base: "" });
+    const either = start({ url, user_filter: "(|(uid={user})(cn={user}))" });
+    for (const { attempt } of [searching, direct, either]) {
+      for (const user of ["ann", "ANN", " Ann", "aNN  "]) expect((await attempt(user, "ann's")).user).toBe("ann");
+      expect((await attempt("BOB,  jr.", "bob's")).user).toBe("bob, jr.");
+    }
+    expect((await either.attempt("bob (*)", "bob's")).user).toBe("Bob (*)");
+  });
+
   it("is remembered for a minute", async () => {
     const directory = await startDirectory();
     const { url } = directory;
