@@ -3,7 +3,7 @@ import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { readPassword } from "./password-input.ts";
 import { rowOf, rowsOf, textOf } from "./reply.ts";
-import { shown, textTable } from "./text-table.ts";
+import { jsonText, printable, shown, textTable } from "./text-table.ts";
 
 /** `delos passwd`: gives a user a password; makes the user if need be. */
 export const passwd: Command = {
@@ -40,7 +40,7 @@ ${REMOTE_HELP}`,
       ...(values.group === undefined ? {} : { groups: values.group }),
       ...(values.enable || values.disable ? { enabled: values.enable } : {}),
     });
-    if (values.json) print(JSON.stringify(user, null, 2));
+    if (values.json) print(jsonText(user, 2));
     else complain(`${name} ${password === undefined ? "was changed" : "has a new password"}`);
     return EXIT.ok;
   },
@@ -80,7 +80,7 @@ ${REMOTE_HELP}`,
     const client = await ManagementClient.open(values);
     if (action === undefined) {
       const reply = rowOf(await client.ask("GET", "/access-rules"));
-      if (values.json) print(JSON.stringify(reply, null, 2));
+      if (values.json) print(jsonText(reply, 2));
       else if (reply["enforced"] === true) print(...textTable(RULE_COLUMNS, rowsOf(reply["rules"])));
       else print("There are no access rules: everybody who is let in may do everything.");
       return EXIT.ok;
@@ -95,7 +95,7 @@ ${REMOTE_HELP}`,
     };
     const question = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     const answer = rowOf(await client.askHost("POST", ["access"], undefined, { ...question, action, kind, name }));
-    print(values.json ? JSON.stringify(answer, null, 2) : textOf(answer["explanation"]));
+    print(values.json ? jsonText(answer, 2) : printable(textOf(answer["explanation"])));
     return answer["allowed"] === true ? EXIT.ok : EXIT.failed;
   },
 };

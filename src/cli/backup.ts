@@ -1,15 +1,32 @@
-import { copyFileSync, createWriteStream, existsSync, mkdirSync, openSync, closeSync, fsyncSync } from "node:fs";
-import { readdir, rename, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import {
+  closeSync,
+  copyFileSync,
+  createWriteStream,
+  existsSync,
+  fsyncSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
+import { readdir, rename, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { damageOf } from "../../store/lmdb/file-check.ts";
 import { DATA_FILE } from "../../store/lmdb/disk.ts";
 import { DirectoryLock } from "../../store/lmdb/lock.ts";
 import { loadConfig } from "../config/load.ts";
 import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from "./arguments.ts";
+import { Sealing, sealOf } from "./backup-seal.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
+import { ManagementError } from "./management-error.ts";
 import { configSources } from "./sources.ts";
+import { jsonText } from "./text-table.ts";
 
 /** The files of a store: its data, and the journals that belong to these data and to no others. */
 const STORE_FILE = /^(delos\.mdb(?!\.restoring)|journal-)/;
@@ -32,28 +49,51 @@ ${REMOTE_HELP}`,
       return EXIT.usage;
     }
     const client = await ManagementClient.open(values);
-    const part = `${file}.part`;
+    // Nobody else's, and none that a run before this one has left.
+    const part = `${file}.${process.pid}.part`;
+    const stopped = new AbortController();
+    const stop = (): void => stopped.abort(new Error("it was interrupted"));
+    process.once("SIGINT", stop).once("SIGTERM", stop);
     try {
       const reply = await client.download("POST", "/backup");
-      await pipeline(reply, createWriteStream(part, { mode: 0o600 }));
-      const { size } = await stat(part);
+      const sealing = new Sealing();
+      await pipeline(reply, sealing, createWriteStream(part, { flags: "wx", mode: 0o600 }), { signal: stopped.signal });
       const expected = Number(reply.headers["content-length"]);
-      if (size !== expected) throw new Error(`${size} bytes of ${expected} came`);
+      if (sealing.size !== expected) throw new Error(`${sealing.size} bytes of ${expected} came`);
       const damage = damageOf(part);
       if (damage !== undefined) throw new Error(`the copy is damaged: ${damage}`);
       sync(part);
-      await rename(part, file);
-      if (values.json) print(JSON.stringify({ file, bytes: size }));
-      else print(`${file}: ${size} bytes`);
+      publish(part, file);
+      sync(dirname(file));
+      if (values.json) print(jsonText({ file, bytes: sealing.size }));
+      else print(`${file}: ${sealing.size} bytes`);
       return EXIT.ok;
     } catch (error) {
-      await rm(part, { force: true });
-      if (!(error instanceof Error) || error.constructor !== Error) throw error;
-      complain(`delos backup: ${error.message}`);
+      if (error instanceof ManagementError) throw error;
+      const why = stopped.signal.aborted
+        ? "it was interrupted"
+        : error instanceof Error
+          ? error.message
+          : String(error);
+      complain(`delos backup: ${why}; there is no copy`);
       return EXIT.failed;
+    } finally {
+      rmSync(part, { force: true });
     }
   },
 };
+
+/** Gives it its name, and never takes the place of a file that has come meanwhile, where the disk can do so. */
+function publish(part: string, file: string): void {
+  try {
+    linkSync(part, file);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && ["EPERM", "ENOTSUP", "ENOSYS"].includes(String(error.code)))) {
+      throw error;
+    }
+    renameSync(part, file);
+  }
+}
 
 /** `delos restore`: puts a copy in the place of what a broker has stored. */
 export const restore: Command = {
@@ -96,8 +136,7 @@ ${CONFIG_HELP}
 
 /** Returns where the store is by now that was there. */
 async function restoreInto(directory: string, file: string, force: boolean): Promise<string | undefined> {
-  const { size } = await stat(file);
-  const damage = size === 0 ? "it is empty" : damageOf(file);
+  const damage = await damageIn(file);
   if (damage !== undefined) throw new Error(`${file} is no copy of a store, or damaged: ${damage}`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = await DirectoryLock.take(directory);
@@ -106,8 +145,13 @@ async function restoreInto(directory: string, file: string, force: boolean): Pro
     if (old.length > 0 && !force) throw new Error(`${directory} holds a store; --force moves it aside`);
     // First beside it and on the disk: whatever fails until then, the old one is still in its place.
     const fresh = join(directory, `${DATA_FILE}.restoring`);
-    copyFileSync(file, fresh);
-    sync(fresh);
+    try {
+      copyFileSync(file, fresh);
+      sync(fresh);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      throw error;
+    }
     const kept = join(directory, `before-${new Date().toISOString().replaceAll(":", "")}`);
     if (old.length > 0) mkdirSync(kept, { mode: 0o700 });
     for (const name of old) await rename(join(directory, name), join(kept, name));
@@ -116,6 +160,25 @@ async function restoreInto(directory: string, file: string, force: boolean): Pro
     return old.length > 0 ? kept : undefined;
   } finally {
     await lock.release();
+    give(directory);
+  }
+}
+
+/** In a few words what is wrong with a copy; undefined when nothing is. */
+async function damageIn(file: string): Promise<string | undefined> {
+  if ((await stat(file)).size === 0) return "it is empty";
+  const seal = await sealOf(file);
+  if (seal?.broken === true) return "it is not what was backed up any more (its checksum is another one)";
+  return damageOf(file);
+}
+
+/** What root has made belongs to whoever the directory belongs to: the broker does not run as root. */
+function give(directory: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = lstatSync(directory);
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    const path = join(directory, name);
+    if (lstatSync(path).uid === 0) lchownSync(path, uid, gid);
   }
 }
 

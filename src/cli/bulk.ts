@@ -5,7 +5,7 @@ import { DESTINATION_HELP, destinationName, wholeNumber } from "./destination-na
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { confirms } from "./password-input.ts";
 import { numberOf, type Row, rowOf, textOf } from "./reply.ts";
-import { shown } from "./text-table.ts";
+import { jsonText, printable, shown } from "./text-table.ts";
 
 const LOOK_MS = 200;
 
@@ -59,11 +59,16 @@ ${REMOTE_HELP}`,
         if (!agreed) return EXIT.failed;
       }
       const job = await finished(client, rowOf(await client.askHost("POST", [...path, verb], undefined, wanted)));
-      if (values.json) print(JSON.stringify(job, null, 2));
+      if (values.json) print(jsonText(job, 2));
       else
-        print(`${shown(job["state"])}: ${numberOf(job["done"])} done, ${numberOf(job["skipped"])} stayed${why(job)}`);
+        print(
+          printable(
+            `${shown(job["state"])}: ${numberOf(job["done"])} done, ${numberOf(job["skipped"])} stayed${why(job)}`,
+          ),
+        );
       if (job["state"] === "finished") return EXIT.ok;
-      complain(`delos ${verb}: ${textOf(job["failure"]) || `it ended as ${shown(job["state"])}`}`);
+      const failure = textOf(job["failure"]) || `it ended as ${shown(job["state"])}`;
+      complain(printable(`delos ${verb}: ${failure}`));
       return EXIT.failed;
     },
   };

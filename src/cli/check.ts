@@ -9,6 +9,7 @@ import { type EffectiveSetting, effective, type Setting } from "../config/settin
 import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { configSources } from "./sources.ts";
+import { jsonText } from "./text-table.ts";
 
 /** `delos check`: the effective configuration with the origin of every value, or all that is wrong with it. */
 export const check: Command = {
@@ -46,7 +47,7 @@ ${CONFIG_HELP}
     const asked = askedFor(values);
     const lines = asked === undefined ? settingLines(loaded.settings) : policyLines(loaded.config, ...asked);
     for (const warning of loaded.warnings) complain(`warning: ${warning}`);
-    print(values.json ? JSON.stringify(lines, null, 2) : table(lines));
+    print(values.json ? jsonText(lines, 2) : table(lines));
     return Promise.resolve(EXIT.ok);
   },
 };

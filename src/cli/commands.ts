@@ -2,6 +2,8 @@ import { nearest } from "../config/nearest.ts";
 import { complain, EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import { ManagementError } from "./management-error.ts";
 import { packageVersion } from "./package.ts";
+import { Unanswered } from "./password-input.ts";
+import { printable } from "./text-table.ts";
 
 /** One command of `delos`; each is in a module of its own, which is loaded when it is needed. */
 export interface Command {
@@ -98,16 +100,30 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
     print(command.help);
     return EXIT.ok;
   }
+  // A broker goes on whoever reads; a command has nobody left to work for.
+  if (name !== "serve") endWithReaders();
   try {
     return await command.run(rest);
   } catch (error) {
-    if (error instanceof ManagementError) {
-      complain(`delos ${name}: ${error.message}`);
-      return error.exitCode;
+    // What it says may come from the broker, which has it from anybody.
+    const what = error instanceof Error ? printable(`delos ${name}: ${error.message.trim()}`) : "";
+    if (error instanceof ManagementError || error instanceof Unanswered) {
+      complain(what);
+      return error instanceof ManagementError ? error.exitCode : EXIT.failed;
     }
     if (!(error instanceof UsageError)) throw error;
-    complain(`delos ${name}: ${error.message}`, `Try "delos ${name} --help".`);
+    complain(what, `Try "delos ${name} --help".`);
     return EXIT.usage;
+  }
+}
+
+/** Ends the process, without a word, when whoever reads what it prints has gone. */
+function endWithReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(EXIT.failed);
+      throw error;
+    });
   }
 }
 

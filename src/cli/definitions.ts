@@ -1,10 +1,10 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { complain, EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { rowOf } from "./reply.ts";
-import { printable, shown } from "./text-table.ts";
+import { jsonText, printable, shown } from "./text-table.ts";
 
 const WHAT = `Definitions are queues, exchanges, bindings and, of the whole broker, users with their groups, in the form that
 RabbitMQ gives them. They hold no messages and no passwords; the configuration is not among them either.`;
@@ -22,9 +22,9 @@ ${REMOTE_HELP}`,
     const { values, positionals } = readOptions(args, REMOTE_OPTIONS, ["FILE"], 1);
     const [file] = positionals;
     const client = await ManagementClient.open(values);
-    const document = JSON.stringify(await client.definitions("GET", values.vhost), null, 2);
+    const document = jsonText(await client.definitions("GET", values.vhost), 2);
     if (file === undefined) print(document);
-    else onDisk(() => writeFileSync(file, `${document}\n`, { flag: "wx", mode: 0o600 }));
+    else return written(file, document);
     return EXIT.ok;
   },
 };
@@ -47,7 +47,7 @@ ${REMOTE_HELP}`,
     const client = await ManagementClient.open(values);
     const reply = rowOf(await client.definitions("POST", values.vhost, document));
     const skipped = Array.isArray(reply["skipped"]) ? reply["skipped"].map(shown) : [];
-    if (values.json) print(JSON.stringify(reply, null, 2));
+    if (values.json) print(jsonText(reply, 2));
     else {
       print(
         Object.entries(rowOf(reply["imported"]))
@@ -65,6 +65,20 @@ function parsed(document: string): unknown {
     return JSON.parse(document);
   } catch (error) {
     throw new UsageError(`FILE holds no JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Writes a new file, whole or not at all. */
+function written(file: string, document: string): number {
+  try {
+    writeFileSync(file, `${document}\n`, { flag: "wx", mode: 0o600 });
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    if (error.code === "EEXIST") throw new UsageError(`${file} is there already; choose another name`);
+    if (error.code === "ENOSPC" || error.code === "EDQUOT") rmSync(file, { force: true });
+    complain(`delos export: ${error.message}`);
+    return EXIT.failed;
   }
 }
 

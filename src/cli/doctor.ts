@@ -3,7 +3,7 @@
  * lasts: it opens ports for a moment and writes one small file beside the data, which it removes.
  */
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, rmSync } from "node:fs";
 import { open, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -19,7 +19,7 @@ import { usableMemory } from "../metrics/memory.ts";
 import { CONFIG_HELP, CONFIG_OPTIONS, EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { configSources } from "./sources.ts";
-import { bytesText, textTable } from "./text-table.ts";
+import { bytesText, jsonText, textTable } from "./text-table.ts";
 
 /** What came of one look. */
 interface Finding {
@@ -55,7 +55,7 @@ ${CONFIG_HELP}
     const findings = loaded.ok
       ? [...configurationFindings(loaded.warnings), ...(await findingsOf(loaded.config))]
       : loaded.problems.map((text) => ({ check: "configuration", state: "problem", text }) as const);
-    if (values.json) print(JSON.stringify(findings, null, 2));
+    if (values.json) print(jsonText(findings, 2));
     else
       print(
         ...textTable(
@@ -100,6 +100,13 @@ function node(): Finding {
 
 async function isRunning(directory: string): Promise<boolean> {
   if (!existsSync(join(directory, DATA_FILE))) return false;
+  try {
+    // Who may not write there cannot tell; what writes there will say so.
+    accessSync(directory, constants.W_OK);
+    accessSync(join(directory, DATA_FILE), constants.R_OK | constants.W_OK);
+  } catch {
+    return false;
+  }
   try {
     const lock = await DirectoryLock.take(directory);
     await lock.release();

@@ -3,7 +3,7 @@ import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { messageProperties } from "./publish.ts";
 import { type Row, rowsOf, textOf } from "./reply.ts";
-import { printable, shown, textTable } from "./text-table.ts";
+import { jsonText, printable, shown, textTable } from "./text-table.ts";
 
 /** `delos explain`: what would become of a message. */
 export const explain: Command = {
@@ -59,7 +59,7 @@ ${REMOTE_HELP}`,
         message: { ...(values.body === undefined ? {} : { body: values.body }), ...properties },
       }),
     );
-    if (values.json) print(JSON.stringify(answers, null, 2));
+    if (values.json) print(jsonText(answers, 2));
     else for (const answer of answers) print(...linesOf(answer, values.policy), "");
     return answers.every(({ accepted }) => accepted === true) ? EXIT.ok : EXIT.failed;
   },
@@ -82,7 +82,7 @@ function linesOf(answer: Row, wholePolicy: boolean): string[] {
   const readers = rowsOf(answer["readers"]);
   const heads = readers.flatMap(({ id, headers }) =>
     Array.isArray(headers) && headers.length > 0
-      ? [`  ${shown(id)} gets ${headers.map((header) => printable(shown(header))).join(" | ")}`]
+      ? [printable(`  ${shown(id)} gets ${headers.map(shown).join(" | ")}`)]
       : [],
   );
   const there = answer["exists"] === true ? "" : " (not there)";
@@ -94,7 +94,7 @@ function linesOf(answer: Row, wholePolicy: boolean): string[] {
       allowed === true ? [`  ${printable(shown(text))}`] : [],
     ),
     ...listed(answer["notes"]),
-    ...policy.map(({ key, value, origin }) => `  ${shown(key)} = ${shown(value)}  # ${shown(origin)}`),
+    ...policy.map(({ key, value, origin }) => printable(`  ${shown(key)} = ${shown(value)}  # ${shown(origin)}`)),
     ...(readers.length === 0 ? ["Nobody would receive it now."] : textTable(READERS, readers)),
     ...heads,
   ];

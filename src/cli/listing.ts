@@ -5,7 +5,7 @@ import { EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { numberOf, rowOf, rowsOf, type Row } from "./reply.ts";
-import { bytesText, type Column, shown, textList, textTable, timeText } from "./text-table.ts";
+import { bytesText, type Column, jsonText, printable, shown, textList, textTable, timeText } from "./text-table.ts";
 
 interface Listing {
   /** The segment of the path, and the name of the command. */
@@ -111,7 +111,7 @@ Example: delos ${segment} ${examples}`,
       const query = name === undefined ? queryOf(values, columns[0]?.field ?? "name") : undefined;
       const client = await ManagementClient.open(values);
       const reply = await client.askHost("GET", name === undefined ? [segment] : [segment, name], query);
-      if (values.json) print(JSON.stringify(reply, null, 2));
+      if (values.json) print(jsonText(reply, 2));
       else if (name === undefined) print(...page(columns, rowOf(reply), segment));
       else print(...detail(rowOf(reply)));
       return EXIT.ok;
@@ -162,7 +162,7 @@ function detail(reply: Row): string[] {
     lines.push("", `${name}:`);
     const rows = rowsOf(value);
     const fields = Object.keys(rows[0] ?? {});
-    if (fields.length === 0) lines.push(...value.map(shown));
+    if (fields.length === 0) lines.push(...value.map((one) => printable(shown(one))));
     else
       lines.push(
         ...textTable(

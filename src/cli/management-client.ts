@@ -168,13 +168,21 @@ function environment(name: string): string | undefined {
 
 function urlOf(text: string): URL {
   const url = URL.parse(text);
+  if (url !== null && (url.username !== "" || url.password !== "")) {
+    throw new UsageError(
+      "--url: a login does not belong there, where others can read it; see --user and --password-file",
+    );
+  }
   if (url !== null && (url.protocol === "http:" || url.protocol === "https:")) return url;
   throw new UsageError(`--url: "${text}" is no URL; expected something like ${DEFAULT_URL}`);
 }
 
 async function authorizationOf(choice: RemoteChoice): Promise<string> {
   const key = secretOf("--api-key-file", choice["api-key-file"], "DELOS_API_KEY");
-  if (key !== undefined && choice.user === undefined) return `Bearer ${key}`;
+  if (key !== undefined && choice.user === undefined) {
+    if (/^[\x21-\x7e]+$/.test(key)) return `Bearer ${key}`;
+    throw new UsageError("the API key is empty or has characters that no key has");
+  }
   const user = choice.user ?? environment("DELOS_USER") ?? "admin";
   const given = secretOf("--password-file", choice["password-file"], "DELOS_PASSWORD");
   if (given === undefined && !process.stdin.isTTY) {
@@ -231,5 +239,6 @@ function reason(error: Error): string {
   if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_)/.test(code)) {
     return `its certificate is not trusted (${code}); --ca names those to trust`;
   }
-  return error.message === "" ? code : error.message;
+  if (code === "EPROTO") return "it does not speak TLS; expected an http:// URL?";
+  return error.message === "" ? code : error.message.trim();
 }

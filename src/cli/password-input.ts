@@ -1,6 +1,9 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 
+/** Somebody was asked and went away instead, by Ctrl-C or Ctrl-D. */
+export class Unanswered extends Error {}
+
 /** A password: asked for and not shown on a terminal, the first line of standard input otherwise; "" if there is none. */
 export function readPassword(question: string): Promise<string> {
   return process.stdin.isTTY ? ask(question, false) : firstLine();
@@ -13,12 +16,16 @@ export async function confirms(question: string): Promise<boolean | undefined> {
 }
 
 async function ask(question: string, shown: boolean): Promise<string> {
-  process.stderr.write(question);
+  // On a terminal readline shows it: it clears the line first.
+  if (!shown) process.stderr.write(question);
   // What readline would echo goes nowhere.
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: shown ? process.stderr : silence, terminal: true });
   try {
-    return await reader.question("");
+    return await reader.question(shown ? question : "");
+  } catch (error) {
+    if (error instanceof Error && error.name === "AbortError") throw new Unanswered("there was no answer");
+    throw error;
   } finally {
     reader.close();
     process.stderr.write("\n");

@@ -7,6 +7,8 @@ import { EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { DESTINATION_HELP, destinationName, wholeNumber } from "./destination-name.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
+import { ManagementError } from "./management-error.ts";
+import { jsonText } from "./text-table.ts";
 
 const OPTIONS = {
   ...REMOTE_OPTIONS,
@@ -67,14 +69,21 @@ ${REMOTE_HELP}`,
     let sent = 0;
     if (values.lines) {
       for await (const line of createInterface({ input: process.stdin })) {
-        await send({ body: line });
+        await send({ body: line }).catch((error: unknown) => {
+          if (!(error instanceof ManagementError) || sent === 0) throw error;
+          throw new ManagementError(
+            `${error.message} (after ${sent} messages were sent)`,
+            error.exitCode,
+            error.status,
+          );
+        });
         sent++;
       }
     } else {
       await send(body === undefined ? bodyOf(await bytesOf(values.file)) : { body });
       sent = 1;
     }
-    if (values.json) print(JSON.stringify({ sent }));
+    if (values.json) print(jsonText({ sent }));
     return EXIT.ok;
   },
 };

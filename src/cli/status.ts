@@ -2,7 +2,7 @@ import { EXIT, print, readOptions } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { numberOf, type Row, rowOf, rowsOf, textOf } from "./reply.ts";
-import { bytesText, shown, textList, textTable, timeText } from "./text-table.ts";
+import { bytesText, jsonText, shown, textList, textTable, timeText } from "./text-table.ts";
 
 /** `delos status`: how the broker is. */
 export const status: Command = {
@@ -19,7 +19,7 @@ ${REMOTE_HELP}`,
     const broker = rowOf(await client.ask("GET", "/broker"));
     const alarms = rowsOf(await client.ask("GET", "/alarms")).filter(({ raised }) => raised === true);
     const notReady = await client.notReady();
-    if (values.json) print(JSON.stringify({ ready: notReady === "", ...broker, alarms }, null, 2));
+    if (values.json) print(jsonText({ ready: notReady === "", ...broker, alarms }, 2));
     else print(...linesOf(broker, alarms, notReady));
     return notReady === "" ? EXIT.ok : EXIT.failed;
   },

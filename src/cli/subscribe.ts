@@ -4,6 +4,7 @@ import { DESTINATION_HELP, destinationName, wholeNumber } from "./destination-na
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { numberOf, type Row, rowOf, rowsOf, textOf } from "./reply.ts";
 import { messageLines } from "./shown-messages.ts";
+import { jsonText } from "./text-table.ts";
 
 /** How long one request waits; the next follows. */
 const WAIT_MS = 10_000;
@@ -98,7 +99,7 @@ ${REMOTE_HELP}`,
     const client = await ManagementClient.open(values);
     const reply = rowOf(await client.askHost("GET", [...path, "messages"], query));
     if (values.json) {
-      print(JSON.stringify(reply, null, 2));
+      print(jsonText(reply, 2));
       return EXIT.ok;
     }
     const messages = rowsOf(reply["messages"]);
@@ -110,5 +111,5 @@ ${REMOTE_HELP}`,
 };
 
 function linesOf(message: Row, { json, verbose }: { readonly json: boolean; readonly verbose: boolean }): string[] {
-  return json ? [JSON.stringify(message)] : messageLines(message, verbose);
+  return json ? [jsonText(message)] : messageLines(message, verbose);
 }

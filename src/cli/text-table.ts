@@ -64,6 +64,16 @@ export function timeText(value: unknown): string {
   return new Date(value).toLocaleString("sv-SE");
 }
 
+/** JSON of a value; what a terminal would take for a command is written as an escape, which means the same. */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (character) =>
+    character
+      .split("")
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join(""),
+  );
+}
+
 /** Without what a terminal would take for a command: names and bodies come from anybody. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {

@@ -3,7 +3,7 @@ import { EXIT, print, readOptions, UsageError } from "./arguments.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { numberOf, type Row, rowOf, rowsOf, textOf } from "./reply.ts";
-import { bytesText, type Column, textTable } from "./text-table.ts";
+import { bytesText, type Column, jsonText, textTable } from "./text-table.ts";
 
 /** Queues that are looked at each time: those with the most messages that came. */
 const LOOKED_AT = 200;
@@ -47,8 +47,7 @@ ${REMOTE_HELP}`,
       await setTimeout(intervalMs);
       const now = await look(client);
       const shown = compared(before, now);
-      if (values.json)
-        print(JSON.stringify({ time: now.at, broker: shown.broker, queues: shown.queues.slice(0, rows) }));
+      if (values.json) print(jsonText({ time: now.at, broker: shown.broker, queues: shown.queues.slice(0, rows) }));
       else print(...linesOf(shown, rows));
       before = now;
     }

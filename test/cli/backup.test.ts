@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { startBroker, startBrokerProcess, temporaryFolder } from "../support/broker.ts";
 import { delos } from "../support/delos.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
@@ -70,6 +71,54 @@ it("no file is overwritten, and none is left of a copy that failed", async () =>
   expect(readdirSync(folder)).toEqual([]);
   writeFileSync(file, "mine");
   expect(await delos(["backup", file], { env: env(api) })).toMatchObject({ code: 2 });
+});
+
+it("a copy that has changed by one bit is refused, and what is there stays", async () => {
+  const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
+  const client = await StompWire.connect(api.broker.port, LOGIN);
+  await client.request("SEND", { destination: "/queue/a", persistent: "true" }, "precious".repeat(4000));
+  const file = join(temporaryFolder(), "copy.mdb");
+  expect(await delos(["backup", file], { env: env(api) })).toMatchObject({ code: 0 });
+  const copy = readFileSync(file);
+  const place = copy.lastIndexOf("precious");
+  expect(place).toBeGreaterThan(0);
+  copy[place] = (copy[place] ?? 0) ^ 1;
+  writeFileSync(file, copy);
+  const directory = temporaryFolder();
+  const refused = await delos(["restore", file, "--set", `store.directory=${directory}`]);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("its checksum is another one")]);
+  // Cut off: the end that says so is gone, and so are pages that the rest needs.
+  writeFileSync(file, copy.subarray(0, copy.length >> 1));
+  const cut = await delos(["restore", file, "--set", `store.directory=${directory}`]);
+  expect([cut.code, cut.err]).toEqual([1, expect.stringContaining("damaged")]);
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+it("a backup that is interrupted, or whose broker dies meanwhile, says so and leaves nothing", async () => {
+  const folder = temporaryFolder();
+  const half = createServer((_request, response) => {
+    response.writeHead(200, { "content-length": 1_000_000 });
+    response.write(Buffer.alloc(100_000));
+    heard.resolve(response);
+  });
+  const heard = Promise.withResolvers<ServerResponse>();
+  await new Promise<void>((done) => half.listen(0, "127.0.0.1", done));
+  onTestFinished(() => void half.close());
+  const address = half.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  const said = { DELOS_URL: `http://127.0.0.1:${port}`, DELOS_PASSWORD: "x" };
+  const dying = delos(["backup", join(folder, "copy.mdb")], { env: said });
+  (await heard.promise).destroy();
+  const died = await dying;
+  expect([died.code, died.err]).toEqual([1, expect.stringContaining("there is no copy")]);
+  const stopped = delos(["backup", join(folder, "copy.mdb")], {
+    env: said,
+    signal: "SIGINT",
+    when: () => readdirSync(folder).length > 0,
+  });
+  const ended = await stopped;
+  expect([ended.code, ended.err]).toEqual([1, expect.stringContaining("it was interrupted; there is no copy")]);
+  expect(readdirSync(folder)).toEqual([]);
 });
 
 it("what is no copy is not put in the place of a store", async () => {
