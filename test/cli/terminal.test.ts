@@ -52,7 +52,7 @@ describe("commands", () => {
     const missing = await delos(["queues", `${name}e`], { env: env(api) });
     const wrong = await delos(["pub", "q", "x", "--ttl", name], { env: env(api) });
     for (const { out, err } of [listed, looked, missing, wrong]) {
-      expect(out + err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+      expect((out + err).replaceAll("\n", "")).not.toMatch(/\p{Cc}|\p{Cf}/u);
     }
     expect(JSON.parse(listed.out)).toMatchObject({ items: [{ name }] });
     expect(missing.code).toBe(1);
