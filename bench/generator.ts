@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 
 /** What one run of the load generator `mqload` reported. */
 export interface Report {
@@ -12,6 +12,23 @@ export interface Report {
 /** Runs the generator and waits for its report. */
 export function generate(mqload: string, args: readonly string[], timeoutMs = 180_000): Report {
   const result = spawnSync(mqload, [...args, "--json"], { encoding: "utf8", timeout: timeoutMs });
+  return reportOf(result);
+}
+
+/** The same, while this process goes on with what it has to do. */
+export function generateBeside(mqload: string, args: readonly string[], timeoutMs = 180_000): Promise<Report> {
+  return new Promise((done) => {
+    execFile(mqload, [...args, "--json"], { encoding: "utf8", timeout: timeoutMs }, (error, stdout, stderr) => {
+      done(reportOf({ status: error === null ? 0 : 1, stdout, stderr }));
+    });
+  });
+}
+
+function reportOf(result: {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}): Report {
   const line = result.stdout.trim().split("\n").at(-1) ?? "";
   const report: unknown = line.startsWith("{") ? JSON.parse(line) : {};
   const values = new Map(Object.entries(typeof report === "object" && report !== null ? report : {}));
