@@ -33,7 +33,8 @@ interface Needed {
 
 /**
  * Throws BrokerError("not-authorized") with the right that is missing. `realm`: see `HostSettings.realm`, of that virtual
- * host. The rules of one with users of its own know those by their names, and nobody else who happens to be called so.
+ * host. The rules of one with users of its own know those by their names, and nobody else who happens to be called so; and
+ * such users are somebody in their own virtual host only.
  */
 export function checkRight(
   access: Access,
@@ -46,6 +47,13 @@ export function checkRight(
   const needed = neededFor(right, host, broker);
   if (needed === undefined) return;
   const { action, kind, name } = needed;
+  if (subject.realm !== undefined && subject.realm !== realm) {
+    const what = kind === "broker" ? `the broker ${name}` : `virtual host ${name}`;
+    throw new BrokerError(
+      "not-authorized",
+      `User ${subject.user ?? "(none)"} of virtual host ${subject.realm} lacks the right "${action}" on ${what}`,
+    );
+  }
   const rulesOf = subject.realm === realm ? host : undefined;
   const decision = permissionsOf(access, subject, rulesOf ?? "").decide(action, kind, name);
   if (decision.allowed) return;
@@ -57,6 +65,17 @@ export function checkRight(
 export function checkCaller(broker: Broker, { login, peer }: Caller, right: Right, host: string | undefined): void {
   const realm = broker.hosts.get(host ?? "")?.settings.realm;
   checkRight(broker.access, subjectOf(login, peer), right, host, broker.name, realm);
+}
+
+/** Whether who makes a request has a right. */
+export function hasRight(broker: Broker, caller: Caller, right: Right, host: string | undefined): boolean {
+  try {
+    checkCaller(broker, caller, right, host);
+    return true;
+  } catch (refusal) {
+    if (refusal instanceof BrokerError) return false;
+    throw refusal;
+  }
 }
 
 const NEEDED: Readonly<Record<Right, { readonly action: Action; readonly kind: Needed["kind"] } | undefined>> = {

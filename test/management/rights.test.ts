@@ -58,3 +58,27 @@ it("looking at a retained message takes the same rights as receiving it", async 
   expect((await api.get("/api/v1/hosts/default/retained/open")).status).toBe(200);
   expect((await api.get("/api/v1/hosts/default/retained/open", { as: "eve:evesecret" })).status).toBe(403);
 });
+
+it("a user of a virtual host is nobody to the broker and to other virtual hosts, whatever the name", async () => {
+  const api = await startManagement([
+    "hosts.tenant.security.users.admin.password=of-the-tenant",
+    "hosts.tenant.security.users.admin.groups=[admins]",
+    "hosts.other.security.users.admin.password=of-the-other",
+    "access_rules=[{allow: [admins]}]",
+  ]);
+  const signedIn = await api.post(
+    "/api/v1/session",
+    { user: "admin", password: "of-the-tenant", host: "tenant" },
+    { as: null },
+  );
+  const cookie = String(signedIn.headers.get("set-cookie")).split(";")[0] ?? "";
+  const statusOf = async (path: string): Promise<number> =>
+    (await api.get(path, { as: null, headers: { cookie } })).status;
+  expect(await statusOf("/api/v1/hosts/tenant/queues")).toBe(200);
+  for (const path of ["broker", "users", "hosts/default/queues", "hosts/other/queues"]) {
+    expect([path, await statusOf(`/api/v1/${path}`)]).toEqual([path, 403]);
+  }
+  for (const path of ["/api/overview", "/api/users", "/api/queues/%2F"]) {
+    expect([path, await statusOf(path)]).toEqual([path, 403]);
+  }
+});
