@@ -77,9 +77,11 @@ export class WebSessions {
     this.byHash.delete(hashOf(token));
   }
 
-  /** Ends those of a user. */
-  endOf(user: string): void {
-    for (const [hash, { login }] of this.byHash) if (login.user === user) this.byHash.delete(hash);
+  /** Ends those of a user; `realm`: see `Login.realm`. */
+  endOf(user: string, realm?: string): void {
+    for (const [hash, { login }] of this.byHash) {
+      if (login.user === user && login.realm === realm) this.byHash.delete(hash);
+    }
   }
 
   /** Ends all of them: what they know of their users may not be true any more. */

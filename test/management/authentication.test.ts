@@ -58,6 +58,7 @@ it("signs in and out with a cookie that no script and no other site gets at", as
   const api = await startManagement();
   const { answer, cookie, csrf } = await signIn(api);
   expect(answer.body).toMatchObject({ user: "admin", groups: ["admins"], by: "session" });
+  expect(record(answer.body)["hosts"]).toEqual(["default"]);
   const set = String(answer.headers.get("set-cookie"));
   expect(set).toMatch(/^delos_session=[\w-]{43}; Path=\/; Expires=[^;]+; HttpOnly; SameSite=Strict$/);
   const asSession = { as: null, headers: { cookie } };

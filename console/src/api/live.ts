@@ -1,16 +1,19 @@
 import { signal } from "@preact/signals";
 import { isRecord, type Json, number, record, type Row, text } from "./json.ts";
-import { ask, at, reach, resting } from "./request.ts";
+import { ask, at, Problem, reach, resting } from "./request.ts";
 import { Series } from "./series.ts";
 import { broker as known, host } from "./session.ts";
 
 const ABOUT_MS = 5000;
-const AGAIN_MS = 5000;
+/** How long until somebody who was refused tries again. */
+const AGAIN_MS = 15_000;
 
 /** Figures over the last minutes, for as long as somebody is signed in; the broker sends them every second. */
 class Live {
   /** What the broker says of itself, every few seconds. */
   readonly broker = signal<Row>({});
+  /** Why there is nothing to be told. */
+  readonly failure = signal("");
   /** Its figures, or those of the virtual host for whoever may see no more. */
   readonly figures = signal<Row>({});
   readonly messages = new Series(3);
@@ -60,9 +63,11 @@ class Live {
   private async look(): Promise<void> {
     try {
       if (seesAll()) this.broker.value = await ask("/broker");
-      else await ask("/session");
-    } catch {
-      // The bar above says when the broker does not answer.
+      else await ask(at("hosts", host.peek()));
+      this.failure.value = "";
+    } catch (error) {
+      // Otherwise the bar above says that the broker does not answer.
+      if (error instanceof Problem && error.status === 403) this.failure.value = error.message;
     }
   }
 

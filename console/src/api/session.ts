@@ -47,10 +47,11 @@ export async function resume(): Promise<void> {
 /** Somebody who signs out: the end of that must not end the session of whoever signs in next. */
 let leaving: Promise<unknown> = Promise.resolve();
 
-/** Signs in. Throws `Problem`. */
-export async function signIn(user: string, password: string): Promise<void> {
+/** Signs in, as a user of the broker or, if `of` names one, of a virtual host. Throws `Problem`. */
+export async function signIn(user: string, password: string, of: string): Promise<void> {
   await leaving;
-  await entered(await ask("/session", { method: "POST", body: { user, password } }));
+  const body = { user, password, ...(of === "" ? {} : { host: of }) };
+  await entered(await ask("/session", { method: "POST", body }));
 }
 
 /** Signs out; whatever the broker says to it, nobody is signed in here any more. */
@@ -98,13 +99,17 @@ async function entered(session: Row): Promise<void> {
   csrf.value = text(session, "csrf");
   store(SIGNED_IN, "yes");
   // Not everybody who may sign in may look at the broker as a whole.
-  const known = await ask("/broker").catch(() => ({ hosts: ["default"] }));
+  const known = await ask("/broker").catch((): Row => ({ hosts: texts(session, "hosts") }));
   batch(() => {
     broker.value = known;
-    if (text(me.peek() ?? undefined, "user") !== text(session, "user")) visit.value++;
+    if (!isSame(me.peek() ?? undefined, session)) visit.value++;
     me.value = session;
     locked.value = false;
   });
+}
+
+function isSame(one: Row | undefined, other: Row): boolean {
+  return text(one, "user") === text(other, "user") && text(one, "host") === text(other, "host");
 }
 
 function themeOf(name: string): "system" | "light" | "dark" {

@@ -115,8 +115,8 @@ function RuleTable({ rules }: { readonly rules: readonly Row[] }): JSX.Element {
               {texts(rule, "allow").length > 0 && <Badge tone="good">allow</Badge>}
             </td>
             <td class="break">{principalsOf(rule)}</td>
-            <td>{texts(rule, "actions").join(", ") || "all"}</td>
-            <td>{texts(rule, "kinds").join(", ") || "everything"}</td>
+            <td>{listed(texts(rule, "actions"))}</td>
+            <td>{listed(texts(rule, "kinds"))}</td>
             <td class="break">
               {text(rule, "id") || text(rule, "id_regex") || "all"}
               {text(rule, "connector") !== "" && ` by ${text(rule, "connector")}`}
@@ -126,6 +126,11 @@ function RuleTable({ rules }: { readonly rules: readonly Row[] }): JSX.Element {
       </tbody>
     </table>
   );
+}
+
+/** A star, or nothing at all, is whatever there is. */
+function listed(words: readonly string[]): string {
+  return words.length === 0 || words.includes("*") ? "all" : words.join(", ");
 }
 
 function principalsOf(rule: Row): string {

@@ -151,6 +151,12 @@ function LogLevels(): JSX.Element {
     <Card title="What is logged, until the next start" flush>
       <Failure text={polled.failure.value} />
       <table class="plain-table">
+        <thead>
+          <tr>
+            <th>Part</th>
+            <th>From this level on</th>
+          </tr>
+        </thead>
         <tbody>
           {levels !== undefined && (
             <tr>

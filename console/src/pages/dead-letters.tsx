@@ -83,7 +83,7 @@ export function DeadLettersPage({ name }: { readonly name: string | undefined })
 
 function cameAt(row: Row, field: string): JSX.Element {
   const moment = number(row, field);
-  if (moment === 0) return <span class="quiet">before the last start</span>;
+  if (moment === 0) return <span class="quiet">before the start</span>;
   return <Time at={moment} as="clock" />;
 }
 

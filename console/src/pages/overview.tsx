@@ -4,7 +4,7 @@ import { live } from "../api/live.ts";
 import { bytes, count, short, span } from "../format.ts";
 import { link } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
-import { Card, Facts, PageHead, Tiles } from "../ui/parts.tsx";
+import { Card, Facts, Failure, PageHead, Tiles } from "../ui/parts.tsx";
 import { openPublish } from "./publish.tsx";
 import { Icon } from "../ui/icon.tsx";
 
@@ -21,6 +21,7 @@ export function OverviewPage(): JSX.Element {
           <Icon name="send" /> Publish
         </button>
       </PageHead>
+      <Failure text={live.failure.value} />
       {blocked !== "" && (
         <p class="note warn" role="alert">
           All publishers wait: {blocked}

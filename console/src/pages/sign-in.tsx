@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { text } from "../api/json.ts";
+import { type Row, text } from "../api/json.ts";
 import { me, signIn } from "../api/session.ts";
 import { Form } from "../ui/form.tsx";
 
@@ -15,7 +15,7 @@ export function SignIn(): JSX.Element {
         <img src="/mark.svg" alt="" />
         <h1>Sign in to Delos</h1>
         <p>As a user of the broker that may monitor or administer it.</p>
-        <SignInForm user="" />
+        <SignInForm session={undefined} />
         <p class="hint">
           A broker without a configuration lets in <code>guest</code> with the password <code>guest</code>, from its own
           machine.
@@ -55,21 +55,30 @@ export function SignInAgain(): JSX.Element {
           Your session is over: nobody used it for a while, or it was ended elsewhere. What you were doing is still here
           when you sign in again.
         </p>
-        <SignInForm user={text(me.peek() ?? undefined, "user")} />
+        <SignInForm session={me.peek() ?? undefined} />
       </div>
     </dialog>
   );
 }
 
-function SignInForm({ user }: { readonly user: string }): JSX.Element {
+function SignInForm({ session }: { readonly session: Row | undefined }): JSX.Element {
+  const user = text(session, "user");
   return (
     <Form
       fields={[
         { name: "user", label: "User", value: user, required: true, wide: true, autocomplete: "username" },
         { name: "password", label: "Password", kind: "password", wide: true, autocomplete: "current-password" },
+        {
+          name: "host",
+          label: "Virtual host",
+          value: text(session, "host"),
+          placeholder: "none",
+          hint: "Only for users of a virtual host that has users of its own",
+          wide: true,
+        },
       ]}
       action="Sign in"
-      onSubmit={({ user: given = "", password = "" }) => signIn(given, password)}
+      onSubmit={({ user: given = "", password = "", host = "" }) => signIn(given, password, host.trim())}
     />
   );
 }

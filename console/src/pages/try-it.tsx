@@ -148,6 +148,13 @@ function Log(): JSX.Element {
       }
     >
       <table class="plain-table" data-log="">
+        <thead class="visually-hidden">
+          <tr>
+            <th>When</th>
+            <th>Which way</th>
+            <th>What</th>
+          </tr>
+        </thead>
         <tbody>
           {lines.value.map(({ id, at, way, what, body }) => (
             <tr key={id}>

@@ -149,6 +149,7 @@ function WhoAmI({ session, close }: { readonly session: Row | undefined; readonl
         <Facts
           facts={[
             ["User", <bdi key="user">{text(session, "user")}</bdi>],
+            ["Of the virtual host", text(session, "host")],
             ["Groups", texts(session, "groups").join(", ")],
             ["Until", <Time key="until" at={number(session, "expires_at")} />],
           ]}

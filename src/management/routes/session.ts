@@ -1,6 +1,9 @@
 import { type Static, Type } from "typebox";
+import type { Broker } from "../../../core/broker.ts";
+import { BrokerError } from "../../../core/errors.ts";
 import { Authentication, SESSION_COOKIE } from "../authentication.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { checkCaller } from "../rights.ts";
 import type { WebSession } from "../web-sessions.ts";
 import { nullable, words } from "../schemas.ts";
 
@@ -16,6 +19,9 @@ const Whoami = Type.Object(
       Type.String({
         description: "To be sent as X-CSRF-Token with every request of this session that changes something.",
       }),
+    ),
+    hosts: Type.Optional(
+      Type.Array(Type.String(), { description: "The virtual hosts that whoever signed in may look at." }),
     ),
     expires_at: Type.Optional(Type.Integer({ description: "When the session ends, in milliseconds since 1970." })),
   },
@@ -43,7 +49,7 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
   app.get(
     "/session",
     { config: { right: "login" }, schema: { tags: ["session"], summary: "Who I am", response: { 200: Whoami } } },
-    (request) => whoami(callerOf(request), authentication.sessionOf(request)),
+    (request) => whoami(broker, callerOf(request), authentication.sessionOf(request)),
   );
 
   app.post(
@@ -68,7 +74,7 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
         secure: peer.transport === "tls",
         expires: new Date(session.expiresAt),
       });
-      return whoami(request.caller, session);
+      return whoami(broker, request.caller, session);
     },
   );
 
@@ -81,8 +87,8 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
     async (request, reply) => {
       const token = request.cookies[SESSION_COOKIE];
       if (token !== undefined) authentication.sessions.close(token);
-      const { user } = callerOf(request).login;
-      if (request.query.everywhere && user !== undefined) authentication.sessions.endOf(user);
+      const { user, realm } = callerOf(request).login;
+      if (request.query.everywhere && user !== undefined) authentication.sessions.endOf(user, realm);
       reply.clearCookie(SESSION_COOKIE, { path: "/" });
       reply.code(204);
       return null;
@@ -90,9 +96,21 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
   );
 }
 
-function whoami({ login, by }: Caller, session: WebSession | undefined): Static<typeof Whoami> {
+function whoami(broker: Broker, caller: Caller, session: WebSession | undefined): Static<typeof Whoami> {
+  const { login, by } = caller;
   const { user = null, groups, realm } = login;
   const known = { user, groups: [...groups], ...(realm === undefined ? {} : { host: realm }), by };
   if (session === undefined || by !== "session") return known;
-  return { ...known, csrf: session.csrf, expires_at: session.expiresAt };
+  const hosts = Array.from(broker.hosts.keys()).filter((name) => mayMonitor(broker, caller, name));
+  return { ...known, hosts, csrf: session.csrf, expires_at: session.expiresAt };
+}
+
+function mayMonitor(broker: Broker, caller: Caller, host: string): boolean {
+  try {
+    checkCaller(broker, caller, "monitor host", host);
+    return true;
+  } catch (refusal) {
+    if (refusal instanceof BrokerError) return false;
+    throw refusal;
+  }
 }
