@@ -1,18 +1,20 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { RESOURCE_KINDS } from "../../core/access/access.ts";
 import { AccessRules } from "../../core/access/rules.ts";
-import { accessRuleSet } from "../../src/config/access.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { type AccessRuleSettings, accessRuleSet } from "../../src/config/access.ts";
+import { defaultConfig } from "../../src/config/load.ts";
 import { startBroker, temporaryFolder, type TestBroker } from "../support/broker.ts";
 import { Wire } from "../support/wire.ts";
 import { ca, caFile, tlsSettings } from "../tls/material.ts";
 import { AMQP_091 } from "./matrix/amqp091.ts";
 import { AMQP_10 } from "./matrix/amqp10.ts";
+import { HTTP } from "./matrix/http.ts";
 import { MQTT_311, MQTT_5 } from "./matrix/mqtt.ts";
 import { type Attempt, type Operation, root, type Speaker, type Who } from "./matrix/operation.ts";
 import { STOMP } from "./matrix/stomp.ts";
 
-const SPEAKERS: readonly Speaker[] = [STOMP, MQTT_311, MQTT_5, AMQP_091, AMQP_10];
+const SPEAKERS: readonly Speaker[] = [STOMP, MQTT_311, MQTT_5, AMQP_091, AMQP_10, HTTP];
 
 const pump = ca.issue({ commonName: "pump-7", organization: "Example" });
 const USERS = ["ann", "bob"].flatMap((user) => [
@@ -23,14 +25,31 @@ const USERS = ["ann", "bob"].flatMap((user) => [
 const ANN: Who = { user: "ann", clientId: "c-1", by: "plain" };
 const BOB: Who = { ...ANN, user: "bob", clientId: "c-2" };
 
+const CONFIG = defaultConfig("/");
+/** A rule that says nothing. */
+const UNSAID: AccessRuleSettings = {
+  allow: [],
+  deny: [],
+  separator: "",
+  principal_kind: ["group"],
+  action: ["*"],
+  kind: ["*"],
+  id: "",
+  id_regex: "",
+  connector: "",
+};
+
+/** What is said of a rule. */
+type Given = Partial<AccessRuleSettings>;
+
 /** A way for a rule to be about somebody, or something, and about others not. */
 interface Variant {
   readonly what: string;
   readonly verdict: "allow" | "deny";
   readonly names?: readonly string[];
-  readonly principals?: string;
+  readonly principals?: AccessRuleSettings["principal_kind"][number];
   /** What the rule says besides; of the names of an operation's things. */
-  readonly more?: (operation: Operation, token: string) => object;
+  readonly more?: (operation: Operation, token: string) => Given;
   readonly meant: Who;
   readonly other?: Who;
   /** What the name ends with. */
@@ -94,6 +113,13 @@ const NAMES: readonly Variant[] = [
   { what: "a user's own", verdict: "allow", more: named("%u"), meant: ANN, other: ANN, leaf: "ann", otherLeaf: "bob" },
 ];
 
+const MANAGEMENT: Variant = {
+  what: "a connector",
+  verdict: "deny",
+  more: () => ({ connector: "management" }),
+  meant: ANN,
+};
+
 const OWN: Variant = {
   what: "a client's own",
   verdict: "allow",
@@ -112,9 +138,14 @@ function named(leaf: string): NonNullable<Variant["more"]> {
   return ({ name }, token) => ({ id: name(token, leaf) });
 }
 
-function variantsOf({ fixed = false, byClientId = false }: Operation): readonly Variant[] {
-  if (fixed) return PRINCIPALS;
-  return [...PRINCIPALS, ...NAMES, ...(byClientId ? [] : [OWN])];
+function variantsOf(speaker: Speaker, { fixed = false, byClientId = false }: Operation): readonly Variant[] {
+  // Over HTTP there is one listener, and nobody is asked for a certificate here.
+  const principals =
+    speaker === HTTP
+      ? [...PRINCIPALS.filter(({ meant }) => meant.by in { plain: 1, proxy: 1 }), MANAGEMENT]
+      : PRINCIPALS;
+  if (fixed) return principals;
+  return [...principals, ...NAMES, ...(byClientId ? [] : [OWN])];
 }
 
 /** A broker for all protocols, behind a proxy if there is one, and how to reach it. */
@@ -139,7 +170,8 @@ class Arena {
       "listeners.stomp.proxy_protocol.trusted=[127.0.0.0/8]",
       "listeners.mqtt.enabled=true",
       "listeners.mqtt.port=0",
-      "mqtt.max_subscriptions=1000",
+      "management.enabled=true",
+      "management.trusted_proxies=[127.0.0.0/8]",
       ...USERS,
     ];
     return new Arena(await startBroker(settings), settings);
@@ -151,16 +183,13 @@ class Arena {
   }
 
   /** Goes by other rules from now on. */
-  rule(rules: readonly object[]): void {
+  rule(rules: readonly Given[]): void {
     const { access } = this.broker.server.broker;
     if (!(access instanceof AccessRules)) throw new Error("The broker does not go by rules");
-    const sets = ["listeners.mqtt.port=0", `access_rules=${JSON.stringify(rules)}`];
-    const loaded = loadConfig({ sets, directory: "/" });
-    if (!loaded.ok) throw new Error(loaded.problems.join("\n"));
-    access.replace(accessRuleSet(loaded.config));
+    access.replace(accessRuleSet({ ...CONFIG, access_rules: rules.map((rule) => ({ ...UNSAID, ...rule })) }));
   }
 
-  async try(operation: Operation, who: Who, [token, leaf]: readonly [string, string], rules: readonly object[]) {
+  async try(operation: Operation, who: Who, [token, leaf]: readonly [string, string], rules: readonly Given[]) {
     const host = this.broker.server.broker.host(undefined);
     if (host === undefined) throw new Error("There is no default host");
     const name = operation.name(token, leaf);
@@ -169,7 +198,8 @@ class Arena {
     operation.prepare?.(client, name);
     client.close();
     this.rule(rules);
-    const attempt: Attempt = { who, host, token, leaf, name, dial: () => this.#dial(who) };
+    const url = `http://127.0.0.1:${this.broker.managementPort}`;
+    const attempt: Attempt = { who, host, token, leaf, name, url, dial: () => this.#dial(who) };
     return operation.attempt(attempt);
   }
 
@@ -188,46 +218,55 @@ class Arena {
 }
 
 /** The rules of one attempt; whatever they say nothing of is allowed, but for what only `allow` may let pass. */
-function rulesOf(variant: Variant, { action, kind }: Operation, more: object): object[] {
+function rulesOf(variant: Variant, operation: Operation, token: string, more: Given): Given[] {
   const { verdict, names = ["*"], principals = "*" } = variant;
-  const about = { action: [action], kind: [kind] };
-  const rule = { [verdict]: names, principal_kind: [principals], ...about, ...more };
-  const rest = verdict === "allow" ? [{ deny: ["*"], ...about }] : [];
+  const about: Given = { action: [operation.action], kind: [operation.kind] };
+  const rule: Given = { [verdict]: names, principal_kind: [principals], ...about, ...more };
+  const all = operation.fixed === true ? {} : { id: operation.name(token, "*") };
+  const rest = verdict === "allow" ? [{ deny: ["*"], ...about, ...all }] : [];
   return [rule, ...rest, { allow: ["*"] }];
 }
 
-describe.each(SPEAKERS)("over $protocol, the right to", ({ operations }) => {
-  it.each(operations)("$what is asked for by every kind of rule, and refused in its own words", async (operation) => {
-    const arena = await Arena.start();
-    for (const variant of variantsOf(operation)) {
-      const { what, verdict, meant, other, leaf = "leaf", otherLeaf = leaf } = variant;
-      const denies = verdict === "deny";
-      for (const [who, end, isRefused] of [
-        [meant, leaf, denies],
-        [other, otherLeaf, !denies],
-      ] as const) {
-        if (who === undefined) continue;
-        const token = arena.token();
-        const more = variant.more?.(operation, token) ?? (operation.fixed === true ? {} : { id: operation.name(token, end) });
-        const refusal = await arena.try(operation, who, [token, end], rulesOf(variant, operation, more));
-        const about = `${verdict} ${what}: ${JSON.stringify({ ...who, ...more })}`;
-        expect(refusal === undefined ? "allowed" : "refused", `${about} ${refusal ?? ""}`).toBe(
-          isRefused ? "refused" : "allowed",
-        );
-      }
-    }
-  });
+/** What no message takes. */
+const UNASKED = ["admin", "monitor", "config"] as const;
 
-  it.each(operations)("$what is another one than for other kinds and actions", async (operation) => {
-    const arena = await Arena.start();
-    const { action, kind } = operation;
-    const actions = ["admin", "monitor", "config", "connect", "create", "destroy", "send", "receive", "consume"];
-    const rules = [
-      { allow: ["*"], action: [action], kind: [kind] },
-      { deny: ["*"], action: actions.filter((each) => each !== action), id: "nothing" },
-      { deny: ["*"], action: [action], kind: ["broker"] },
-      { allow: ["*"] },
-    ];
-    expect(await arena.try(operation, ANN, [arena.token(), "leaf"], rules)).toBeUndefined();
-  });
+/** Rules that deny what is much like it, and have no say. */
+function elsewhere({ action, kind }: Operation): Given[] {
+  const kinds = RESOURCE_KINDS.filter((each) => each !== kind && each !== "virtual-host" && each !== "connector");
+  return [
+    { deny: ["*"], action: UNASKED.filter((each) => each !== action), kind: [kind] },
+    { deny: ["*"], action: [action], kind: kinds, id_regex: "t[0-9]+.*" },
+    { allow: ["*"] },
+  ];
+}
+
+describe.each(SPEAKERS)("over $protocol, the right to", (speaker) => {
+  it.each(speaker.operations)(
+    "$what is asked for by every kind of rule, and refused in its own words",
+    async (operation) => {
+      const arena = await Arena.start();
+      expect(
+        await arena.try(operation, ANN, [arena.token(), "leaf"], elsewhere(operation)),
+        "elsewhere",
+      ).toBeUndefined();
+      for (const variant of variantsOf(speaker, operation)) {
+        const { what, verdict, meant, other, leaf = "leaf", otherLeaf = leaf } = variant;
+        const denies = verdict === "deny";
+        for (const [who, end, isRefused] of [
+          [meant, leaf, denies],
+          [other, otherLeaf, !denies],
+        ] as const) {
+          if (who === undefined) continue;
+          const token = arena.token();
+          const more =
+            variant.more?.(operation, token) ?? (operation.fixed === true ? {} : { id: operation.name(token, end) });
+          const refusal = await arena.try(operation, who, [token, end], rulesOf(variant, operation, token, more));
+          const about = `${verdict} ${what}: ${JSON.stringify({ ...who, ...more })}`;
+          expect(refusal === undefined ? "allowed" : "refused", `${about} ${refusal ?? ""}`).toBe(
+            isRefused ? "refused" : "allowed",
+          );
+        }
+      }
+    },
+  );
 });

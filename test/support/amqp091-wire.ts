@@ -142,12 +142,12 @@ export class AmqpWire implements Disposable {
   }
 
   /** A connection on which nothing was said yet. */
-  static async connect(port: number): Promise<AmqpWire> {
-    return new AmqpWire(await Wire.connect(port));
+  static async connect(port: number | Wire): Promise<AmqpWire> {
+    return new AmqpWire(await Wire.over(port));
   }
 
   /** A connection that has said its header and was greeted. */
-  static async greeted(port: number): Promise<AmqpWire> {
+  static async greeted(port: number | Wire): Promise<AmqpWire> {
     const client = await AmqpWire.connect(port);
     await client.wire.send(HEADER);
     await client.expect("connection.start");
@@ -155,7 +155,7 @@ export class AmqpWire implements Disposable {
   }
 
   /** A connection that is logged in, and was told the broker's limits. */
-  static async loggedIn(port: number, options: OpenOptions = {}): Promise<AmqpWire> {
+  static async loggedIn(port: number | Wire, options: OpenOptions = {}): Promise<AmqpWire> {
     const client = await AmqpWire.greeted(port);
     await client.startOk(options);
     await client.expect("connection.tune");

@@ -57,8 +57,8 @@ export class Amqp10Wire implements Disposable {
   }
 
   /** A connection on which nothing was said yet. */
-  static async open(port: number): Promise<Amqp10Wire> {
-    return new Amqp10Wire(await Wire.connect(port));
+  static async open(port: number | Wire): Promise<Amqp10Wire> {
+    return new Amqp10Wire(await Wire.over(port));
   }
 
   /** A connection that is open, without SASL, and has a session on channel 0 unless it is to have none. */

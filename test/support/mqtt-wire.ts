@@ -39,8 +39,8 @@ export class MqttWire implements Disposable {
   }
 
   /** A connection on which nothing was said yet. */
-  static async open(port: number, version: MqttVersion = 5): Promise<MqttWire> {
-    return new MqttWire(await Wire.connect(port), version);
+  static async open(port: number | Wire, version: MqttVersion = 5): Promise<MqttWire> {
+    return new MqttWire(await Wire.over(port), version);
   }
 
   /** A connection that was accepted; of 5.0 with a clean start unless something else is said. */

@@ -31,8 +31,8 @@ export class StompWire implements Disposable {
   }
 
   /** A connection on which nothing was said yet. */
-  static async open(port: number, version: StompVersion = "1.2"): Promise<StompWire> {
-    return new StompWire(await Wire.connect(port), version);
+  static async open(port: number | Wire, version: StompVersion = "1.2"): Promise<StompWire> {
+    return new StompWire(await Wire.over(port), version);
   }
 
   /** A connection that has logged in. */

@@ -41,6 +41,11 @@ export class Wire {
     });
   }
 
+  /** A connection to a port, or the one that is given. */
+  static async over(port: number | Wire): Promise<Wire> {
+    return typeof port === "number" ? Wire.connect(port) : port;
+  }
+
   /** Connects by TLS, trusting the authority given as `ca`; rejects when the handshake fails. */
   static secure(port: number, options: ConnectionOptions): Promise<Wire> {
     return new Promise((resolve, reject) => {

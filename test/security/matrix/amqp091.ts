@@ -1,6 +1,15 @@
 import { expect } from "vitest";
 import { AmqpWire } from "../../support/amqp091-wire.ts";
-import { type Attempt, dotted, makeExchange, makeQueue, makeTopic, type Operation, REFUSAL, type Speaker } from "./operation.ts";
+import {
+  type Attempt,
+  dotted,
+  makeExchange,
+  makeQueue,
+  makeTopic,
+  type Operation,
+  REFUSAL,
+  type Speaker,
+} from "./operation.ts";
 
 type Act = (client: AmqpWire, attempt: Attempt) => Promise<unknown>;
 
@@ -18,14 +27,14 @@ async function loggedIn({ who, dial }: Attempt): Promise<AmqpWire> {
   return client;
 }
 
-/** docs/access.md: connection.close 403 if it may not connect. */
+/** docs/access.md: connection.close 530 when it connects, as RabbitMQ has it. */
 async function refusedConnection(client: AmqpWire): Promise<string | undefined> {
   const frame = await client.peek();
   if (frame.type === "method" && frame.method.name === "connection.open-ok") {
     await client.next();
     return undefined;
   }
-  return closing(await client.expect("connection.close", 0));
+  return closing(await client.expect("connection.close", 0), "NOT_ALLOWED", 530);
 }
 
 /** docs/access.md: channel.close 403 ACCESS_REFUSED; other channels go on. */
@@ -36,9 +45,13 @@ async function refusedChannel(client: AmqpWire): Promise<string> {
   return text;
 }
 
-function closing({ replyCode, replyText }: { replyCode: number; replyText: string }): string {
-  expect(replyCode).toBe(403);
-  expect(replyText).toMatch(/^ACCESS_REFUSED - /);
+function closing(
+  { replyCode, replyText }: { readonly replyCode: number; readonly replyText: string },
+  reply = "ACCESS_REFUSED",
+  code = 403,
+): string {
+  expect(replyCode).toBe(code);
+  expect(replyText).toMatch(new RegExp(`^${reply} - `));
   // A text is cut after 255 bytes.
   expect(replyText).toMatch(replyText.length < 250 ? REFUSAL : /User \w+ may /);
   return replyText;
@@ -58,7 +71,7 @@ function doing(what: string, about: Pick<Operation, "action" | "kind" | "prepare
       await client.say("basic.qos", {});
       for (;;) {
         const frame = await client.peek();
-        if (frame.type === "method" && frame.method.name === "channel.close") return refusedChannel(client);
+        if (frame.type === "method" && frame.method.name === "channel.close") return await refusedChannel(client);
         await client.next();
         if (frame.type === "method" && frame.method.name === "basic.qos-ok") return undefined;
       }
@@ -80,17 +93,19 @@ async function own(client: AmqpWire, token: string): Promise<void> {
   await client.ask(1, "exchange.declare", { exchange: `own-${token}`, type: "fanout" }, "exchange.declare-ok");
 }
 
-const CONNECT = (["virtual-host", "connector"] as const).map((kind): Operation => ({
-  what: `connect to the ${kind}`,
-  action: "connect",
-  kind,
-  fixed: true,
-  name: () => (kind === "connector" ? "*" : "default"),
-  attempt: async (attempt) => {
-    using client = await loggedIn(attempt);
-    return refusedConnection(client);
-  },
-}));
+const CONNECT = (["virtual-host", "connector"] as const).map(
+  (kind): Operation => ({
+    what: `connect to the ${kind}`,
+    action: "connect",
+    kind,
+    fixed: true,
+    name: () => (kind === "connector" ? "*" : "default"),
+    attempt: async (attempt) => {
+      using client = await loggedIn(attempt);
+      return await refusedConnection(client);
+    },
+  }),
+);
 
 /** What can be done over AMQP 0-9-1. */
 export const AMQP_091: Speaker = {

@@ -67,7 +67,7 @@ function doing(
     attempt: async (attempt) => {
       using client = await loggedIn(attempt, containerOf(attempt));
       if ((await refusedConnection(client)) !== undefined) throw new Error("The connection was refused");
-      return act(client, attempt);
+      return await act(client, attempt);
     },
   };
 }
@@ -119,21 +119,27 @@ const closeDurable: Act = async (client, attempt) => {
 const QUEUE = { kind: "queue", prepare: makeQueue } as const;
 const TOPIC = { kind: "topic", prepare: makeTopic } as const;
 const EXCHANGE = { kind: "exchange", prepare: makeExchange } as const;
-const NEW_DSUB = { kind: "dsub", name: (token: string, leaf: string) => `amqp/${token}/${leaf}`, byClientId: true } as const;
+const NEW_DSUB = {
+  kind: "dsub",
+  name: (token: string, leaf: string) => `amqp/${token}/${leaf}`,
+  byClientId: true,
+} as const;
 const DSUB = { ...NEW_DSUB, prepare: makeDurable } as const;
 const byToken = ({ token }: Attempt): string => token;
 
-const CONNECT = (["virtual-host", "connector"] as const).map((kind): Operation => ({
-  what: `connect to the ${kind}`,
-  action: "connect",
-  kind,
-  fixed: true,
-  name: () => (kind === "connector" ? "*" : "default"),
-  attempt: async (attempt) => {
-    using client = await loggedIn(attempt);
-    return refusedConnection(client);
-  },
-}));
+const CONNECT = (["virtual-host", "connector"] as const).map(
+  (kind): Operation => ({
+    what: `connect to the ${kind}`,
+    action: "connect",
+    kind,
+    fixed: true,
+    name: () => (kind === "connector" ? "*" : "default"),
+    attempt: async (attempt) => {
+      using client = await loggedIn(attempt);
+      return await refusedConnection(client);
+    },
+  }),
+);
 
 /** What can be done over AMQP 1.0. */
 export const AMQP_10: Speaker = {

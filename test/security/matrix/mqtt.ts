@@ -2,11 +2,24 @@ import { expect } from "vitest";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { eventually } from "../../support/eventually.ts";
 import { type ConnectOptions, type MqttVersion, MqttWire } from "../../support/mqtt-wire.ts";
-import { type Attempt, dotted, makeExchange, makeQueue, makeTopic, type Operation, REFUSAL, type Speaker } from "./operation.ts";
+import {
+  type Attempt,
+  dotted,
+  makeExchange,
+  makeQueue,
+  makeTopic,
+  type Operation,
+  REFUSAL,
+  type Speaker,
+} from "./operation.ts";
 
 const NOT_AUTHORIZED = 0x87;
 
-async function connected({ who, dial }: Attempt, version: MqttVersion, options: ConnectOptions = {}): Promise<MqttWire> {
+async function connected(
+  { who, dial }: Attempt,
+  version: MqttVersion,
+  options: ConnectOptions = {},
+): Promise<MqttWire> {
   const client = await MqttWire.open(await dial(), version);
   await client.sendConnect({ username: who.user, password: "secret", clientId: who.clientId, ...options });
   return client;
@@ -95,7 +108,7 @@ function keeping(version: MqttVersion, action: "consume" | "create"): Operation 
       const clientId = `${attempt.token}.${attempt.leaf}`;
       const kept = version === 5 ? { properties: { sessionExpiryInterval: 60 } } : { clean: false };
       using client = await connected(attempt, version, { clientId, ...kept });
-      return refusedConnection(client);
+      return await refusedConnection(client);
     },
   };
 }
@@ -121,17 +134,19 @@ function will(version: MqttVersion): Operation {
 }
 
 function operations(version: MqttVersion): Operation[] {
-  const connecting = (["virtual-host", "connector"] as const).map((kind): Operation => ({
-    what: `connect to the ${kind}`,
-    action: "connect",
-    kind,
-    fixed: true,
-    name: () => (kind === "connector" ? "*" : "default"),
-    attempt: async (attempt) => {
-      using client = await connected(attempt, version);
-      return refusedConnection(client);
-    },
-  }));
+  const connecting = (["virtual-host", "connector"] as const).map(
+    (kind): Operation => ({
+      what: `connect to the ${kind}`,
+      action: "connect",
+      kind,
+      fixed: true,
+      name: () => (kind === "connector" ? "*" : "default"),
+      attempt: async (attempt) => {
+        using client = await connected(attempt, version);
+        return await refusedConnection(client);
+      },
+    }),
+  );
   const queue = (name: string): string => `$queue/${topic(name)}`;
   return [
     ...connecting,

@@ -21,8 +21,10 @@ export interface Attempt {
   readonly token: string;
   readonly leaf: string;
   readonly name: string;
+  /** Where management is. */
+  readonly url: string;
   /** A connection by the way of `who`. */
-  dial(): Promise<Wire>;
+  readonly dial: () => Promise<Wire>;
 }
 
 /** Something that takes a right, in one protocol. */

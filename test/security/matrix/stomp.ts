@@ -50,7 +50,7 @@ function doing(what: string, about: Pick<Operation, "action" | "kind" | "name" |
     attempt: async (attempt) => {
       using client = await connected(attempt);
       await accepted(client);
-      return refusalOf(client, () => say(client, attempt));
+      return await refusalOf(client, () => say(client, attempt));
     },
   };
 }
@@ -70,17 +70,19 @@ const DSUB = { kind: "dsub", name: dotted, prepare: makeDurable } as const;
 const attach: Say = (client, { name }) =>
   client.request("SUBSCRIBE", { destination: "/topic/kept", id: name, durable: "true" });
 
-const CONNECT = (["virtual-host", "connector"] as const).map((kind): Operation => ({
-  what: `connect to the ${kind}`,
-  action: "connect",
-  kind,
-  fixed: true,
-  name: () => (kind === "connector" ? "*" : "default"),
-  attempt: async (attempt) => {
-    using client = await connected(attempt);
-    return refusalOf(client, () => accepted(client));
-  },
-}));
+const CONNECT = (["virtual-host", "connector"] as const).map(
+  (kind): Operation => ({
+    what: `connect to the ${kind}`,
+    action: "connect",
+    kind,
+    fixed: true,
+    name: () => (kind === "connector" ? "*" : "default"),
+    attempt: async (attempt) => {
+      using client = await connected(attempt);
+      return await refusalOf(client, () => accepted(client));
+    },
+  }),
+);
 
 /** What can be done over STOMP. */
 export const STOMP: Speaker = {
@@ -108,7 +110,7 @@ export const STOMP: Speaker = {
     doing("make a queue by consuming", { action: "create", kind: "queue", name: dotted }, subscribe("/queue/")),
     doing("make a topic", { action: "create", kind: "topic", name: dotted }, send("/topic/")),
     doing("subscribe to a topic", { action: "receive", ...TOPIC }, subscribe("/topic/")),
-    doing("subscribe to several", { action: "receive", ...TOPIC }, subscribe("/topic/other,/topic/")),
+    doing("subscribe to several", { action: "receive", ...TOPIC }, subscribe("/queue/other,/topic/")),
     doing("subscribe to an exchange", { action: "receive", ...EXCHANGE }, subscribe("/exchange/")),
     doing("browse a queue", { action: "receive", ...QUEUE }, subscribe("/queue/", { browser: "true" })),
     doing("browse a durable subscription", { action: "receive", ...DSUB }, subscribe("/dsub/", { browser: "true" })),
