@@ -6,7 +6,7 @@ import { inTurns } from "../turns.ts";
 /** How old totals may be that are looked at by people. */
 const RECENT_MS = 1000;
 /** Of the time that passes, looks take this part at most. */
-const MOST_SHARE = 1 / 20;
+const MOST_SHARE = 1 / 50;
 
 /** Totals, as they were then. */
 interface Seen {
