@@ -230,11 +230,11 @@ async function consume(
   wanted: Static<typeof Consume>,
 ): Promise<Static<typeof Consumed>> {
   const { clock } = context;
-  holder.find(host, name);
   if (wanted.ack === "lease") leases.checkRoom();
   const own = new HostClient(host, caller);
   let kept = false;
   try {
+    holder.find(host, name);
     const { messages, subscription, deliveries } = await collect(clock, own.client, {
       ...holder.subscribe(name),
       selector: wanted.selector === undefined ? undefined : compileSelector(wanted.selector),
