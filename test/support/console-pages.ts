@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { buildConsole } from "../../console/build.ts";
+import type { ServerParts } from "../../src/server.ts";
 import { startManagement, type TestManagement } from "./management.ts";
 
 const CHROMIUM = "/usr/bin/chromium";
@@ -26,6 +27,7 @@ export const SOON = { timeout: 15_000 };
 export interface PageRequest {
   readonly method: string;
   readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** The console in a browser, and the broker that serves it. */
@@ -45,6 +47,11 @@ export interface Opening {
   /** False to stay where one signs in. */
   readonly signIn?: boolean;
   readonly width?: number;
+  readonly height?: number;
+  readonly colours?: "light" | "dark";
+  readonly parts?: ServerParts;
+  /** True to come over TLS, with any certificate. */
+  readonly secure?: boolean;
 }
 
 /** Has a browser and a built console for the tests of the `describe` it is called in. */
@@ -56,10 +63,15 @@ export function useConsole(): (opening?: Opening) => Promise<ConsolePage> {
   }, 120_000);
   afterAll(() => browser?.close());
 
-  return async ({ settings = [], signIn = true, width = 1300 } = {}) => {
+  return async (opening = {}) => {
+    const { settings = [], signIn = true, width = 1300, height = 800, colours = "light", parts = {} } = opening;
     if (browser === undefined) throw new Error("The browser is not there yet");
-    const management = await startManagement(settings);
-    const context = await browser.newContext({ viewport: { width, height: 800 } });
+    const management = await startManagement(settings, parts);
+    const context = await browser.newContext({
+      viewport: { width, height },
+      colorScheme: colours,
+      ignoreHTTPSErrors: opening.secure === true,
+    });
     const page = await context.newPage();
     onTestFinished(async ({ task }) => {
       if (task.result?.state === "fail") console.log(`The page at ${page.url()}:\n${await page.innerText("body")}`);
@@ -71,11 +83,18 @@ export function useConsole(): (opening?: Opening) => Promise<ConsolePage> {
       if (message.type() === "error" || message.type() === "warning") complaints.push(message.text());
     });
     page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("request", (request) => requests.push({ method: request.method(), url: new URL(request.url()) }));
-    await page.goto(management.url);
+    page.on("request", (request) =>
+      requests.push({ method: request.method(), url: new URL(request.url()), headers: request.headers() }),
+    );
+    page.on("dialog", (dialog) => {
+      complaints.push(`a script has said ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+    const url = opening.secure === true ? management.url.replace("http:", "https:") : management.url;
+    await page.goto(url);
     if (signIn) await signInAs(page, "admin", "secret");
     const go = async (address: string): Promise<void> => {
-      await page.goto(`${management.url}/#/${address}`);
+      await page.goto(`${url}/#/${address}`);
     };
     return { page, management, complaints, requests, go };
   };
