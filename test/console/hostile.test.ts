@@ -83,8 +83,8 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${B
 
   it("shows moments that no date can say", async () => {
     const { page, management, go, complaints } = await open();
-    using stomp = await StompWire.connect(management.broker.port, { headers: { login: "admin", passcode: "secret" } });
-    await stomp.request("SEND", { destination: "/queue/orders", expires: "9007199254740991" }, "for ever");
+    await management.put(`${HOST}/queues/orders`);
+    await management.post(`${HOST}/queues/orders/messages`, { body: "for ever", ttl_ms: 8_640_000_000_000_000 });
     await go("queues/orders?tab=messages");
     await page.getByRole("button", { name: "Open message 1" }).click();
     await page.getByRole("region", { name: "Message 1" }).getByText("for ever").waitFor();
