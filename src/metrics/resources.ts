@@ -3,11 +3,10 @@ import type { AlarmName, Alarms } from "../../core/alarms.ts";
 import type { Clock, Timer } from "../../core/time/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../net/network.ts";
-import { memoryInUse, usableMemory } from "./memory.ts";
+import { MemoryGauge, type MemoryLevels, usableMemory } from "./memory.ts";
 
 /** What is looked at, in bytes. */
-export interface Levels {
-  readonly memoryUsed: number;
+export interface Levels extends MemoryLevels {
   /** Undefined where nothing is kept on a disk, or it does not tell. */
   readonly diskFree: number | undefined;
 }
@@ -18,15 +17,27 @@ export type Measure = () => Promise<Levels>;
 /** Of the limit: an alarm is over when memory is below this part of it, and free disk above that one. */
 const MEMORY_RECOVERED = 0.95;
 const DISK_RECOVERED = 1.25;
+/** Of what the heap may grow to: the process would end at all of it. */
+const MOST_HEAP = 0.85;
+/** Of the limits: from there on it is looked more often, so many times. */
+const NEAR_MEMORY = 0.75;
+const NEAR_DISK = 2;
+const OFTEN = 10;
+const SHORTEST_MS = 10;
+/** Of the limit: from there on unused memory is sought, soon after the last time, and for a part of the time at most. */
+const SCARCE_MEMORY = 0.8;
+const COLLECT_MS = 100;
+const COLLECT_SHARE = 1 / 10;
 const MEBI = 1024 * 1024;
 
 /** Measures the process, and the disk that a directory is on. */
 export function measureIn(directory: string | undefined): Measure {
+  const gauge = new MemoryGauge();
   return async () => {
-    const memoryUsed = memoryInUse();
-    if (directory === undefined) return { memoryUsed, diskFree: undefined };
+    const memory = gauge.measure();
+    if (directory === undefined) return { ...memory, diskFree: undefined };
     const { bavail, bsize } = await statfs(directory);
-    return { memoryUsed, diskFree: bavail * bsize };
+    return { ...memory, diskFree: bavail * bsize };
   };
 }
 
@@ -42,8 +53,10 @@ export class Resources {
   private readonly clock: Clock;
   private readonly log: Log;
   private readonly heard: AlarmHeard;
+  private readonly collect: () => number;
   private timer: Timer | undefined = undefined;
   private stopped = false;
+  private nextCollection = 0;
 
   constructor(
     alarms: Alarms,
@@ -54,6 +67,8 @@ export class Resources {
       readonly clock: Clock;
       readonly log: Log;
       readonly heard: AlarmHeard;
+      /** Has unused memory given back; returns how many milliseconds that took. */
+      readonly collect: () => number;
     },
   ) {
     this.alarms = alarms;
@@ -62,12 +77,13 @@ export class Resources {
     this.clock = options.clock;
     this.log = options.log;
     this.heard = options.heard;
+    this.collect = options.collect;
   }
 
-  /** Looks at once, and then as often as the settings say. */
+  /** Looks at once, and then as often as the settings say, or more often where little is left. */
   async start(): Promise<void> {
     await this.look();
-    if (!this.stopped) this.timer = this.clock.after(this.settings().interval, () => void this.start());
+    if (!this.stopped) this.timer = this.clock.after(this.pauseMs, () => void this.start());
   }
 
   stop(): void {
@@ -86,6 +102,18 @@ export class Resources {
     return this.settings().disk_free;
   }
 
+  private get pauseMs(): number {
+    const { levels, memoryLimit, diskLimit } = this;
+    const { interval } = this.settings();
+    if (levels === undefined) return interval;
+    const { memoryUsed, heapUsed, heapLimit, diskFree } = levels;
+    const isNear =
+      memoryUsed > memoryLimit * NEAR_MEMORY ||
+      heapUsed > heapLimit * NEAR_MEMORY ||
+      (diskFree !== undefined && diskFree < diskLimit * NEAR_DISK);
+    return isNear ? Math.max(SHORTEST_MS, interval / OFTEN) : interval;
+  }
+
   private async look(): Promise<void> {
     try {
       this.levels = await this.measure();
@@ -95,16 +123,29 @@ export class Resources {
       return;
     }
     if (this.stopped) return;
-    const { memoryUsed, diskFree } = this.levels;
-    const { memoryLimit, diskLimit } = this;
-    this.judge("memory", memoryUsed > memoryLimit, memoryUsed <= memoryLimit * MEMORY_RECOVERED, () => {
-      return `the process needs ${mebi(memoryUsed)} of memory; more than ${mebi(memoryLimit)} is too much (alarms.memory)`;
-    });
+    this.judgeMemory(this.levels);
+    const { diskFree } = this.levels;
+    const { diskLimit } = this;
     const free = diskFree ?? Number.POSITIVE_INFINITY;
     const enough = diskLimit === 0 || free >= diskLimit * DISK_RECOVERED;
     this.judge("disk", diskLimit > 0 && free < diskLimit, enough, () => {
       return `the disk of store.directory has ${mebi(free)} free; less than ${mebi(diskLimit)} is too little (alarms.disk_free)`;
     });
+  }
+
+  private judgeMemory({ memoryUsed, heapUsed, heapLimit }: MemoryLevels): void {
+    const { memoryLimit } = this;
+    const mostHeap = heapLimit * MOST_HEAP;
+    const recovered = memoryUsed <= memoryLimit * MEMORY_RECOVERED && heapUsed <= mostHeap * MEMORY_RECOVERED;
+    this.judge("memory", memoryUsed > memoryLimit || heapUsed > mostHeap, recovered, () =>
+      memoryUsed > memoryLimit
+        ? `the process needs ${mebi(memoryUsed)} of memory; more than ${mebi(memoryLimit)} is too much (alarms.memory)`
+        : `JavaScript's heap has ${mebi(heapUsed)} in use; it may grow to ${mebi(heapLimit)} (--max-old-space-size of node)`,
+    );
+    const now = this.clock.now();
+    if (memoryUsed <= memoryLimit * SCARCE_MEMORY && heapUsed <= mostHeap * SCARCE_MEMORY) return;
+    if (now < this.nextCollection) return;
+    this.nextCollection = now + Math.max(COLLECT_MS, this.collect() / COLLECT_SHARE);
   }
 
   private judge(name: AlarmName, short: boolean, recovered: boolean, reason: () => string): void {

@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
 const MEBI = 1024 * 1024;
-const PLENTY: Levels = { memoryUsed: 0, diskFree: 1024 * MEBI };
+const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 1024 * MEBI };
 
 /** A broker that believes what it is told of memory and disk. */
 class Watched {

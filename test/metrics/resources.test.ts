@@ -1,16 +1,20 @@
 import { describe, expect, it } from "vitest";
 import { Alarms } from "../../core/alarms.ts";
 import { type Levels, Resources } from "../../src/metrics/resources.ts";
-import { usableMemory } from "../../src/metrics/memory.ts";
+import { MemoryGauge, usableMemory, usableOf } from "../../src/metrics/memory.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-const PLENTY: Levels = { memoryUsed: 0, diskFree: 10_000 };
+const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 10_000 };
 const SETTINGS = { interval: 1000, memory: 1000, disk_free: 1000 };
 
 function quiet(): void {}
 
 /** What is raised after each of these levels was seen, one after the other. */
-async function raisedBy(levels: readonly Partial<Levels>[], settings = SETTINGS): Promise<string[]> {
+async function raisedBy(
+  levels: readonly Partial<Levels>[],
+  settings = SETTINGS,
+  collected: number[] = [],
+): Promise<string[]> {
   const clock = new VirtualClock();
   const alarms = new Alarms((task) => clock.endOfTurn(task), quiet);
   let next = 0;
@@ -19,14 +23,18 @@ async function raisedBy(levels: readonly Partial<Levels>[], settings = SETTINGS)
     measure: () => Promise.resolve({ ...PLENTY, ...levels[next++] }),
     clock,
     heard: quiet,
+    collect: () => collected.push(clock.now()),
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
   });
   const raised: string[] = [];
   await resources.start();
   for (let looks = 1; looks <= levels.length; looks++) {
     raised.push(alarms.active.map(({ name }) => name).join(" "));
-    clock.advance(SETTINGS.interval);
-    await new Promise(setImmediate);
+    // More often where little is left.
+    for (const seen = next; next === seen; ) {
+      clock.advance(SETTINGS.interval / 10);
+      await new Promise(setImmediate);
+    }
   }
   resources.stop();
   return raised;
@@ -48,9 +56,42 @@ describe("alarms", () => {
     expect(await raisedBy([{ diskFree: undefined }])).toEqual([""]);
   });
 
+  it("of memory begin when the heap is nearly what it may grow to, where it would end the process", async () => {
+    const levels = [850, 851, 820, 807, 850].map((heapUsed) => ({ heapUsed, heapLimit: 1000 }));
+    expect(await raisedBy(levels)).toEqual(["", "memory", "memory", "", ""]);
+  });
+
+  it("of memory have what is unused given back before they begin, and again and again while they last", async () => {
+    const collected: number[] = [];
+    const levels = [800, 801, ...Array.from({ length: 25 }, () => 1001), 900].map((memoryUsed) => ({ memoryUsed }));
+    const raised = await raisedBy(levels, SETTINGS, collected);
+    expect(raised.indexOf("memory")).toBe(2);
+    const gaps = collected.slice(1).map((at, place) => at - (collected[place] ?? 0));
+    expect(collected.length).toBeGreaterThan(2);
+    // The function says that it took as long as there are collections: a tenth of the time at most is spent on them.
+    expect(gaps.every((gap, place) => gap >= 10 * (place + 1))).toBe(true);
+  });
+
   it("of memory go by what the machine has, if nothing else is said", async () => {
     const settings = { ...SETTINGS, memory: 0 };
     const limit = usableMemory();
     expect(await raisedBy([{ memoryUsed: limit }, { memoryUsed: limit + 1 }], settings)).toEqual(["", "memory"]);
+  });
+});
+
+describe("the memory that the process needs", () => {
+  it("is without what was given back and is still counted by the system, unless that grows", () => {
+    const gauge = new MemoryGauge();
+    expect(gauge.needed(1000, 200)).toBe(1000);
+    expect(gauge.needed(2000, 1200)).toBe(2000);
+    expect(gauge.needed(2000, 200)).toBe(1200);
+    expect(gauge.needed(2000, 1200)).toBe(2000);
+    expect(gauge.needed(2100, 200)).toBe(2100);
+    expect(gauge.needed(900, 900)).toBe(900);
+  });
+
+  it("may be four fifths of what there is, or less where that is little", () => {
+    const mebi = 1024 * 1024;
+    expect([10_000, 1000, 256, 128].map((memory) => usableOf(memory * mebi) / mebi)).toEqual([8000, 800, 160, 64]);
   });
 });
