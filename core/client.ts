@@ -153,6 +153,11 @@ export class Client implements GateWaiter, TransactionOwner {
     return heldBy === undefined ? "client request" : `held up by ${heldBy}`;
   }
 
+  /** The ways that its session keeps to where it sends: those it used lately, if they are very many. */
+  routes(): Iterable<Route> {
+    return this.listener.routes?.() ?? [];
+  }
+
   /** Where sends to these addresses go; makes what may be made. Keep it: it renews itself. Throws BrokerError. */
   route(addresses: readonly Address[]): Route {
     return new Route(addresses, (address) => this.host.admission(address, this), this.permissions);

@@ -3,6 +3,7 @@
  *
  *     socket -> Peer -> Session.receive -> Client.publish / subscribe / settle -> ... -> Consumer.deliver -> Output -> socket
  */
+import type { Route } from "./routing/route.ts";
 import type { Broker } from "./broker.ts";
 import type { BrokerError } from "./errors.ts";
 import type { Message } from "./message.ts";
@@ -156,6 +157,8 @@ export interface ClientListener {
   confirmed(token: string | number): void;
   /** A send may be tried again after `publish` reported that the client is blocked. */
   unblocked(): void;
+  /** The ways that are kept to where it sends. None if absent. */
+  routes?(): Iterable<Route>;
   /** The broker wants this client gone. */
   evicted(reason: string, cause?: EvictionCause): void;
 }

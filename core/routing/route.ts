@@ -21,6 +21,8 @@ const UNCHANGING: Rights = { version: 0 };
 /** Where a client's sends to given addresses go. Found once and used for every message, until a destination is deleted, or its rights may be others. */
 export class Route {
   readonly addresses: readonly Address[];
+  /** Messages sent this way; of several addresses to all of them. */
+  published = 0;
   private readonly resolve: Resolve;
   private readonly admissions: Admission[];
   private readonly destinations: Destination[];
@@ -48,6 +50,7 @@ export class Route {
    */
   publish(message: Message, sender: unknown, checked = false): Gate | undefined {
     const destinations = this.destinations;
+    this.published++;
     // Before anybody has the message, so that a composite is refused as a whole.
     if (destinations.length > 1 || destinations[0]?.deleted === true || this.version !== this.rights.version) {
       this.renewAll();
@@ -71,6 +74,11 @@ export class Route {
     this.renewAll();
     if (this.ordinary && (message.traits & SPECIAL_TRAITS) === 0) return;
     for (const admission of this.admissions) admission.check(message);
+  }
+
+  /** Whether a destination is one of those it leads to. */
+  leadsTo(destination: Destination): boolean {
+    return this.destinations.includes(destination);
   }
 
   /** Throws BrokerError when there is no way any more to one of the addresses, or no right to go there. */

@@ -1,3 +1,4 @@
+import type { Route } from "../../core/routing/route.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { Acknowledgements } from "./acknowledgements.ts";
 import { Answers } from "./answers.ts";
@@ -52,6 +53,11 @@ export class Channel implements ConsumersOwner {
   /** Whether a method may be handled now: one that has something delivered waits until what was asked before is answered. */
   admits({ name }: Method): boolean {
     return this.answers.idle || (name !== "basic.consume" && name !== "basic.get");
+  }
+
+  /** The ways to where it sends. */
+  routes(): Iterable<Route> {
+    return this.#publisher.routes();
   }
 
   /** A basic.publish with its content. */

@@ -1,3 +1,4 @@
+import type { Route } from "../../core/routing/route.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { Channel } from "./channel.ts";
 import type { Connection } from "./connection.ts";
@@ -45,6 +46,11 @@ export class Channels {
   get waits(): boolean {
     const deferred = this.#deferred;
     return deferred !== undefined && !deferred.channel.closing && !deferred.channel.admits(deferred.method);
+  }
+
+  /** The ways to where they send. */
+  *routes(): Iterable<Route> {
+    for (const channel of this.#byNumber.values()) yield* channel.routes();
   }
 
   /** Handles the method that waited. */

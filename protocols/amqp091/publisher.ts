@@ -50,6 +50,11 @@ export class Publisher {
     this.#channel = channel;
   }
 
+  /** The ways of the exchanges and keys it remembers. */
+  *routes(): Iterable<Route> {
+    for (const { route } of this.#targets.values()) yield route;
+  }
+
   /** basic.publish with its content. Throws `AmqpError` or BrokerError when the channel is to be closed over it. */
   onBasicPublish(publish: Publish): void {
     const taken = this.#publish(publish);

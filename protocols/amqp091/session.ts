@@ -4,6 +4,7 @@ import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import { Reading } from "../../core/reading.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
@@ -130,6 +131,10 @@ export class Amqp091Session implements Session, ClientListener, FrameSink {
     if (this.#blockTold && this.#state === "open") writeMethod(this.#output, 0, "connection.unblocked", {});
     this.#blockTold = false;
     this.#goOn();
+  }
+
+  routes(): Iterable<Route> {
+    return this.#channels?.routes() ?? [];
   }
 
   evicted(reason: string, cause?: EvictionCause): void {

@@ -9,6 +9,7 @@ import type { Client } from "../../core/client.ts";
 import type { Message } from "../../core/message.ts";
 import type { Output } from "../../core/output.ts";
 import { BrokerError } from "../../core/errors.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { Answerer, Answers } from "./answers.ts";
 import { attach } from "./attach.ts";
 import type { Containers } from "./containers.ts";
@@ -279,6 +280,11 @@ export class Endpoint implements Answerer {
   /** The client has to wait, and for longer than usual. */
   withhold(): void {
     for (const link of this.#links.values()) if (link instanceof ReceiverLink) link.withhold();
+  }
+
+  /** The ways to where its links send. */
+  *routes(): Iterable<Route> {
+    for (const link of this.#links.values()) if (link instanceof ReceiverLink) yield* link.routes();
   }
 
   /** The client need not wait any more. */

@@ -1,5 +1,6 @@
 import { AmqpError, CONDITION, conditionOf, describe } from "./errors.ts";
 import { BrokerError } from "../../core/errors.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { Received } from "./containers.ts";
 import type { Endpoint, Ending, Link } from "./endpoint.ts";
 import { ABSENT, type FlowFields, type Frame } from "./frame.ts";
@@ -16,6 +17,8 @@ export interface Sink {
    * when it is accepted as soon as that is safe. Throws BrokerError or AmqpError when it is refused.
    */
   take(data: Buffer, start: number, end: number, state: DeliveryState | undefined): DeliveryState | undefined;
+  /** The ways to where it sends what it takes; none if absent. */
+  routes?(): Iterable<Route>;
   /** The link is over. */
   left(ending: Ending): void;
 }
@@ -173,6 +176,11 @@ export class ReceiverLink implements Link {
   sayFlow(): void {
     const credit = this.#withheld ? 0 : this.#credit;
     this.#endpoint.sayFlow(this.handle, this.#deliveryCount, credit, false);
+  }
+
+  /** The ways to where it sends what comes. */
+  routes(): Iterable<Route> {
+    return this.#options.sink.routes?.() ?? [];
   }
 
   left(ending: Ending): void {

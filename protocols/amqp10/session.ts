@@ -10,6 +10,7 @@ import {
   type Session,
 } from "../../core/protocol.ts";
 import { Reading } from "../../core/reading.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
@@ -117,6 +118,10 @@ export class Amqp10Session implements Session, ClientListener {
     if (this.#connected !== undefined) this.#connected.overrun = 0;
     for (const endpoint of this.#endpoints) endpoint?.unblocked();
     this.#goOn();
+  }
+
+  *routes(): Iterable<Route> {
+    for (const endpoint of this.#endpoints) if (endpoint !== undefined) yield* endpoint.routes();
   }
 
   evicted(reason: string, cause?: EvictionCause): void {

@@ -99,6 +99,10 @@ export class TargetSink extends PublishingSink {
     this.#ways = waysOf(connected, address, plain, temporary);
   }
 
+  *routes(): Iterable<Route> {
+    for (const { route } of this.#ways) yield route;
+  }
+
   protected override ways(): readonly Way[] {
     return this.#ways;
   }
@@ -115,6 +119,10 @@ export class RelaySink extends PublishingSink {
     super(connected, () => {});
     this.#plain = plain;
     this.#temporary = temporary;
+  }
+
+  *routes(): Iterable<Route> {
+    for (const ways of this.#targets.values()) for (const { route } of ways) yield route;
   }
 
   protected override ways(): readonly Way[] {

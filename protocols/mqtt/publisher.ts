@@ -62,6 +62,13 @@ export class Publisher {
     for (const target of this.#aliases.values()) target.route = undefined;
   }
 
+  /** The ways to the topics it remembers. */
+  *routes(): Iterable<Route> {
+    for (const targets of [this.#targets, this.#aliases]) {
+      for (const { route } of targets.values()) if (route !== undefined) yield route;
+    }
+  }
+
   /** PUBLISH. Throws `MqttError` for what MQTT forbids, BrokerError for what the broker refuses. */
   publish(packet: Packet): void {
     const { properties, qos } = packet;

@@ -6,6 +6,7 @@ import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { Output } from "../../core/output.ts";
 import type { ClientListener, EvictionCause, Peer, Session } from "../../core/protocol.ts";
 import { Reading } from "../../core/reading.ts";
+import type { Route } from "../../core/routing/route.ts";
 import type { HostSession } from "../../core/sessions/session.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Answers } from "./answers.ts";
@@ -137,6 +138,10 @@ export class MqttSession implements Session, ClientListener {
 
   unblocked(): void {
     this.#goOn();
+  }
+
+  routes(): Iterable<Route> {
+    return this.#connected?.publisher.routes() ?? [];
   }
 
   evicted(reason: string, cause?: EvictionCause): void {

@@ -80,6 +80,14 @@ export class Sender {
     this.intake = new Intake(wire.received, client.id, version);
   }
 
+  /** The ways to the destinations it remembers. */
+  *routes(): Iterable<Route> {
+    for (const { first, others } of this.#targets.values()) {
+      yield first.route;
+      for (const { route } of others) yield route;
+    }
+  }
+
   /** What the client may do has changed: it is asked again where it sends. */
   forgetRoutes(): void {
     this.#targets.clear();

@@ -5,6 +5,7 @@ import { HeartBeat } from "../../core/time/heart-beat.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import { Reading } from "../../core/reading.ts";
+import type { Route } from "../../core/routing/route.ts";
 import {
   type CancelCause,
   type ClientListener,
@@ -125,6 +126,10 @@ export class StompSession implements Session, ClientListener, SubscriptionOwner 
 
   unblocked(): void {
     this.#goOn();
+  }
+
+  routes(): Iterable<Route> {
+    return this.#connected?.sender.routes() ?? [];
   }
 
   evicted(reason: string, cause?: EvictionCause): void {

@@ -42,7 +42,7 @@ export function checkRight(
   right: Right,
   host: string | undefined,
   broker: string,
-  realm?: string | undefined,
+  realm?: string,
 ): void {
   const needed = neededFor(right, host, broker);
   if (needed === undefined) return;
@@ -65,17 +65,6 @@ export function checkRight(
 export function checkCaller(broker: Broker, { login, peer }: Caller, right: Right, host: string | undefined): void {
   const realm = broker.hosts.get(host ?? "")?.settings.realm;
   checkRight(broker.access, subjectOf(login, peer), right, host, broker.name, realm);
-}
-
-/** Whether who makes a request has a right. */
-export function hasRight(broker: Broker, caller: Caller, right: Right, host: string | undefined): boolean {
-  try {
-    checkCaller(broker, caller, right, host);
-    return true;
-  } catch (refusal) {
-    if (refusal instanceof BrokerError) return false;
-    throw refusal;
-  }
 }
 
 const NEEDED: Readonly<Record<Right, { readonly action: Action; readonly kind: Needed["kind"] } | undefined>> = {

@@ -2,6 +2,7 @@
  * Every route there is, whether the OpenAPI document has it or not: the application is asked as it is put together.
  */
 import fc from "fast-check";
+import type { FastifyInstance } from "fastify";
 import { expect, it, vi } from "vitest";
 import { startManagement, type TestManagement } from "../support/management.ts";
 import { operationsOf, pathOf, record } from "../support/openapi.ts";
@@ -10,22 +11,22 @@ interface Added {
   readonly method: string;
   readonly url: string;
   readonly right: unknown;
-  readonly hidden: boolean;
 }
 
 const added: Added[] = [];
 
 vi.mock(import("fastify"), async (load) => {
   const original = await load();
-  const make: typeof original.default = (options) => {
-    const app = original.default(options);
-    app.addHook("onRoute", ({ method, url, config, schema }) => {
-      const hidden = typeof schema === "object" && "hide" in schema && schema.hide === true;
-      for (const one of [method].flat()) added.push({ method: String(one), url, right: config?.right, hidden });
-    });
-    return app;
-  };
-  return { ...original, default: Object.assign(make, original.default) };
+  const noted = new Proxy(original.default, {
+    apply(make, self, given) {
+      const app: FastifyInstance = Reflect.apply(make, self, given);
+      app.addHook("onRoute", ({ method, url, config }) => {
+        for (const one of [method].flat()) added.push({ method: String(one), url, right: config?.right });
+      });
+      return app;
+    },
+  });
+  return { ...original, default: noted };
 });
 
 /** What needs no login: signs of life, what a browser needs to sign in, and what the API is. */

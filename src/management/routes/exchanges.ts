@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 import type { Binding, Exchange } from "../../../core/exchanges/exchange.ts";
+import type { Route } from "../../../core/routing/route.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import {
@@ -15,6 +16,7 @@ import {
   queueAddress,
 } from "../exchange-tables.ts";
 import { asClient } from "../host-client.ts";
+import { listProducers, PRODUCERS } from "../producers.ts";
 import { LostByReason, lostByReason } from "../queue-fields.ts";
 import { gather } from "../slices.ts";
 import { PageQuery } from "../table.ts";
@@ -173,6 +175,27 @@ function reading(app: ManagementApp, context: ManagementContext): void {
       schema: { tags, summary: "Look at one", params: Params, response: { 200: Detail } },
     },
     ({ params }) => detailOf(exchangeOf(hostOf(context, params.host), params.exchange)),
+  );
+
+  app.get(
+    "/hosts/:host/exchanges/:exchange/producers",
+    {
+      config: { right: "monitor host" },
+      schema: {
+        tags,
+        summary: "List those who send to it",
+        params: Params,
+        querystring: PageQuery,
+        response: { 200: PRODUCERS.page },
+      },
+    },
+    ({ params, query }) => {
+      const host = hostOf(context, params.host);
+      const { name } = exchangeOf(host, params.exchange);
+      const leads = ({ addresses }: Route): boolean =>
+        addresses.some(({ kind, levels }) => kind === "exchange" && levels[0] === name);
+      return listProducers(host, leads, query);
+    },
   );
 
   app.get(

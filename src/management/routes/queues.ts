@@ -8,6 +8,7 @@ import { effectivePolicy } from "../../config/effective-policy.ts";
 import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { asClient } from "../host-client.ts";
 import { DeclaredPolicy, declaredPolicy, PolicySettings } from "../policy.ts";
+import { listProducers, PRODUCERS } from "../producers.ts";
 import { CONSUMERS, consumersOf, LostByReason, lostByReason, queueFields } from "../queue-fields.ts";
 import { nullable } from "../schemas.ts";
 import { PageQuery, Table } from "../table.ts";
@@ -108,6 +109,25 @@ export function queueRoutes(app: ManagementApp, context: ManagementContext): voi
       },
     },
     ({ params, query }) => CONSUMERS.list(consumersOf(queueOf(hostOf(context, params.host), params.queue)), query),
+  );
+
+  app.get(
+    "/hosts/:host/queues/:queue/producers",
+    {
+      config: { right: "monitor host" },
+      schema: {
+        tags,
+        summary: "List those who send to it",
+        params: QueueParams,
+        querystring: PageQuery,
+        response: { 200: PRODUCERS.page },
+      },
+    },
+    ({ params, query }) => {
+      const host = hostOf(context, params.host);
+      const queue = queueOf(host, params.queue);
+      return listProducers(host, (route) => route.leadsTo(queue), query);
+    },
   );
 
   app.put(

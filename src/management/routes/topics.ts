@@ -10,6 +10,7 @@ import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { effectivePolicy } from "../../config/effective-policy.ts";
 import { hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { PolicySettings } from "../policy.ts";
+import { listProducers, PRODUCERS } from "../producers.ts";
 import { LostByReason, ledgerFields, lostByReason } from "../queue-fields.ts";
 import { PageQuery, Table } from "../table.ts";
 import { nullable, words } from "../schemas.ts";
@@ -121,6 +122,25 @@ export function topicRoutes(app: ManagementApp, context: ManagementContext): voi
     ({ params, query }) => {
       const { targets } = topicOf(hostOf(context, params.host), params.topic);
       return SUBSCRIBERS.list({ size: targets.length, values: () => targets }, query);
+    },
+  );
+
+  app.get(
+    "/hosts/:host/topics/:topic/producers",
+    {
+      config: { right: "monitor host" },
+      schema: {
+        tags,
+        summary: "List those who send to it",
+        params: TopicParams,
+        querystring: PageQuery,
+        response: { 200: PRODUCERS.page },
+      },
+    },
+    ({ params, query }) => {
+      const host = hostOf(context, params.host);
+      const topic = topicOf(host, params.topic);
+      return listProducers(host, (route) => route.leadsTo(topic), query);
     },
   );
 
