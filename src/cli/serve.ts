@@ -12,6 +12,11 @@ import { ServiceManager } from "./service-manager.ts";
 import { configSources } from "./sources.ts";
 import { welcome } from "./welcome.ts";
 
+/**
+ * A signal that comes so soon after the first is the same one: npm passes on what the terminal, or the service manager, has
+ * given the broker already.
+ */
+const SAME_SIGNAL_MS = 500;
 /** How long something forgotten may keep the process once the broker has stopped. */
 const LINGER_MS = 2000;
 
@@ -24,7 +29,7 @@ Runs the broker. What it listens on goes to standard output, the log to standard
 ${CONFIG_HELP}
 
 Signals: SIGTERM and SIGINT say goodbye to all clients, write what is left and end the process; a
-second one ends it at once. SIGHUP reads the configuration again, certificates too, and takes over what
+second one, half a second later or more, ends it at once. SIGHUP reads the configuration again, certificates too, and takes over what
 can be changed while the broker runs; the log says what needs a restart.
 
 With DELOS_CONTAINER=1 in the environment all ports listen on every address, guests are not let in, and
@@ -94,7 +99,16 @@ interface Running {
 
 /** Resolves to the exit code once a signal has stopped the broker. A failure ends the process. */
 function runUntilEnd({ server, sources, log, manager }: Running): Promise<number> {
-  process.on("SIGHUP", () => void reload(server, sources, log));
+  const again = async (): Promise<void> => {
+    manager?.reloading();
+    const status = await reload(server, sources, log);
+    manager?.reloaded(status);
+  };
+  let reloading = Promise.resolve();
+  process.on("SIGHUP", () => {
+    // One after the other: what was written last is what holds at the end.
+    reloading = reloading.then(again);
+  });
   process.on("uncaughtException", (error) => {
     die(log, error, "a fault in the broker; it ends, as nothing can be relied on any more");
   });
@@ -102,14 +116,15 @@ function runUntilEnd({ server, sources, log, manager }: Running): Promise<number
     die(log, error, `${error.message}; the broker ends, as it can promise nothing any more`),
   );
   return new Promise((resolve) => {
-    let stopping = false;
+    let stoppingSince: number | undefined;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (stopping) {
+      if (stoppingSince !== undefined) {
+        if (performance.now() - stoppingSince < SAME_SIGNAL_MS) return;
         log.warn({ signal }, "stopped at once by a second signal");
         log.flush();
         process.exit(EXIT.failed);
       }
-      stopping = true;
+      stoppingSince = performance.now();
       void manager?.stopping();
       resolve(stop(server, signal, log));
     };
@@ -136,12 +151,12 @@ async function stop(server: RunningServer, signal: NodeJS.Signals, log: Log): Pr
   }
 }
 
-/** Takes over what can be taken over; on any error everything stays as it is. */
-async function reload(server: RunningServer, sources: ConfigSources, log: Log): Promise<void> {
+/** Takes over what can be taken over; on any error everything stays as it is. Resolves to what came of it, in short. */
+async function reload(server: RunningServer, sources: ConfigSources, log: Log): Promise<string> {
   const loaded = loadConfig(sources);
   if (!loaded.ok) {
     for (const problem of loaded.problems) log.error({ problem }, "the configuration is wrong; the old one stays");
-    return;
+    return "The configuration is wrong; the old one stays";
   }
   for (const warning of loaded.warnings) log.warn({}, warning);
   try {
@@ -149,7 +164,9 @@ async function reload(server: RunningServer, sources: ConfigSources, log: Log): 
     log.info({ applied, needsRestart }, "the configuration was read again");
     if (needsRestart.length > 0)
       log.warn({ settings: needsRestart }, "some changed settings count from the next start on");
+    return needsRestart.length > 0 ? "Some changed settings need a restart" : "The configuration was read again";
   } catch (error) {
     log.error({ err: error }, "the configuration could not be taken over");
+    return "The configuration could not be taken over; the old one stays";
   }
 }

@@ -100,6 +100,40 @@ async function connectFrame(port: number, headers: string): Promise<string> {
   }
 }
 
+describe.skipIf(spawnSync("npm", ["--version"]).status !== 0)("npm start", () => {
+  // Whether the signal goes to npm alone, as from a container's engine, or to all processes, as from a terminal or systemd.
+  it.each([
+    ["SIGTERM", "npm"],
+    ["SIGTERM", "all"],
+    ["SIGINT", "all"],
+  ] as const)("stops the broker as it should on %s to %s", async (signal, whom) => {
+    const { DELOS_CONFIG: _, ...env } = process.env;
+    const settings = {
+      DELOS__store__directory: join(directory, "data"),
+      DELOS__listeners__stomp__port: "0",
+      ...Object.fromEntries(
+        ["mqtt", "amqp", "openwire"].map((name) => [`DELOS__listeners__${name}__enabled`, "false"]),
+      ),
+      DELOS__management__enabled: "false",
+    };
+    const child = spawn("npm", ["start"], { cwd: ROOT, env: { ...env, ...settings }, detached: true });
+    const pid = child.pid ?? 0;
+    let out = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (out += chunk.toString()));
+    const ended = once(child, "close");
+    try {
+      await eventually(() => out.includes("is ready."), 60_000);
+      process.kill(whom === "npm" ? pid : -pid, signal);
+      await ended;
+      expect(out).toContain('"msg":"stopped"');
+      // Nobody of them is left.
+      expect(() => process.kill(-pid, 0)).toThrow("ESRCH");
+    } finally {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-pid, "SIGKILL");
+    }
+  });
+});
+
 describe("delos serve", () => {
   it("says what it listens on and where the data is, and ends with 0 on SIGTERM and SIGINT", async () => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) {
@@ -209,8 +243,17 @@ describe("delos serve", () => {
     await once(socket, "readable");
     delos.signal("SIGTERM");
     await eventually(() => delos.events.some((event) => event["msg"] === "stopping"));
+    // Right behind the first it is the same one, which npm has passed on once more.
     delos.signal("SIGTERM");
+    await eventually(() => {
+      delos.signal("SIGTERM");
+      return delos.events.some((event) => event["msg"] === "stopped at once by a second signal");
+    });
     expect(await delos.exitCode()).toBe(1);
+    const [first, last] = ["stopping", "stopped at once by a second signal"].map(
+      (text) => delos.events.find((event) => event["msg"] === text)?.["time"],
+    );
+    expect(Number(last) - Number(first)).toBeGreaterThanOrEqual(490);
     socket.destroy();
   });
 });

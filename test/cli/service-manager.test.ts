@@ -49,6 +49,67 @@ describe("a broker that a service manager started", () => {
     expect(linesOf(said).some((line) => line.startsWith("STOPPING=1"))).toBe(true);
   });
 
+  it("says that it reads its configuration again, and when it has", async () => {
+    const folder = temporaryFolder();
+    const said = recorder(folder);
+    const child = serve(folder, { NOTIFY_SOCKET: "/nowhere" });
+    await eventually(() => expect(linesOf(said)).toEqual(["READY=1 STATUS=Serves on 1 ports"]));
+    child.kill("SIGHUP");
+    await eventually(() =>
+      expect(linesOf(said).slice(1)).toEqual([
+        expect.stringMatching(/^RELOADING=1 MONOTONIC_USEC=\d+$/),
+        expect.stringMatching(/^READY=1 STATUS=/),
+      ]),
+    );
+  });
+
+  it("is not said to live while its event loop stands still", async () => {
+    const folder = temporaryFolder();
+    const said = recorder(folder);
+    const hang = "process.on('SIGUSR2', () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500));";
+    const child = serve(folder, {
+      NOTIFY_SOCKET: "/nowhere",
+      WATCHDOG_USEC: "150000",
+      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(hang)}`,
+    });
+    const fed = (): number => linesOf(said).filter((line) => line === "WATCHDOG=1").length;
+    await eventually(() => fed() > 2);
+    child.kill("SIGUSR2");
+    // Four times as long as it may take for the next one: those on their way count, and no others.
+    const before = fed();
+    let after = 0;
+    const begun = performance.now();
+    await eventually(() => {
+      after = fed();
+      return performance.now() - begun > 600;
+    });
+    expect(after - before).toBeLessThanOrEqual(2);
+    await eventually(() => fed() > after + 3);
+  });
+
+  it.skipIf(
+    spawnSync("systemd-notify", ["--version"]).status !== 0 || spawnSync("python3", ["--version"]).status !== 0,
+  )("is understood by way of the real systemd-notify", async () => {
+    const folder = temporaryFolder();
+    const socket = join(folder, "notify");
+    const said = join(folder, "said");
+    const listen = `import socket
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("${socket}")
+while True:
+    text, fds, flags, _ = socket.recv_fds(s, 4096, 8)
+    import os
+    [os.close(fd) for fd in fds]
+    open("${said}", "a").write(text.decode().replace("\\n", " ") + "\\n")`;
+    const manager = spawn("python3", ["-c", listen], { stdio: "ignore" });
+    onTestFinished(() => void manager.kill("SIGKILL"));
+    await eventually(() => existsSync(socket));
+    const child = serve(join(folder, "none"), { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "300000" });
+    await eventually(() => expect(linesOf(said).filter((line) => line === "WATCHDOG=1").length).toBeGreaterThan(1));
+    expect(linesOf(said)[0]).toContain("READY=1");
+    child.kill("SIGTERM");
+    await eventually(() => expect(linesOf(said).some((line) => line.includes("STOPPING=1"))).toBe(true));
+  });
+
   it("is silent where nobody listens, and runs where nobody can be told", async () => {
     const folder = temporaryFolder();
     const said = recorder(folder);
