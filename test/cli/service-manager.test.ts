@@ -140,5 +140,8 @@ describe("what operators are given", () => {
     writeFileSync(file, unit.replaceAll("/opt/delos/node_modules/.bin/node", process.execPath));
     const { stderr } = spawnSync("systemd-analyze", ["verify", "--man=no", file], { encoding: "utf8" });
     expect(stderr.split("\n").filter((line) => line.includes("delos.service"))).toEqual([]);
+    // In tenths: what systemd calls OK ends at 5.
+    const security = spawnSync("systemd-analyze", ["security", "--offline=true", "--threshold=20", file]);
+    expect(security.status).toBe(0);
   });
 });
