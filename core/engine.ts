@@ -53,6 +53,11 @@ export class Engine {
   /** Where everybody who sends has to wait for memory or the end of an alarm; undefined while nobody has to. */
   brake: Gate | undefined = undefined;
   private readonly memoryLimit: number;
+  /** 0 until somebody asks. */
+  private turn = 0;
+  private readonly endTurn = (): void => {
+    this.turn = 0;
+  };
   private used = 0;
   private lastKey: QueueKey = 0;
 
@@ -148,6 +153,15 @@ export class Engine {
   removeRecord(kind: string, key: string): void {
     this.writes++;
     this.store.remove(kind, key);
+  }
+
+  /** Now, as it was when somebody first asked in this turn: the clock is too slow to be read for each message. */
+  get turnTime(): number {
+    if (this.turn === 0) {
+      this.turn = this.clock.now();
+      this.clock.endOfTurn(this.endTurn);
+    }
+    return this.turn;
   }
 
   /** A queue key that was never used. */

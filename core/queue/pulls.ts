@@ -105,6 +105,7 @@ export class Pulls {
       subscription.take(message, entry, entry.deliveries);
     } else {
       ledger.consumed++;
+      this.queue.lastConsumedAt = this.engine.turnTime;
       this.queue.remove(entry);
       subscription.take(message, subscription.details ? entry : undefined, entry.deliveries);
     }

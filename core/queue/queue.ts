@@ -68,6 +68,9 @@ export class Queue {
   deleted = false;
   /** When it last held a message, had a consumer or was sent to: milliseconds since 1970. */
   lastUsed: number;
+  /** When the last message came, and when the last one was consumed; 0 for none since the broker started. */
+  lastReceivedAt = 0;
+  lastConsumedAt = 0;
   private readonly engine: Engine;
   /** True when nothing here needs to survive a restart: the store only serves to free memory. */
   private temporary: boolean;
@@ -219,6 +222,7 @@ export class Queue {
     const size = message.end - message.start;
     ledger.received++;
     ledger.receivedBytes += size;
+    this.lastReceivedAt = this.engine.turnTime;
     if (message.expiresAt !== 0 && message.expiresAt <= this.engine.clock.now()) {
       this.departures.expire(message, this.sequence + 1, 0);
       return undefined;
@@ -232,6 +236,7 @@ export class Queue {
       ledger.delivered++;
       ledger.deliveredBytes += size;
       ledger.consumed++;
+      this.lastConsumedAt = this.lastReceivedAt;
       this.sequence++;
       taker.subscription.take(message, undefined, 0);
       return undefined;
@@ -252,6 +257,7 @@ export class Queue {
     const size = message.end - message.start;
     ledger.received++;
     ledger.receivedBytes += size;
+    this.lastReceivedAt = this.engine.turnTime;
     ledger.delivered++;
     ledger.deliveredBytes += size;
     const band = this.bands.of(ABOVE_ALL);
@@ -352,6 +358,7 @@ export class Queue {
     if (outcome === "accepted") {
       this.holdings.letGo(entry, holder);
       this.ledger.consumed++;
+      this.lastConsumedAt = this.engine.turnTime;
       this.remove(entry);
       if (this.seating.stirred) this.dispatch();
     } else {
@@ -587,6 +594,7 @@ export class Queue {
     } else {
       // Before it is taken: should the consumer throw, nothing is left here that nobody would come to again.
       this.ledger.consumed++;
+      this.lastConsumedAt = this.engine.turnTime;
       this.remove(entry);
       const delivery = link.subscription.details ? entry : undefined;
       link.subscription.take(message, delivery, entry.deliveries, firstOfGroup);

@@ -39,6 +39,16 @@ export function queueFields<T>(queueOf: (item: T) => Queue): Readonly<Record<str
     schema: Type.Integer({ description }),
     read: (item) => read(queueOf(item)),
   });
+  const when = (description: string, read: (queue: Queue) => number): Field<T> => ({
+    schema: nullable(
+      Type.Integer(),
+      `${description}, in milliseconds since 1970; null for none since the broker started.`,
+    ),
+    read: (item) => {
+      const at = read(queueOf(item));
+      return at === 0 ? null : at;
+    },
+  });
   return {
     state: {
       schema: words(["running", "paused"]),
@@ -63,6 +73,8 @@ export function queueFields<T>(queueOf: (item: T) => Queue): Readonly<Record<str
       read: (item) => queueOf(item).gate.closed,
     },
     last_sequence: count("The place of the newest message.", (queue) => queue.lastSequence),
+    last_received_at: when("When the last message came", (queue) => queue.lastReceivedAt),
+    last_consumed_at: when("When the last one was consumed", (queue) => queue.lastConsumedAt),
     last_used: count("When it was last in use, in milliseconds since 1970.", (queue) => queue.lastUsed),
     ...ledgerFields<T>((item) => queueOf(item).ledger),
   };
