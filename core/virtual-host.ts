@@ -343,11 +343,11 @@ export class VirtualHost {
 
   /** What would become of a message that somebody sends; nothing is sent. */
   explainSend(address: Address, subject: Subject, message: Message): SendExplanation {
-    const { engine, destinations, exchanges, settings } = this;
+    const { engine, destinations, exchanges, declared, settings } = this;
     const room = settings.maxDestinations - this.size;
     const permissions = this.guard.permissions(subject);
-    const options = { engine, destinations, exchanges, permissions, autoCreate: settings.autoCreate, room };
-    return explainSend(options, address, message);
+    const places = { engine, destinations, exchanges, declared };
+    return explainSend({ ...places, permissions, autoCreate: settings.autoCreate, room }, address, message);
   }
 
   /** Calls back in a turn soon. */

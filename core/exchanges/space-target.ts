@@ -6,9 +6,10 @@ import type { TopicTarget } from "../topic/topic.ts";
 
 /** The subscribers of a topic, for what comes to it through an exchange: they are told the topic, which they asked for. */
 export class SpaceTarget implements TopicTarget {
+  /** Who gets it. */
+  readonly targets: readonly TopicTarget[];
   private readonly address: Address;
   private readonly policy: Policy;
-  private readonly targets: readonly TopicTarget[];
 
   constructor(address: Address, policy: Policy, targets: readonly TopicTarget[]) {
     this.address = address;

@@ -25,7 +25,7 @@ import type { Destination } from "./route.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 
 /** Destinations a message may be passed on through, one after the other. */
-const MAX_HOPS = 8;
+export const MAX_HOPS = 8;
 /** What makes a message one that has to be looked at wherever it goes. */
 export const SPECIAL_TRAITS: number = TRAIT.timed | TRAIT.identified;
 

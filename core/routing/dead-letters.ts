@@ -180,6 +180,6 @@ function historyWith(queue: string, message: Message, { reason }: Death, now: nu
 }
 
 /** The queue that a policy names for an origin; none when its name would be none, such as one that is too long. */
-function graveOf(template: string | undefined, { name }: Origin): Address | undefined {
+export function graveOf(template: string | undefined, { name }: { readonly name: string }): Address | undefined {
   return template === undefined ? undefined : named("queue", template, name);
 }

@@ -323,6 +323,11 @@ export class Destinations {
     this.matching(pattern, (queue) => this.options.appeared(queue, watcher));
   }
 
+  /** Shows who would be shown a queue of this address if it came. */
+  watchersOf(address: Address, each: (watcher: Subscription) => void): void {
+    this.queueWatchers.match(address, each);
+  }
+
   /** Whether a watcher is shown the queues of a pattern. */
   watches(pattern: Pattern, watcher: Subscription): boolean {
     return this.queueWatchers.has(pattern, watcher);

@@ -125,6 +125,32 @@ describe("explaining a message", () => {
     });
   });
 
+  it("follows diverts and dead letters as far as they lead, and says how much the sender may send", async () => {
+    const api = await startManagement([
+      "diverts=[{from: {topic: a}, to: [{queue: b}]}, {from: {queue: b}, to: [{queue: c}], exclusive: true}]",
+      "queues=[{match: c, dead_letter_queue: 'dead.*'}, {match: 'dead.**', dead_letter_queue: buried}]",
+      "limits=[{per: user, match: [ann], messages_in: 10}, {per: listener, bytes_in: 1k, exceeding: disconnect}]",
+    ]);
+    const client = await StompWire.connect(api.broker.port, { headers: LOGIN });
+    await client.request("SUBSCRIBE", { id: "1", destination: "/queue/b" });
+    await client.request("SUBSCRIBE", { id: "2", destination: "/queue/c" });
+    const { body } = await api.post(PATH, { destination: "topic:a", user: "ann", listener: "mqtt" });
+    expect(body).toMatchObject([
+      {
+        readers: [{ kind: "consumer", via: "queue c" }],
+        notes: [
+          "The topic a is not there yet and would be made",
+          "A divert leads it to queue b as well",
+          "A divert leads it from the queue b to queue c, and to nowhere else",
+          "When given up, it would go from the queue c to the queue dead.c",
+          "When given up, it would go from the queue dead.c to the queue buried",
+          "The listener mqtt may send 1024 bytes a second; who sends more is disconnected (limits[1])",
+          "The user ann may send 10 messages a second; who sends more waits (limits[0])",
+        ],
+      },
+    ]);
+  });
+
   it("tells it on the command line, with an exit code", async () => {
     const api = await startManagement(SETTINGS);
     const env = { DELOS_URL: api.url, DELOS_PASSWORD: "secret" };

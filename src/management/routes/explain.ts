@@ -1,12 +1,14 @@
 import { type Static, Type } from "typebox";
 import type { Subject } from "../../../core/access/access.ts";
 import type { Address } from "../../../core/addresses/address.ts";
-import type { ExplainedReader, SendExplanation } from "../../../core/explain.ts";
+import type { SendExplanation } from "../../../core/explain.ts";
+import type { ExplainedReader } from "../../../core/explain-ways.ts";
 import type { Message } from "../../../core/message.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { effectivePolicy } from "../../config/effective-policy.ts";
 import type { Config } from "../../config/schema.ts";
 import { hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
+import { LimitRules, PERS } from "../../net/limit-rules.ts";
 import { PolicySettings } from "../policy.ts";
 import { nullable, words } from "../schemas.ts";
 import { messageOf, NewMessage } from "../sending.ts";
@@ -28,7 +30,7 @@ const Question = Type.Object(
 
 const Reader = Type.Object(
   {
-    kind: words(["consumer", "subscription", "durable", "queue", "exchange"]),
+    kind: words(["consumer", "subscription", "durable", "queue"]),
     id: Type.String(),
     via: Type.String({ description: "What leads there." }),
     user: nullable(Type.String()),
@@ -78,6 +80,7 @@ export function explainRoutes(app: ManagementApp, context: ManagementContext): v
     ({ params, body }) => {
       const host = hostOf(context, params.host);
       const config = context.config();
+      const rates = ratesOf(config, host, body);
       const said = body.message ?? { body_encoding: "text", durable: true, priority: 4, retain: false };
       return spellingOf(body.protocol, config)
         .parse(body.destination)
@@ -88,12 +91,37 @@ export function explainRoutes(app: ManagementApp, context: ManagementContext): v
             host,
             address,
             message,
-            host.explainSend(address, subjectOf(body), message),
+            withNotes(host.explainSend(address, subjectOf(body), message), rates),
             body.destination,
           );
         });
     },
   );
+}
+
+function withNotes(explanation: SendExplanation, notes: readonly string[]): SendExplanation {
+  return { ...explanation, notes: [...explanation.notes, ...notes] };
+}
+
+/** How much the sender may send, by each limit that holds for it as far as it was said who it is. */
+function ratesOf(
+  { limits }: Config,
+  host: VirtualHost,
+  { user, address, listener }: Static<typeof Question>,
+): string[] {
+  const rules = new LimitRules(limits);
+  const subjects = { user, address, listener, virtual_host: host.name, connection: user };
+  return PERS.flatMap((per) => {
+    const subject = subjects[per];
+    const rule = subject === undefined ? undefined : rules.of(per, subject);
+    if (rule === undefined) return [];
+    const { messages_in: messages, bytes_in: bytes, exceeding } = rule.limit;
+    const most = [...(messages > 0 ? [`${messages} messages`] : []), ...(bytes > 0 ? [`${bytes} bytes`] : [])];
+    if (most.length === 0) return [];
+    const who = `${per === "connection" ? "Each connection of user" : `The ${per.replace("_", " ")}`} ${subject}`;
+    const beyond = exceeding === "wait" ? "waits" : "is disconnected";
+    return [`${who} may send ${most.join(" and ")} a second; who sends more ${beyond} (${rule.key})`];
+  });
 }
 
 function subjectOf({ user, groups = [], address, listener, client_id: clientId }: Static<typeof Question>): Subject {
