@@ -76,6 +76,11 @@ export class Authentication {
     return new HttpPeer(`http-${++this.requests}`, raw.socket, this.broker.clock.now(), address);
   }
 
+  /** Whether a proxy says that it was asked by TLS. It is believed from anybody: all it does is to keep a cookie safer. */
+  isForwardedByTls({ headers }: FastifyRequest): boolean {
+    return this.settings().trusted_proxies.length > 0 && headers["x-forwarded-proto"] === "https";
+  }
+
   /** The session of a request that has one. */
   sessionOf({ cookies, headers, method }: FastifyRequest): WebSession | undefined {
     const token = cookies[SESSION_COOKIE];

@@ -1,16 +1,23 @@
+import { setImmediate } from "node:timers/promises";
 import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
 
+/** Clients that are looked at before others have their turn. */
+const SLICE = 256;
+
 /**
- * Looks again at the logins of all clients, or of those that `concerns` is true of: who may not log in any more, or would be somebody else, is told to go; who is in
- * other groups now has these.
+ * Looks again at the logins of all clients, or of those that `concerns` is true of: who may not log in any more, or would be
+ * somebody else, is told to go; who is in other groups now has these.
  */
 export async function reviewLogins(broker: Broker, concerns?: (login: Login) => boolean): Promise<void> {
   const all = [...broker.hosts.values()].flatMap((host) => [...host.clients]);
   const clients = concerns === undefined ? all : all.filter(({ login }) => concerns(login));
-  for (const client of clients) await review(broker, client);
+  for (const [place, client] of clients.entries()) {
+    if (place % SLICE === SLICE - 1) await setImmediate();
+    await review(broker, client);
+  }
 }
 
 async function review(broker: Broker, client: Client): Promise<void> {

@@ -22,6 +22,7 @@ import { GroupsModule, parseGroups } from "./groups-module.ts";
 import { GuestModule, NoGuestModule } from "./guest-module.ts";
 import { JwtModule, type Keys, parseKeySet, parsePublicKey, secretKey } from "./jwt-module.ts";
 import { LdapModule } from "./ldap-module.ts";
+import { isSameText } from "./password.ts";
 import { SourceAddressModule } from "./source-address-module.ts";
 import { type Decision, decide, type Placed } from "./stack.ts";
 import type { Turnstile } from "./turnstile.ts";
@@ -133,7 +134,7 @@ export class Realm {
           groups: [],
           loopback_only,
           key: `${this.key}.guest`,
-          claims: (user, given) => user === name && given === password && !accounts.has(name),
+          claims: (user, given) => user === name && isSameText(given, password) && !accounts.has(name),
         })
       : new NoGuestModule(`${this.key}.guest`);
     const vouch = (user: string): Verdict =>

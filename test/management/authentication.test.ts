@@ -78,6 +78,31 @@ it("says how many seconds whoever failed too often has to wait", async () => {
   expect(Number(headers.get("retry-after"))).toBeGreaterThan(30);
 });
 
+/** The cookie of who signs in through a proxy. */
+async function cookieBy(api: TestManagement, proto: string): Promise<string> {
+  const { headers } = await api.post(
+    SESSION,
+    { user: "admin", password: "secret" },
+    { as: null, headers: { "x-forwarded-proto": proto } },
+  );
+  return String(headers.get("set-cookie"));
+}
+
+it("has the cookie sent by TLS only where a proxy was asked by that", async () => {
+  const proxied = await startManagement(["management.trusted_proxies=[127.0.0.1]"]);
+  expect(await cookieBy(proxied, "https")).toContain("; Secure");
+  expect(await cookieBy(proxied, "http")).not.toContain("Secure");
+  expect(await cookieBy(await startManagement(), "https")).not.toContain("Secure");
+});
+
+it("ends the session that a browser had when it signs in again", async () => {
+  const api = await startManagement();
+  const { cookie } = await signIn(api);
+  const again = { as: null, headers: { cookie } };
+  expect((await api.post(SESSION, { user: "admin", password: "secret" }, again)).status).toBe(200);
+  expect((await api.get(SESSION, again)).status).toBe(401);
+});
+
 it("does not let one session's token serve another", async () => {
   const api = await startManagement();
   const [one, other] = [await signIn(api), await signIn(api)];
@@ -174,18 +199,18 @@ it("ends a session that nobody uses, though a page goes on asking by itself", as
   const asked = async (headers: Readonly<Record<string, string>>, method = "GET"): Promise<number> =>
     (await api.ask(method, SESSION, { as: null, headers: { cookie, ...headers } })).status;
   minutes(20);
-  expect(await asked({})).toBe(200);
+  expect(await cookieBy({})).toBe(200);
   minutes(20);
-  expect(await asked({ "x-background": "true" })).toBe(200);
+  expect(await cookieBy({ "x-background": "true" })).toBe(200);
   minutes(9);
-  expect(await asked({ accept: "text/event-stream" })).toBe(200);
+  expect(await cookieBy({ accept: "text/event-stream" })).toBe(200);
   // A change is never made by itself.
   const change = { "x-background": "true", "x-csrf-token": csrf };
   expect((await api.put(`${HOST}/queues/a`, {}, { as: null, headers: { cookie, ...change } })).status).toBe(201);
   minutes(29);
-  expect(await asked({ "x-background": "true" })).toBe(200);
+  expect(await cookieBy({ "x-background": "true" })).toBe(200);
   minutes(1);
-  expect(await asked({ "x-background": "true" })).toBe(401);
+  expect(await cookieBy({ "x-background": "true" })).toBe(401);
 });
 
 it("signs out of all browsers at once, and nobody else", async () => {

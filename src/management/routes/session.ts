@@ -71,7 +71,7 @@ export function sessionRoutes(app: ManagementApp, { broker }: ManagementContext,
         path: "/",
         httpOnly: true,
         sameSite: "strict",
-        secure: peer.transport === "tls",
+        secure: peer.transport === "tls" || authentication.isForwardedByTls(request),
         expires: new Date(session.expiresAt),
       });
       return whoami(broker, request.caller, session);
