@@ -13,7 +13,8 @@ import type { Config } from "./config/schema.ts";
 import type { Log } from "./log.ts";
 import { AddressSet } from "./net/address-set.ts";
 import type { Limits } from "./net/limits.ts";
-import { Listener, type ListenerOptions } from "./net/listener.ts";
+import { Listener } from "./net/listener.ts";
+import type { ListenerOptions } from "./net/listener-options.ts";
 import { Network } from "./net/network.ts";
 import type { TlsOptions } from "./net/tls.ts";
 

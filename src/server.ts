@@ -376,12 +376,16 @@ class Server implements RunningServer {
     this.login.stop();
     if (this.started) this.note("stop", reason);
     const timeoutMs = this.config.shutdown.timeout;
-    await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
-    // Last, to be able to say that it is stopping.
-    await this.manager?.close(reason);
-    this.vitals?.stop();
-    await this.broker.close();
-    this.audit.close();
+    try {
+      await Promise.all(this.all.map((listener) => listener.shutdown(reason, timeoutMs)));
+      // Last, to be able to say that it is stopping.
+      await this.manager?.close(reason);
+    } finally {
+      // Whatever failed before: what is confirmed is to be on disk, and another process is to find the store free.
+      this.vitals?.stop();
+      await this.broker.close();
+      this.audit.close();
+    }
   }
 }
 

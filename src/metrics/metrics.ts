@@ -6,7 +6,8 @@ import process from "node:process";
 import { ALARMS } from "../../core/alarms.ts";
 import type { Broker } from "../../core/broker.ts";
 import type { Limits } from "../net/limits.ts";
-import { type Listener, REFUSALS } from "../net/listener.ts";
+import type { Listener } from "../net/listener.ts";
+import { REFUSALS } from "../net/refusal.ts";
 import { turnsOf } from "../turns.ts";
 import type { CertificateExpiries } from "./certificate-expiries.ts";
 import { Exposition, type Format } from "./exposition.ts";
@@ -129,7 +130,7 @@ export class Metrics {
   }
 
   private writeStore(to: Exposition): void {
-    const { diskBytes, batches, enqueued, cancelled, dequeued, loaded, pendingBytes } =
+    const { diskBytes, freeBytes, batches, enqueued, cancelled, dequeued, loaded, pendingBytes } =
       this.sources.broker.store.statistics();
     const counters: readonly [name: string, help: string, value: number][] = [
       ["delos_store_batches_total", "Batches written.", batches],
@@ -140,6 +141,9 @@ export class Metrics {
     ];
     for (const [name, help, value] of counters) to.counter(name, help, (sample) => sample(value));
     to.gauge("delos_store_disk_bytes", "Bytes of the store's files.", (sample) => sample(diskBytes));
+    to.gauge("delos_store_free_bytes", "Of these, bytes that are written again before the files grow.", (sample) =>
+      sample(freeBytes),
+    );
     to.gauge("delos_store_pending_bytes", "Bytes that are still to be written.", (sample) => sample(pendingBytes));
   }
 

@@ -4,19 +4,20 @@ import type { TLSSocket } from "node:tls";
 import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
 import { BrokerError } from "../../core/errors.ts";
-import type { Peer, Protocol, Session } from "../../core/protocol.ts";
-import { type AddressSet, forwardedFor } from "./address-set.ts";
+import type { Peer, Protocol } from "../../core/protocol.ts";
+import { forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import { cannotListen } from "./listen-error.ts";
-import type { Limits } from "./limits.ts";
+import type { ListenerOptions, WebSocketSettings } from "./listener-options.ts";
 import type { Network } from "./network.ts";
 import { Opening, Openings } from "./opening.ts";
 import { peerCertificate } from "./peer-certificate.ts";
 import { readProxyHeader } from "./proxy-header.ts";
 import { Rate } from "./rate.ts";
+import { noneRefused, type Refusal } from "./refusal.ts";
 import { alpnProtocols, TlsGate, type TlsOptions } from "./tls.ts";
-import { WebSocketConnection, WebSocketGate } from "./websocket.ts";
+import { Novice, WebSocketConnection, WebSocketGate } from "./websocket.ts";
 
 /** Connections the kernel holds until they are accepted, and that we hold above `maxConnections`. */
 const BACKLOG = 4096;
@@ -24,44 +25,6 @@ const KEEP_ALIVE_DELAY_MS = 60_000;
 /** RFC 6455 7.4.1: the message breaks a rule that no other code names. */
 const POLICY_VIOLATION = 1008;
 const NOTHING: Buffer = Buffer.alloc(0);
-
-/** WebSocket on the port of a listener. */
-interface WebSocketSettings {
-  readonly origins: readonly string[];
-  readonly consolePort?: () => number | undefined;
-  readonly maxMessageBytes: number;
-  /** Whose X-Forwarded-For is believed; nobody's if absent. */
-  readonly proxies?: AddressSet | undefined;
-}
-
-/** One entry of `listeners` in the configuration. */
-export interface ListenerOptions {
-  readonly name: string;
-  readonly host: string;
-  /** 0 for any free one. */
-  readonly port: number;
-  /** In the order in which they are asked whether they recognise a connection. */
-  readonly protocols: readonly Protocol[];
-  readonly maxConnections: number;
-  /** Connections a second that may log in; 0 for any number. */
-  readonly connectRate: number;
-  /** Undefined: no WebSocket on this port. */
-  readonly webSocket: WebSocketSettings | undefined;
-  /** Undefined: nobody's header of the PROXY protocol is believed. */
-  readonly proxies?: { readonly trusted: AddressSet; readonly required: boolean } | undefined;
-  /** Undefined: no TLS on this port. */
-  readonly tls?: TlsOptions | undefined;
-  /** If absent, none but the two above. */
-  readonly limits?: Limits | undefined;
-  /** Makes the session of a connection whose protocol was recognised. */
-  readonly accept: (protocol: Protocol, peer: Peer) => Session;
-}
-
-/** Why connections are refused whose protocol never had its say: what listeners count them by. */
-export const REFUSALS = ["full", "limits", "proxy", "tls", "websocket", "protocol", "timeout"] as const;
-
-/** `full`: nobody more can wait; `limits`: who is told in the words of its protocol is among them. */
-export type Refusal = (typeof REFUSALS)[number];
 
 /** One port, which finds out what each connection speaks. */
 export class Listener {
@@ -71,15 +34,7 @@ export class Listener {
   /** TLS handshakes that failed so far, those that took too long among them. */
   failedHandshakes = 0;
   /** Connections that were refused so far. */
-  readonly refused: Record<Refusal, number> = {
-    full: 0,
-    limits: 0,
-    proxy: 0,
-    tls: 0,
-    websocket: 0,
-    protocol: 0,
-    timeout: 0,
-  };
+  readonly refused: Record<Refusal, number> = noneRefused();
   readonly #network: Network;
   readonly #options: ListenerOptions;
   readonly #server: Server;
@@ -440,7 +395,8 @@ export class Listener {
             if (!this.#arrive(opening)) return;
           }
         }
-        this.#onWebSocket(opening, webSocket, protocol);
+        opening.novice = new Novice(socket);
+        this.#onWebSocket(opening, opening.novice, webSocket, protocol);
       },
       refused: (socket, reason) => {
         const opening = this.#openings.get(socket);
@@ -449,8 +405,12 @@ export class Listener {
     });
   }
 
-  #onWebSocket(opening: Opening, webSocket: WebSocket, protocol: Protocol | undefined): void {
+  #onWebSocket(opening: Opening, novice: Novice, webSocket: WebSocket, protocol: Protocol | undefined): void {
     opening.webSocket = webSocket;
+    novice.tooMuch = (reason) => {
+      this.#note(opening, "websocket", reason);
+      webSocket.terminate();
+    };
     if (protocol !== undefined) {
       this.#start(opening, protocol, webSocket.protocol);
       return;
@@ -464,7 +424,7 @@ export class Listener {
   }
 
   #start(opening: Opening, protocol: Protocol, subprotocol: string | undefined): void {
-    const { secured, webSocket } = opening;
+    const { secured, webSocket, novice, text } = opening;
     const socket = secured ?? opening.socket;
     this.#openings.remove(opening);
     const { limits } = this.#options;
@@ -491,9 +451,9 @@ export class Listener {
     socket.off("data", opening.onData);
     webSocket?.removeAllListeners();
     const connection =
-      webSocket === undefined
+      webSocket === undefined || novice === undefined
         ? new TcpConnection(socket, options)
-        : new WebSocketConnection(webSocket, socket, opening.text, options);
+        : new WebSocketConnection(webSocket, socket, { ...options, novice, text });
     this.#connections.add(connection);
     limits?.meter(connection);
     connection.start((peer) => this.#options.accept(protocol, peer), opening.head);

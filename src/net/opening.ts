@@ -5,6 +5,7 @@ import type { PeerCertificate } from "../../core/protocol.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { remoteAddress } from "./connection.ts";
 import type { Arrival } from "./limits.ts";
+import type { Novice } from "./websocket.ts";
 
 /** A connection whose protocol is not known yet. */
 export class Opening {
@@ -30,6 +31,7 @@ export class Opening {
   /** Set while HTTP has the socket, and afterwards. */
   http = false;
   webSocket: WebSocket | undefined = undefined;
+  novice: Novice | undefined = undefined;
   /** Whether the first WebSocket message was text. */
   text: boolean | undefined = undefined;
   /** Why it ended without a protocol. */

@@ -8,7 +8,7 @@ import { type IncomingMessage, Server, type ServerResponse, STATUS_CODES } from 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer, type WebSocket } from "ws";
-import type { Protocol } from "../../core/protocol.ts";
+import type { PeerIdentity, Protocol } from "../../core/protocol.ts";
 import { meansThisHost } from "./own-host.ts";
 import { Connection, type ConnectionOptions, describe, type Ending } from "./connection.ts";
 
@@ -16,18 +16,55 @@ import { Connection, type ConnectionOptions, describe, type Ending } from "./con
 const CLOSE_CODES: Readonly<Record<Ending, number>> = { normal: 1000, "going-away": 1001, "protocol-error": 1002 };
 /** A control frame holds 125 bytes, two of them the code (RFC 6455 5.5). */
 const MAX_CLOSE_REASON_BYTES = 123;
+/** Bytes of somebody who has not logged in yet: protocols bound them too, but see a message only when it is whole. */
+const MOST_BEFORE_LOGIN = 1024 * 1024;
 const WRONG_REQUEST = "This port speaks messaging protocols and WebSocket, not plain HTTP\n";
+
+/** What a connection over WebSocket is made of. */
+interface WebSocketConnectionOptions extends ConnectionOptions {
+  readonly novice: Novice;
+  /** Whether the first message was text, if it has come. */
+  readonly text: boolean | undefined;
+}
+
+/** Counts what comes over a socket until somebody has logged in. */
+export class Novice {
+  /** Called with the reason when it was too much; whoever has the socket is to cut it. */
+  tooMuch: (reason: string) => void = () => {};
+  readonly #socket: Socket;
+  #received = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on("data", this.#onData);
+  }
+
+  /** It has logged in. */
+  end(): void {
+    this.#socket.off("data", this.#onData);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#received += chunk.length;
+    if (this.#received <= MOST_BEFORE_LOGIN) return;
+    this.end();
+    this.tooMuch(`it sent more than ${MOST_BEFORE_LOGIN} bytes and has not logged in`);
+  };
+}
 
 /** A connection whose bytes travel as the payload of WebSocket messages. */
 export class WebSocketConnection extends Connection {
   readonly #webSocket: WebSocket;
+  readonly #novice: Novice;
   /** Answers are text when the peer's first message was; undefined before that. */
   #text: boolean | undefined;
 
-  constructor(webSocket: WebSocket, socket: Socket, text: boolean | undefined, options: ConnectionOptions) {
+  constructor(webSocket: WebSocket, socket: Socket, { novice, text, ...options }: WebSocketConnectionOptions) {
     super(socket, options);
     this.#webSocket = webSocket;
+    this.#novice = novice;
     this.#text = text;
+    novice.tooMuch = (reason) => this.destroy(reason);
     webSocket.on("message", (data, isBinary) => {
       this.#text ??= !isBinary;
       if (Buffer.isBuffer(data) && data.length > 0) this.receive(data);
@@ -35,6 +72,11 @@ export class WebSocketConnection extends Connection {
     webSocket.on("error", (error) => this.broke(describe(error)));
     webSocket.on("close", (code, reason) => this.ended(closedByPeer(code, reason)));
     socket.on("end", () => this.endedByPeer());
+  }
+
+  override identify(identity: PeerIdentity): void {
+    super.identify(identity);
+    this.#novice.end();
   }
 
   protected stopReading(): void {

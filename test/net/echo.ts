@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../../core/time/clock.ts";
 import { type Peer, type Protocol, ProtocolError, type Session } from "../../core/protocol.ts";
-import { Listener, type ListenerOptions } from "../../src/net/listener.ts";
+import { Listener } from "../../src/net/listener.ts";
+import type { ListenerOptions } from "../../src/net/listener-options.ts";
 import { type Log, Network, type NetworkSettings } from "../../src/net/network.ts";
 
 /** The machine's own time. */

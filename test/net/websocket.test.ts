@@ -322,6 +322,7 @@ describe("a WebSocket", () => {
     using browser = await Browser.open(test, ["even"]);
     const session = await eventually(() => test.sessions[0] ?? false);
     if (session === false) return;
+    session.peer.identify({ user: "ann" });
     session.peer.pause();
     const much = Buffer.alloc(512 * 1024, "y");
     for (let count = 0; count < 32; count++) browser.socket.send(much);
@@ -393,6 +394,43 @@ describe("a WebSocket", () => {
     expect(code).toBe(1009);
     await eventually(() => expect(test.log.reasons).toHaveLength(1));
     expect(test.log.reasons[0]).toContain("Max payload size exceeded");
+  });
+
+  it.each([
+    ["before its protocol is known", []],
+    ["before it has logged in", ["even"]],
+  ])("whose message grows and grows %s is cut", async (_when, subprotocols) => {
+    await using test = await startListener({ webSocket: { origins: [], maxMessageBytes: 16 * 1024 * 1024 } });
+    using browser = await Browser.open(test, subprotocols);
+    const closed = once(browser.socket, "close");
+    browser.socket.send(Buffer.alloc(700_000), { fin: false });
+    browser.socket.send(Buffer.alloc(700_000), { fin: false });
+    const [code] = await closed;
+    expect(code).toBe(1006);
+    await eventually(() => expect(test.log.reasons).toHaveLength(1));
+    expect(test.log.reasons[0]).toBe("it sent more than 1048576 bytes and has not logged in");
+  });
+
+  it("may send as much as it likes once it has logged in", async () => {
+    await using test = await startListener();
+    using browser = await Browser.open(test, ["even"]);
+    const session = await eventually(() => test.sessions[0] ?? false);
+    if (session === false) return;
+    session.peer.identify({ user: "ann" });
+    for (let count = 0; count < 4; count++) browser.socket.send(Buffer.alloc(500_000, "y"));
+    await eventually(() => session.received.length === 2_000_000);
+  });
+
+  it("that pings without end and does not read is cut", async () => {
+    await using test = await startListener();
+    using browser = await Browser.open(test, ["even"]);
+    await eventually(() => test.sessions.length === 1);
+    browser.socket.pause();
+    const timer = setInterval(() => {
+      for (let count = 0; count < 1000; count++) browser.socket.ping(Buffer.alloc(125));
+    }, 1);
+    await eventually(() => expect(test.sessions[0]?.closings).toHaveLength(1));
+    clearInterval(timer);
   });
 
   it("whose first bytes nobody knows is closed with 1008", async () => {

@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
-import { type Listener, REFUSALS, type Refusal } from "../../net/listener.ts";
+import type { Listener } from "../../net/listener.ts";
+import { REFUSALS, type Refusal } from "../../net/refusal.ts";
 import type { ManagementApp, ManagementContext } from "../context.ts";
 
 const REFUSED: Readonly<Record<Refusal, string>> = {
