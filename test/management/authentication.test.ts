@@ -199,18 +199,18 @@ it("ends a session that nobody uses, though a page goes on asking by itself", as
   const asked = async (headers: Readonly<Record<string, string>>, method = "GET"): Promise<number> =>
     (await api.ask(method, SESSION, { as: null, headers: { cookie, ...headers } })).status;
   minutes(20);
-  expect(await cookieBy({})).toBe(200);
+  expect(await asked({})).toBe(200);
   minutes(20);
-  expect(await cookieBy({ "x-background": "true" })).toBe(200);
+  expect(await asked({ "x-background": "true" })).toBe(200);
   minutes(9);
-  expect(await cookieBy({ accept: "text/event-stream" })).toBe(200);
+  expect(await asked({ accept: "text/event-stream" })).toBe(200);
   // A change is never made by itself.
   const change = { "x-background": "true", "x-csrf-token": csrf };
   expect((await api.put(`${HOST}/queues/a`, {}, { as: null, headers: { cookie, ...change } })).status).toBe(201);
   minutes(29);
-  expect(await cookieBy({ "x-background": "true" })).toBe(200);
+  expect(await asked({ "x-background": "true" })).toBe(200);
   minutes(1);
-  expect(await cookieBy({ "x-background": "true" })).toBe(401);
+  expect(await asked({ "x-background": "true" })).toBe(401);
 });
 
 it("signs out of all browsers at once, and nobody else", async () => {
