@@ -141,9 +141,11 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** Sums since the store was opened, but for `diskBytes`. */
+/** Sums since the store was opened, but for what there is of its files. */
 export interface StoreStatistics {
   readonly diskBytes: number;
+  /** Of these, what is written again before the files grow. */
+  readonly freeBytes: number;
   readonly batches: number;
   readonly enqueued: number;
   /** Entries dequeued before their batch was written. */

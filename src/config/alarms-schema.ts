@@ -6,7 +6,7 @@ export const alarms = Type.Object(
   {
     interval: duration(
       "250ms",
-      "How often memory and disk are looked at; ten times as often where little is left.",
+      "How often memory and disk are looked at; five times as often where little is left.",
       10,
     ),
     memory: size(

@@ -9,6 +9,8 @@ import { MemoryGauge, type MemoryLevels, usableMemory } from "./memory.ts";
 export interface Levels extends MemoryLevels {
   /** Undefined where nothing is kept on a disk, or it does not tell. */
   readonly diskFree: number | undefined;
+  /** In the store's own files, which never shrink. */
+  readonly storeFree: number;
 }
 
 /** Measures; rejects if it cannot. */
@@ -22,22 +24,26 @@ const MOST_HEAP = 0.85;
 /** Of the limits: from there on it is looked more often, so many times. */
 const NEAR_MEMORY = 0.75;
 const NEAR_DISK = 2;
-const OFTEN = 10;
+const OFTEN = 5;
 const SHORTEST_MS = 10;
 /** Of the limit: from there on unused memory is sought, soon after the last time, and for a part of the time at most. */
 const SCARCE_MEMORY = 0.8;
 const COLLECT_MS = 100;
 const COLLECT_SHARE = 1 / 10;
+/** Of what is free in the files of the store, what counts. */
+const STORE_REUSED = 0.75;
+/** Of what must be free, what has to be so outside these files. */
+const LEAST_DISK = 0.25;
 const MEBI = 1024 * 1024;
 
-/** Measures the process, and the disk that a directory is on. */
-export function measureIn(directory: string | undefined): Measure {
+/** Measures the process, and the disk that a directory is on; `storeFree` says what is free in the files there. */
+export function measureIn(directory: string | undefined, storeFree: () => number): Measure {
   const gauge = new MemoryGauge();
   return async () => {
     const memory = gauge.measure();
-    if (directory === undefined) return { ...memory, diskFree: undefined };
+    if (directory === undefined) return { ...memory, diskFree: undefined, storeFree: 0 };
     const { bavail, bsize } = await statfs(directory);
-    return { ...memory, diskFree: bavail * bsize };
+    return { ...memory, diskFree: bavail * bsize, storeFree: storeFree() };
   };
 }
 
@@ -124,12 +130,20 @@ export class Resources {
     }
     if (this.stopped) return;
     this.judgeMemory(this.levels);
-    const { diskFree } = this.levels;
+    this.judgeDisk(this.levels);
+  }
+
+  private judgeDisk({ diskFree, storeFree }: Levels): void {
     const { diskLimit } = this;
-    const free = diskFree ?? Number.POSITIVE_INFINITY;
-    const enough = diskLimit === 0 || free >= diskLimit * DISK_RECOVERED;
-    this.judge("disk", diskLimit > 0 && free < diskLimit, enough, () => {
-      return `the disk of store.directory has ${mebi(free)} free; less than ${mebi(diskLimit)} is too little (alarms.disk_free)`;
+    if (diskFree === undefined || diskLimit === 0) {
+      this.judge("disk", false, true, () => "");
+      return;
+    }
+    // Some of it lies in gaps that are too small; and something must be left for the journal and what others write.
+    const room = Math.min(diskFree + storeFree * STORE_REUSED, diskFree / LEAST_DISK);
+    this.judge("disk", room < diskLimit, room >= diskLimit * DISK_RECOVERED, () => {
+      const found = `${mebi(diskFree)} free, and ${mebi(storeFree)} in the files of the store`;
+      return `the disk of store.directory has ${found}; less than ${mebi(diskLimit)} is too little (alarms.disk_free)`;
     });
   }
 

@@ -43,7 +43,7 @@ export class Vitals {
     void failed.then((cause) => this.health.failed(cause));
     this.resources = new Resources(alarms, {
       settings: () => config().alarms,
-      measure: measure ?? measureIn(directory),
+      measure: measure ?? measureIn(directory, () => broker.store.statistics().freeBytes),
       clock: broker.clock,
       log,
       heard,

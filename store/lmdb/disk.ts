@@ -44,6 +44,8 @@ export interface Entry {
 export interface Disk {
   /** Bytes of its files. */
   readonly bytes: number;
+  /** Of these, bytes that are written again before the files grow; 0 for a disk that does not know. */
+  readonly freeBytes?: number;
   /** The value in bytes of its own. */
   get(table: Table, key: Buffer): Buffer | undefined;
   /** Keys and values in order of key. */
@@ -58,6 +60,8 @@ export interface Disk {
 const KIBI = 1024;
 /** Address space taken at first; lmdb maps the file anew, twice as large, whenever it outgrows the map. */
 const FIRST_MAP_BYTES = 64 * KIBI * KIBI;
+/** Pages at the beginning of the file that are in no table. */
+const META_PAGES = 2;
 /** A key that is never there: removing it makes lmdb begin to write at once instead of in the next turn. */
 const NUDGE = Buffer.from([0]);
 
@@ -95,6 +99,15 @@ export class LmdbDisk implements Disk {
 
   get bytes(): number {
     return statSync(this.path).size;
+  }
+
+  /** The file never shrinks: what was removed leaves pages for what comes. */
+  get freeBytes(): number {
+    const stats = this.root.getStats();
+    const pageBytes = numberIn(stats, "pageSize");
+    let used = META_PAGES + pagesIn(stats) + pagesIn("free" in stats ? stats.free : undefined);
+    for (const table of this.tables.values()) used += pagesIn(table.getStats());
+    return Math.max(0, numberIn(stats, "lastPageNumber") + 1 - used) * pageBytes;
   }
 
   get(table: Table, key: Buffer): Buffer | undefined {
@@ -138,6 +151,20 @@ export class LmdbDisk implements Disk {
     if (table === undefined) throw new Error(`no table ${name}`);
     return table;
   }
+}
+
+function pagesIn(stats: unknown): number {
+  return ["treeBranchPageCount", "treeLeafPageCount", "overflowPages"].reduce(
+    (sum, name) => sum + numberIn(stats, name),
+    0,
+  );
+}
+
+/** lmdb does not say what its figures are called. */
+function numberIn(stats: unknown, name: string): number {
+  if (typeof stats !== "object" || stats === null) return 0;
+  const value: unknown = Reflect.get(stats, name);
+  return typeof value === "number" ? value : 0;
 }
 
 /** lmdb keeps the reason of a failed commit in a promise beside the error. */

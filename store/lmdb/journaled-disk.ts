@@ -103,6 +103,10 @@ export class JournaledDisk implements Disk {
     return this.file.bytes + this.journal.bytes;
   }
 
+  get freeBytes(): number {
+    return this.file.freeBytes ?? 0;
+  }
+
   get(table: Table, key: Buffer): Buffer | undefined {
     const change = this.gathering.get(table, key) ?? this.applying.get(table, key);
     if (change === undefined) return this.file.get(table, key);

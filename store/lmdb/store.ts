@@ -252,7 +252,9 @@ export class LmdbStore implements Store {
   statistics(): StoreStatistics {
     const { batches, enqueued, cancelled, dequeued, loaded } = this;
     const pendingBytes = this.commits.pendingBytes;
-    return { diskBytes: this.opened?.disk.bytes ?? 0, batches, enqueued, cancelled, dequeued, loaded, pendingBytes };
+    const disk = this.opened?.disk;
+    const diskBytes = disk?.bytes ?? 0;
+    return { diskBytes, freeBytes: disk?.freeBytes ?? 0, batches, enqueued, cancelled, dequeued, loaded, pendingBytes };
   }
 
   async backup(path: string): Promise<void> {

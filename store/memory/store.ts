@@ -247,7 +247,7 @@ export class MemoryStore implements Store {
   statistics(): StoreStatistics {
     const { batches, enqueued, cancelled, dequeued, loaded } = this;
     const pendingBytes = this.commits.pendingBytes;
-    return { diskBytes: 0, batches, enqueued, cancelled, dequeued, loaded, pendingBytes };
+    return { diskBytes: 0, freeBytes: 0, batches, enqueued, cancelled, dequeued, loaded, pendingBytes };
   }
 
   async close(): Promise<void> {

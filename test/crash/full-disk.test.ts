@@ -1,26 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
-import { startBrokerProcess, temporaryFolder } from "../support/broker.ts";
+import { expect, it } from "vitest";
+import { startBrokerProcess } from "../support/broker.ts";
 import { Link } from "../support/crash-link.ts";
 import { takeAll } from "../support/crash-reading.ts";
-
-/** A file system of its own, as small as it says; undefined where this user may not make one. */
-function smallDisk(size: string): string | undefined {
-  const folder = join(temporaryFolder(), "disk");
-  mkdirSync(folder);
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder], { stdio: "ignore" });
-  } catch {
-    return undefined;
-  }
-  onTestFinished(() => {
-    execFileSync("umount", ["--lazy", folder]);
-  });
-  return folder;
-}
+import { resizeDisk, smallDisk } from "../support/small-disk.ts";
 
 /** Or publishers would be held up long before. */
 const NO_ALARM = ["alarms.disk_free=0"];
@@ -49,7 +33,7 @@ it("a full disk ends the broker with one clear sentence, and with more room it h
   if (typeof still === "string") expect(still).toMatch(/ended with 1: [^]*is full; make room or [^]*store\.directory/);
   else await still.end("SIGTERM");
 
-  execFileSync("mount", ["-o", "remount,size=64m", disk]);
+  resizeDisk(disk, "64m");
   const again = await startBrokerProcess(directory, NO_ALARM);
   const found = await takeAll(again.port, "orders");
   expect(found.slice(0, confirmed.length)).toEqual(confirmed);

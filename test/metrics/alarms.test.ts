@@ -9,7 +9,7 @@ import { eventually } from "../support/eventually.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
 const MEBI = 1024 * 1024;
-const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 1024 * MEBI };
+const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 1024 * MEBI, storeFree: 0 };
 
 /** A broker that believes what it is told of memory and disk. */
 class Watched {
@@ -155,7 +155,7 @@ describe("alarms", () => {
     await watched.say({ memoryUsed: 200 * MEBI, diskFree: 7 * MEBI }, 2);
     expect(watched.alarms).toEqual([
       "memory: the process needs 200 MiB of memory; more than 100 MiB is too much (alarms.memory)",
-      "disk: the disk of store.directory has 7 MiB free; less than 100 MiB is too little (alarms.disk_free)",
+      "disk: the disk of store.directory has 7 MiB free, and 0 MiB in the files of the store; less than 100 MiB is too little (alarms.disk_free)",
     ]);
     await watched.say({ memoryUsed: 96 * MEBI, diskFree: 126 * MEBI }, 1);
     await watched.say({ memoryUsed: 95 * MEBI }, 0);
@@ -181,7 +181,9 @@ describe("alarms", () => {
       "alarms.disk_free=1000000000000000",
     ]);
     const [alarm] = broker.server.broker.engine.alarms.active;
-    expect(alarm?.reason).toMatch(/^the disk of store.directory has \d+ MiB free; less than 953674316 MiB/);
+    expect(alarm?.reason).toMatch(
+      /^the disk of store.directory has \d+ MiB free, and \d+ MiB in the files of the store; less than 953674316 MiB/,
+    );
   });
 
   it("are raised by the memory of this process", async () => {

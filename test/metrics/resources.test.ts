@@ -4,7 +4,7 @@ import { type Levels, Resources } from "../../src/metrics/resources.ts";
 import { MemoryGauge, usableMemory, usableOf } from "../../src/metrics/memory.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
-const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 10_000 };
+const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 10_000, storeFree: 0 };
 const SETTINGS = { interval: 1000, memory: 1000, disk_free: 1000 };
 
 function quiet(): void {}
