@@ -260,8 +260,9 @@ export class Client implements GateWaiter, TransactionOwner {
     if (isNew) this.host.audit.done(this, "declare", "exchange", declaration.name);
   }
 
-  /** What an exchange is. Throws BrokerError "not-found". */
+  /** What an exchange is. Throws BrokerError "not-found", "not-authorized". */
   checkExchange(name: string): ExchangeDeclaration {
+    this.host.guard.checkSight(this, "exchange", name);
     return this.host.exchanges.get(name).declaration;
   }
 

@@ -184,6 +184,7 @@ export class VirtualHost {
       declared,
       destinations,
       check: (client, action, kind, what, whole) => guard.check(client, action, kind, what, whole),
+      checkSight: (client, what) => guard.checkSight(client, "queue", what),
     });
     this.exchanges = new Exchanges({
       engine,

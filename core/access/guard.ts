@@ -11,6 +11,9 @@ import {
 import type { HostAudit } from "../audit.ts";
 import { BrokerError } from "../errors.ts";
 
+/** Whoever may do one of these may know that something is there, and how much it holds. */
+const OF_MESSAGES: readonly Action[] = ["consume", "send", "receive", "create", "destroy"];
+
 /** Asks for one virtual host whether somebody may do something, and has every refusal taken note of. */
 export class Guard {
   private readonly access: Access;
@@ -48,6 +51,14 @@ export class Guard {
       name,
       allowed ? `${shown}; nothing can be left out of what is shared, bound or led on` : shown,
     );
+  }
+
+  /** Throws BrokerError("not-authorized") when somebody may do nothing at all with a queue or an exchange. */
+  checkSight(actor: Actor, kind: "queue" | "exchange", name: string): void {
+    const { permissions } = actor;
+    if (!OF_MESSAGES.some((action) => permissions.decide(action, kind, name).allowed)) {
+      this.check(actor, "receive", kind, name);
+    }
   }
 
   /** Throws BrokerError("not-authorized") when somebody may not be connected. */

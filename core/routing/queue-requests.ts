@@ -18,6 +18,8 @@ export interface QueueRequestsOptions {
   readonly destinations: Destinations;
   /** Throws BrokerError("not-authorized") when a client may not do that; `whole`: or not with all that a pattern matches. */
   readonly check: (client: Client, action: Action, kind: AddressKind, name: string, whole?: boolean) => void;
+  /** The same for who may do nothing with a queue. */
+  readonly checkSight: (client: Client, name: string) => void;
 }
 
 /** What clients ask of the queues of one virtual host by their names: to be made, looked at, emptied, deleted, pulled from. */
@@ -41,6 +43,7 @@ export class QueueRequests {
       // It was there by use, and is to stay.
       check(client, "create", "queue", address.name);
     }
+    this.options.checkSight(client, address.name);
     const made = { ...declaration, maker: client.permissions.subject };
     return declared.status(declared.declare(client, made, destinations), address);
   }
@@ -52,6 +55,7 @@ export class QueueRequests {
 
   /** What a queue has. Throws BrokerError when it is not there, or another connection's alone. */
   status(client: Client, address: Address): QueueStatus {
+    this.options.checkSight(client, address.name);
     return this.options.declared.status(this.find(client, address), address);
   }
 

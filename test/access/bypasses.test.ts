@@ -122,3 +122,23 @@ describe("a rule that denies with a placeholder", () => {
     expect(() => client?.route([parse(`queue:a${clientId}`)])).toThrow(/may not send/);
   });
 });
+
+describe("who may do nothing with a queue or an exchange", () => {
+  it("does not learn whether it is there, nor what it holds", async () => {
+    const guarded = await mallory({ id: "secret" });
+    const { core } = guarded;
+    core.client().send("queue:secret", "x");
+    core.client().core.declareExchange(exchange("secret", "fanout"));
+    const spy = asMallory(guarded);
+    expect(() => spy.core.checkQueue(parse("queue:secret"))).toThrow(/may not receive the queue secret/);
+    expect(() => declare(spy, "secret", { durable: false })).toThrow(/may not/);
+    expect(() => spy.core.checkExchange("secret")).toThrow(/may not receive the exchange secret/);
+    expect(core.client().core.checkQueue(parse("queue:secret")).messages).toBe(1);
+  });
+
+  it("does, who may do one thing with it", async () => {
+    const guarded = await mallory({ id: "secret", actions: ["receive", "consume", "create", "destroy"] });
+    guarded.core.client().send("queue:secret", "x");
+    expect(asMallory(guarded).core.checkQueue(parse("queue:secret")).messages).toBe(1);
+  });
+});
