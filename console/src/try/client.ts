@@ -21,6 +21,15 @@ export interface TryClient {
   close(): void;
 }
 
+/** Opens a WebSocket for bytes. Throws for what is no address, and for another host than that of this page. */
+export function openSocket(url: string, protocol: string): WebSocket {
+  const socket = new WebSocket(url, [protocol]);
+  // The content security policy lets a page connect to its own host only; such a socket never says that it is closed.
+  if (socket.readyState === WebSocket.CLOSED) throw new Error(`This page may connect to ${location.hostname} only`);
+  socket.binaryType = "arraybuffer";
+  return socket;
+}
+
 /** A reason that a WebSocket gives, or that there is none. */
 export function closeReason({ code, reason }: CloseEvent): string {
   if (reason !== "") return `Closed: ${reason}`;

@@ -1,4 +1,4 @@
-import { closeReason, type TryClient, type TryListener, type TryLogin } from "./client.ts";
+import { closeReason, openSocket, type TryClient, type TryListener, type TryLogin } from "./client.ts";
 
 const CONNECT = 1;
 const CONNACK = 2;
@@ -39,8 +39,7 @@ export class MqttClient implements TryClient {
 
   constructor({ url, user, password }: TryLogin, listener: TryListener) {
     this.listener = listener;
-    this.socket = new WebSocket(url, ["mqtt"]);
-    this.socket.binaryType = "arraybuffer";
+    this.socket = openSocket(url, "mqtt");
     this.socket.addEventListener("open", () => this.connect(user, password));
     this.socket.addEventListener("message", ({ data }) => {
       if (data instanceof ArrayBuffer) this.onData(new Uint8Array(data));

@@ -1,4 +1,4 @@
-import { closeReason, type TryClient, type TryListener, type TryLogin } from "./client.ts";
+import { closeReason, openSocket, type TryClient, type TryListener, type TryLogin } from "./client.ts";
 
 const NUL = "\u0000";
 const BEAT_MS = 10_000;
@@ -19,8 +19,7 @@ export class StompClient implements TryClient {
 
   constructor({ url, user, password }: TryLogin, listener: TryListener) {
     this.listener = listener;
-    this.socket = new WebSocket(url, ["v12.stomp"]);
-    this.socket.binaryType = "arraybuffer";
+    this.socket = openSocket(url, "v12.stomp");
     this.socket.addEventListener("open", () => {
       const login = user === "" ? {} : { login: user, passcode: password };
       this.send("CONNECT", { "accept-version": "1.2", host: "/", "heart-beat": "10000,10000", ...login });

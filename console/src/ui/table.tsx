@@ -138,6 +138,8 @@ interface FilterProps {
 
 function Filter({ label, typed, name }: FilterProps): JSX.Element {
   const timer = useRef(0);
+  // What was typed here is for no other list.
+  useEffect(() => () => window.clearTimeout(timer.current), []);
   const change = (value: string): void => {
     window.clearTimeout(timer.current);
     timer.current = window.setTimeout(() => alter({ q: value }), TYPING_MS);
