@@ -2,6 +2,8 @@ import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocum
 import type { Given, GivenEntry, Origin, Problem } from "./given.ts";
 
 const DEEPEST = 16;
+/** Aliases that lead to aliases can make a few lines very much. */
+const MOST_VALUES = 50_000;
 
 /** What a YAML text says, or all that is wrong with its syntax. */
 export interface YamlSource {
@@ -44,6 +46,7 @@ class Walk {
   private readonly document: Document.Parsed;
   private readonly at: (offset: number) => Origin;
   private readonly problems: Problem[];
+  private values = 0;
 
   constructor(document: Document.Parsed, at: (offset: number) => Origin, problems: Problem[]) {
     this.document = document;
@@ -52,6 +55,15 @@ class Walk {
   }
 
   convert(node: unknown, offset: number, depth: number): Given {
+    if (++this.values > MOST_VALUES) {
+      if (this.values === MOST_VALUES + 1) {
+        this.problems.push({
+          origin: this.at(offset),
+          text: `more than ${MOST_VALUES} values, those of aliases counted each time`,
+        });
+      }
+      return { kind: "scalar", value: null, origin: this.at(offset) };
+    }
     if (isAlias(node)) return this.convertAlias(node.resolve(this.document), node.range?.[0] ?? offset, depth);
     if (isMap(node)) return this.convertMap(node.items, node.range?.[0] ?? offset, depth);
     if (isSeq(node)) {

@@ -154,6 +154,13 @@ describe("a configuration", () => {
     expect(Object.getPrototypeOf(hosts)).toBe(Object.prototype);
   });
 
+  it("is refused when aliases of aliases would make very much of it", () => {
+    const levels = Array.from({ length: 9 }, (_, n) => `k${n + 1}: &a${n + 1} [${`*a${n},`.repeat(9)}]`);
+    expect(problems(["k0: &a0 [x]", ...levels].join("\n"))).toEqual([
+      expect.stringContaining("more than 50000 values"),
+    ]);
+  });
+
   it("can use anchors and aliases", () => {
     expect(config("queues: [&a {match: a, memory: 1m}, *a]").queues).toHaveLength(2);
   });

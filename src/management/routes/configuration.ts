@@ -47,7 +47,7 @@ const PlanBody = Type.Object(
   {
     text: Type.Optional(
       Type.String({
-        maxLength: 4 * 1024 * 1024,
+        maxLength: 1024 * 1024,
         description: "YAML in place of what the configuration file holds; that file itself if absent.",
       }),
     ),
