@@ -1,7 +1,7 @@
 # Delos in a container. See docs/production.md.
 #
 #   docker build -t delos .
-#   docker run -v delos:/data -p 61613:61613 -p 1883:1883 -p 5672:5672 -p 61680:61680 --stop-timeout 60 delos
+#   docker run --read-only -v delos:/data -p 61613:61613 -p 1883:1883 -p 5672:5672 -p 61680:61680 --stop-timeout 60 delos
 
 FROM node:24-bookworm-slim AS build
 WORKDIR /opt/delos
@@ -9,8 +9,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm install
 COPY . .
 RUN node console/build.ts && test -f dist/console/index.html
-# What runs needs neither tests nor the tools that built the console.
-RUN npm prune --omit=dev && rm -rf test bench
+# What runs needs neither tests nor the tools that built the console, and no Node besides that of the image.
+RUN npm prune --omit=dev && rm -rf test bench node_modules/node-linux-* node_modules/.bin/node
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production \
