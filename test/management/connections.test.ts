@@ -1,5 +1,8 @@
 import { expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import type { Client } from "../../core/client.ts";
+import { Amqp10Wire } from "../support/amqp10-wire.ts";
+import { AmqpWire } from "../support/amqp091-wire.ts";
 import { startManagement } from "../support/management.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 import { StompWire } from "../support/stomp-wire.ts";
@@ -45,6 +48,27 @@ it("closes a connection with a reason that its client is told, and audits it", a
   await eventually(async () => expect((await api.get(`${HOST}/connections/${id}`)).status).toBe(404));
   const entry = api.broker.server.audit.recent().find(({ action }) => action === "connection.close");
   expect(entry).toMatchObject({ user: "admin", result: "ok", resource: expect.stringContaining(`${id}`) });
+});
+
+it("closes connections of every protocol with a reason that is long, and of more bytes than characters", async () => {
+  const api = await startManagement();
+  const { port } = api.broker;
+  const reason = `${"€".repeat(199)}!`;
+  using stomp = await StompWire.connect(port);
+  using mqtt = await MqttWire.connect(port);
+  using amqp091 = await AmqpWire.channel(port);
+  using amqp10 = await Amqp10Wire.connect(port);
+  const { clients } = api.broker.server.broker.host(undefined) ?? { clients: new Set<Client>() };
+  expect(clients.size).toBe(4);
+  for (const { id } of Array.from(clients)) {
+    const { status } = await api.delete(`${HOST}/connections/${id}?reason=${encodeURIComponent(reason)}`);
+    expect(status).toBe(204);
+  }
+  expect(await stomp.refused()).toContain(reason);
+  expect((await mqtt.expect("disconnect")).properties?.reasonString).toContain(reason);
+  expect((await amqp091.expect("connection.close")).replyText).toContain("€".repeat(50));
+  expect((await amqp10.expect("close")).performative.error?.description).toContain(reason);
+  await eventually(() => expect(clients.size).toBe(0));
 });
 
 it("lists sessions that outlive connections, looks at one, and ends it", async () => {
