@@ -242,7 +242,7 @@ export class VirtualHost {
       clock: engine.clock,
       leads: this.leads,
       clients: this.clients,
-      durables: this.durables,
+      durableSubscriptions: this.durableSubscriptions,
       destinations,
       attachments: this.attachments,
       checkConnecting: (client) => guard.checkConnecting(client),

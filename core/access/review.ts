@@ -10,6 +10,7 @@ import type { Leads } from "./leads.ts";
 import type { Attachments } from "../routing/attachments.ts";
 import type { Destinations } from "../routing/destinations.ts";
 import type { DurableSubscription } from "../topic/durable-subscription.ts";
+import type { DurableSubscriptions } from "../topic/durable-subscriptions.ts";
 import type { Clock, Timer } from "../time/clock.ts";
 import { BrokerError } from "../errors.ts";
 
@@ -26,7 +27,7 @@ const STEPS_IN_A_TURN = 2000;
 export interface AccessReviewOptions {
   readonly clock: Clock;
   readonly clients: ReadonlySet<Client>;
-  readonly durables: ReadonlyMap<string, DurableSubscription>;
+  readonly durableSubscriptions: DurableSubscriptions;
   readonly destinations: Destinations;
   readonly attachments: Attachments;
   readonly leads: Leads;
@@ -56,7 +57,7 @@ export class AccessReview {
 
   /** Looks at one client: now, and if that takes long in the next turns. Not from within anything else that the core does. */
   client(client: Client): void {
-    const piece = this.ofClient(client);
+    const piece = this.afterLogin(client);
     if (carryOn(piece, STEPS_IN_A_TURN) > 0) return;
     this.begun.push(piece);
     this.goOnLater();
@@ -92,10 +93,10 @@ export class AccessReview {
   }
 
   private *everything(): Generator<Steps, undefined, void> {
-    const { clients, durables, leads } = this.options;
+    const { clients, durableSubscriptions, leads } = this.options;
     for (const client of Array.from(clients)) yield this.ofClient(client);
     yield leads.review();
-    for (const durable of Array.from(durables.values())) yield this.ofDurable(durable);
+    for (const durable of Array.from(durableSubscriptions.byId.values())) yield this.ofDurable(durable);
     return undefined;
   }
 
@@ -116,10 +117,22 @@ export class AccessReview {
     yield* this.options.leads.reviewOf(client);
   }
 
+  /** The durable subscriptions that it has go by the new login, too. */
+  private *afterLogin(client: Client): Steps {
+    const { durableSubscriptions } = this.options;
+    for (const { durable: id = "" } of Array.from(client.subscriptions)) {
+      const durable = durableSubscriptions.byId.get(id);
+      if (durable?.kind !== "durable" || durable.reader !== client.permissions) continue;
+      durableSubscriptions.renewOwner(durable);
+      yield* this.ofDurable(durable);
+    }
+    yield* this.ofClient(client);
+  }
+
   private *ofDurable(durable: DurableSubscription): Steps {
     yield 1;
     // It may be gone by now.
-    if (durable.reader === undefined || this.options.durables.get(durable.id) !== durable) return;
+    if (durable.reader === undefined || this.options.durableSubscriptions.byId.get(durable.id) !== durable) return;
     for (const pattern of Array.from(durable.patterns)) {
       this.options.destinations.topicBindings.renew(durable, pattern);
       yield pattern.address === undefined ? WILDCARD_STEPS : 1;

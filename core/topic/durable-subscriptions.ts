@@ -50,6 +50,7 @@ export class DurableSubscriptions {
     const volatile = options.volatile === true;
     const durable = this.make(id, description, { patterns, selector }, volatile);
     durable.volatile = volatile;
+    durable.reader = owner;
     if (!volatile) durable.queue.persist();
     this.offerRetained(durable, options, []);
     return durable;
@@ -77,6 +78,11 @@ export class DurableSubscriptions {
     }
     this.giveTo(durable, owner);
     this.options.destinations.topicBindings.rebind(durable, durable.patterns);
+  }
+
+  /** Whoever has one has logged in anew: the store is told, to whom the topics are given next time. */
+  renewOwner(durable: DurableSubscription): void {
+    if (durable.reader !== undefined && !durable.volatile) this.giveTo(durable, durable.reader);
   }
 
   /** Makes one that the store knows once it holds something, or never if `temporary`. */

@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { ALL, denied, guardedCore, ruleSet } from "../support/access.ts";
-import { parse, plainMessage, TestClient } from "../support/core-broker.ts";
+import { type CoreBroker, parse, plainMessage, TestClient } from "../support/core-broker.ts";
 import { connect, interest } from "../support/core-sessions.ts";
 
 const NO_A = [denied("a.#"), ALL];
 const NO_SENDING = [{ deny: ["*"], actions: ["send" as const] }, ALL];
+
+function sendBoth({ broker }: CoreBroker): void {
+  const sender = new TestClient(broker);
+  for (const name of ["a.x", "a.y"]) sender.send(`topic:${name}`, "x", { durable: true });
+}
 
 describe("when rules change, whoever may not", () => {
   it.each(["topic", "queue"])("receive from a %s any more loses the subscription, and is told why", async (kind) => {
@@ -200,6 +205,22 @@ describe("a client that logs in again with other groups", () => {
     core.settle();
     expect(got.cancelReason).toMatch(/may not receive the topic a.x: rule 0 denies it \(group demoted/);
     expect(() => client.core.publish(route, plainMessage(parse("topic:a.x"), "x"))).toThrow(/may not send/);
+  });
+
+  it("gathers no more than it may have then in a durable subscription, nor after a restart", async () => {
+    const { core } = await guardedCore(rules);
+    const client = new TestClient(core.broker, { user: "ann", groups: [] });
+    client.subscribe("topic:a.*", { durable: "d", credit: { messages: 0, bytes: 0 } });
+    sendBoth(core);
+    client.core.renewLogin({ user: "ann", groups: ["demoted"] });
+    core.settle();
+    sendBoth(core);
+    expect(core.broker.host(undefined)?.durables.get("d")?.queue.count).toBe(3);
+    client.core.close();
+    await core.broker.close();
+    const again = await guardedCore(rules, { clock: core.clock, store: core.store });
+    sendBoth(again.core);
+    expect(again.core.broker.host(undefined)?.durables.get("d")?.queue.count).toBe(4);
   });
 
   it("has the rights of its durable subscription change with it", async () => {
