@@ -17,10 +17,10 @@ export class AddressSet {
   /** Whether an address is in it; with or without a port, IPv4 also as mapped into IPv6. */
   has(endpoint: string): boolean {
     if (this.#isEmpty) return false;
-    const address = bareAddress(endpoint);
+    // By which interface it is reached, as in fe80::1%eth0, does not matter: nobody gets round a list by that.
+    const address = bareAddress(endpoint).replace(/%.*$/, "");
     const family = isIP(address);
-    // A zone, as in fe80::1%eth0, is not known to a block list.
-    if (family === 0 || address.includes("%")) return false;
+    if (family === 0) return false;
     return this.#list.check(address, family === 4 ? "ipv4" : "ipv6");
   }
 }

@@ -6,7 +6,7 @@ import { siteOf } from "../security/addresses.ts";
 import { AddressSet, parseNetwork } from "./address-set.ts";
 
 /** One limit as it is configured. */
-export type Limit = Config["limits"][number];
+type Limit = Config["limits"][number];
 /** Whose connections count together. */
 export type Per = Limit["per"];
 

@@ -8,6 +8,6 @@ import { isLoopback } from "../security/addresses.ts";
  */
 export function meansThisHost(host: string | undefined, localAddress: string | undefined): boolean {
   if (host === undefined || localAddress === undefined || !isLoopback(localAddress)) return true;
-  const name = URL.parse(`http://${host}`)?.hostname ?? "";
+  const name = (URL.parse(`http://${host}`)?.hostname ?? "").replace(/\.$/, "");
   return name === "localhost" || name.endsWith(".localhost") || isIP(name.replace(/^\[(.*)\]$/, "$1")) !== 0;
 }

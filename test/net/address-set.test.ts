@@ -27,11 +27,11 @@ describe("a set of addresses", () => {
     "[::ffff:10.1.2.3]:5000",
     "[2001:db8::1]:5000",
     "2001:db8::1",
+    "[2001:db8::1%eth0]:5000",
   ])("has %s", (address) => expect(set.has(address)).toBe(true));
 
-  it.each(["11.0.0.1", "192.0.2.8:1", "::1", "[2001:db9::1]:5000", "unknown", "", "2001:db8::1%eth0"])(
-    'does not have "%s"',
-    (address) => expect(set.has(address)).toBe(false),
+  it.each(["11.0.0.1", "192.0.2.8:1", "::1", "[2001:db9::1]:5000", "unknown", ""])('does not have "%s"', (address) =>
+    expect(set.has(address)).toBe(false),
   );
 });
 
