@@ -20,8 +20,11 @@ export type Steps<T = void> = Generator<number, T, void>;
 /** What it comes to to look again at what a wildcard of topics gives. */
 export const WILDCARD_STEPS = 200;
 
+/** What it comes to to find out what rules say of a client. */
+const CLIENT_STEPS = 10;
+
 /** Steps before others have their turn. */
-const STEPS_IN_A_TURN = 2000;
+const STEPS_IN_A_TURN = 1000;
 
 /** What a review needs of its virtual host. */
 export interface AccessReviewOptions {
@@ -101,7 +104,7 @@ export class AccessReview {
   }
 
   private *ofClient(client: Client): Steps {
-    yield 1;
+    yield CLIENT_STEPS;
     if (client.closed) return;
     const { session } = client;
     let refusal = this.refusalOf(client);
