@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -9,13 +9,21 @@ import { runs } from "./program.ts";
 const FOLDER = join(ROOT, "docs/protocols");
 const PORTS = /\b(61613|1883|5672)\b/g;
 
-/** How the snippets of a language are run, and what they need; Java's libraries are no packages of Debian. */
+/** How the snippets of a language are run. */
 const LANGUAGES: Readonly<Record<string, { readonly command: string; readonly file: string }>> = {
   php: { command: "/usr/bin/php", file: "snippet.php" },
   python: { command: "/usr/bin/python3", file: "snippet.py" },
   js: { command: process.execPath, file: "snippet.mjs" },
   sh: { command: "/bin/sh", file: "snippet.sh" },
+  java: { command: "/usr/bin/java", file: "Hello.java" },
 };
+/** Where Debian's packages of Java have their libraries; QPID_JMS names a folder with Qpid JMS, which is no package. */
+const JARS = "/usr/share/java";
+const JAVA_LIBRARIES: readonly { readonly imports: string; readonly name: string; readonly path: string }[] = [
+  { imports: "com.rabbitmq", name: "librabbitmq-client-java", path: join(JARS, "amqp-client.jar") },
+  { imports: "org.fusesource.mqtt", name: "libmqtt-client-java", path: join(JARS, "mqtt-client.jar") },
+  { imports: "org.apache.qpid", name: "Qpid JMS (in the folder QPID_JMS)", path: process.env["QPID_JMS"] ?? "" },
+];
 
 interface Snippet {
   readonly page: string;
@@ -32,22 +40,34 @@ function snippetsOf(page: string): Snippet[] {
   }));
 }
 
-/** Whether the library is there that a snippet uses. */
-function runnable({ language, text }: Snippet): boolean {
+/** What is not there that a snippet needs; undefined when all is. */
+function missing({ language, text }: Snippet): string | undefined {
   if (language === "php") {
-    const probe = text.includes("PhpAmqpLib")
-      ? "exit((@include 'PhpAmqpLib/autoload.php') ? 0 : 1);"
-      : "exit(extension_loaded('stomp') ? 0 : 1);";
-    return runs("/usr/bin/php", ["-r", probe]);
+    const [probe, name] = text.includes("PhpAmqpLib")
+      ? ["exit((@include 'PhpAmqpLib/autoload.php') ? 0 : 1);", "php-amqplib"]
+      : ["exit(extension_loaded('stomp') ? 0 : 1);", "php-stomp"];
+    return runs("/usr/bin/php", ["-r", probe]) ? undefined : name;
   }
   if (language === "python") {
     const names = Array.from(
       text.matchAll(/^(?:import|from) ([\w.]+)(?:, (\w+))?/gm),
       ([, first, second]) => second ?? first,
-    );
-    return runs("/usr/bin/python3", ["-c", `import ${names.join(", ")}`]);
+    ).join(", ");
+    return runs("/usr/bin/python3", ["-c", `import ${names}`]) ? undefined : `Python's ${names}`;
   }
-  return language !== "sh" || spawnSync("mosquitto_pub", ["--help"]).error === undefined;
+  if (language === "java") {
+    const library = JAVA_LIBRARIES.find(({ imports }) => text.includes(`import ${imports}.`));
+    if (library === undefined || !existsSync(library.path)) return library?.name ?? "a library of Java";
+    return runs("/usr/bin/java", ["--version"]) ? undefined : "Java";
+  }
+  return language === "sh" && spawnSync("mosquitto_pub", ["--help"]).error !== undefined
+    ? "mosquitto-clients"
+    : undefined;
+}
+
+function argumentsOf({ language }: Snippet, file: string): string[] {
+  const folders = [JARS, ...(process.env["QPID_JMS"] === undefined ? [] : [process.env["QPID_JMS"]])];
+  return language === "java" ? ["-cp", folders.map((folder) => join(folder, "*")).join(":"), file] : [file];
 }
 
 const snippets = readdirSync(FOLDER).flatMap(snippetsOf);
@@ -63,8 +83,10 @@ describe("the clients in docs/protocols", () => {
   for (const snippet of snippets) {
     const language = LANGUAGES[snippet.language];
     if (language === undefined) continue;
-    it.skipIf(!runnable(snippet))(
-      `of ${snippet.page} in ${snippet.language} send and receive as they stand`,
+    const lacking = missing(snippet);
+    it.skipIf(lacking !== undefined)(
+      `of ${snippet.page} in ${snippet.language} send and receive as they stand${lacking === undefined ? "" : `: not tried, as ${lacking} is not installed`}`,
+      { timeout: 60_000 },
       async () => {
         const broker = await startBroker([
           "security.users.alice.password=secret",
@@ -73,11 +95,11 @@ describe("the clients in docs/protocols", () => {
         ]);
         // Where the packages of this repository are found.
         const folder = snippet.language === "js" ? join(ROOT, "node_modules/.cache") : temporaryFolder();
-        const file = join(folder, `${snippet.page}-${language.file}`);
+        const file = join(folder, `${snippet.page.replace(".", "-")}-${language.file}`);
         mkdirSync(folder, { recursive: true });
         writeFileSync(file, snippet.text.replace(PORTS, String(broker.port)));
         onTestFinished(() => rmSync(file, { force: true }));
-        const { stdout } = await promisify(execFile)(language.command, [file], { timeout: 25_000 });
+        const { stdout } = await promisify(execFile)(language.command, argumentsOf(snippet, file), { timeout: 50_000 });
         expect(stdout.trim()).toBe("Hello");
       },
     );
