@@ -2,6 +2,7 @@ import type { Received } from "./containers.ts";
 import { type DynamicNode, linkKey, makeNode, temporariesOf } from "./attach.ts";
 import type { AddressKind } from "../../core/addresses/address.ts";
 import { kindOf } from "./address.ts";
+import { CBS } from "./cbs.ts";
 import { Coordinator } from "./coordinator.ts";
 import type { Connected, Endpoint, Ending } from "./endpoint.ts";
 import { AmqpError, CONDITION } from "./errors.ts";
@@ -24,10 +25,10 @@ interface Taker {
 export function attachReceiver(endpoint: Endpoint, attach: Attach, handle: number): void {
   const { connected } = endpoint;
   const { options, containers } = connected;
-  const { sink, target } = takerOf(connected, attach);
+  const { sink, target } = takerOf(connected, attach, (error) => endpoint.failLink(link, error));
   const key = linkKey(connected, attach.name);
   const received = receivedBefore(containers.recall(key), attach);
-  const link = new ReceiverLink(endpoint, {
+  const link: ReceiverLink = new ReceiverLink(endpoint, {
     name: attach.name,
     handle,
     peerHandle: attach.handle,
@@ -60,7 +61,8 @@ export function attachReceiver(endpoint: Endpoint, attach: Attach, handle: numbe
   if (connected.client.blocked) endpoint.sayFlow(handle, link.deliveryCount, 0, false);
 }
 
-function takerOf(connected: Connected, attach: Attach): Taker {
+/** `fail` ends the link. */
+function takerOf(connected: Connected, attach: Attach, fail: (error: unknown) => void): Taker {
   const { options } = connected;
   const { target } = attach;
   if (target?.type === "coordinator") {
@@ -86,6 +88,9 @@ function takerOf(connected: Connected, attach: Attach): Taker {
     };
   }
   const { address } = target;
+  if (address === CBS && connected.tokens !== undefined) {
+    return { sink: connected.tokens.sink(fail), target: { ...agreed(target), address } };
+  }
   if (address === undefined || address === "") {
     return { sink: new RelaySink(connected, options.plainAddress, temporary), target: agreed(target) };
   }

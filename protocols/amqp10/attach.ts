@@ -3,6 +3,7 @@ import { BrokerError } from "../../core/errors.ts";
 import { formatAddress, kindOf, type Temporaries } from "./address.ts";
 import { attachReceiver } from "./attach-receiver.ts";
 import { attachSender } from "./attach-sender.ts";
+import { CBS } from "./cbs.ts";
 import type { Connected, Endpoint, Link } from "./endpoint.ts";
 import { AmqpError, CONDITION } from "./errors.ts";
 import type { Attach, Fields } from "./performatives.ts";
@@ -27,7 +28,10 @@ export interface DynamicNode {
 export function attach(endpoint: Endpoint, performative: Attach): void {
   const handle = endpoint.freeHandle;
   try {
-    if (performative.role) attachSender(endpoint, performative, handle);
+    const { tokens } = endpoint.connected;
+    if (performative.role && performative.source?.address === CBS && tokens !== undefined) {
+      tokens.attachReplies(endpoint, performative, handle);
+    } else if (performative.role) attachSender(endpoint, performative, handle);
     else attachReceiver(endpoint, performative, handle);
   } catch (error) {
     if (!(error instanceof BrokerError) && !(error instanceof AmqpError && error.scope === "link")) throw error;

@@ -12,6 +12,7 @@ import { BrokerError } from "../../core/errors.ts";
 import type { Route } from "../../core/routing/route.ts";
 import type { Answerer, Answers } from "./answers.ts";
 import { attach } from "./attach.ts";
+import type { TokenNode } from "./cbs.ts";
 import type { Containers } from "./containers.ts";
 import { fillPayload } from "./convert.ts";
 import type { Transactions } from "./coordinator.ts";
@@ -42,6 +43,8 @@ export interface Connected {
   readonly options: Amqp10Options;
   readonly answers: Answers;
   readonly transactions: Transactions;
+  /** The node $cbs; undefined where no tokens are taken. */
+  readonly tokens: TokenNode | undefined;
   readonly containers: Containers;
   readonly containerId: string;
   /** Of the frames that the peer takes. */

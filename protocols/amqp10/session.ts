@@ -15,6 +15,7 @@ import type { Timer } from "../../core/time/clock.ts";
 import { HeartBeat } from "../../core/time/heart-beat.ts";
 import type { VirtualHost } from "../../core/virtual-host.ts";
 import { Answers } from "./answers.ts";
+import { takesTokens, TokenNode } from "./cbs.ts";
 import { Decoder } from "./codec.ts";
 import type { Containers } from "./containers.ts";
 import { Transactions } from "./coordinator.ts";
@@ -58,6 +59,8 @@ export class Amqp10Session implements Session, ClientListener {
   #sasl: Sasl | undefined = undefined;
   #login: Login | undefined = undefined;
   #opened = false;
+  /** A token is checked. */
+  #renewing = false;
   #connected: Connected | undefined = undefined;
   /** By channel. */
   readonly #endpoints: (Endpoint | undefined)[] = [];
@@ -383,6 +386,7 @@ export class Amqp10Session implements Session, ClientListener {
       options: this.#options,
       answers: new Answers(client, this.#output),
       transactions: new Transactions(client, this.#options.maxTransactions),
+      tokens: takesTokens(this.#broker) ? new TokenNode((token, answered) => this.#renew(token, answered)) : undefined,
       containers: this.#containers,
       containerId,
       maxFrameBytes: open.maxFrameSize,
@@ -401,6 +405,34 @@ export class Amqp10Session implements Session, ClientListener {
     this.#state = "open";
     this.#beginKeepAlive(open.idleTimeOut ?? 0);
     this.#reading.goOn();
+  }
+
+  /** The client logs in anew by a token; nothing else is handled meanwhile. */
+  #renew(token: string, answered: (refusal: BrokerError | undefined) => void): void {
+    this.#renewing = true;
+    this.#reading.pause();
+    void this.#renewLogin(token, answered);
+  }
+
+  async #renewLogin(token: string, answered: (refusal: BrokerError | undefined) => void): Promise<void> {
+    const client = this.#connected?.client;
+    if (client === undefined) return;
+    let refusal: BrokerError | undefined;
+    try {
+      const { user, host } = client;
+      const login = await this.#broker.login({ user, password: token, peer: this.#peer, host: host.name });
+      if (this.#state === "open") client.renewLogin(login);
+    } catch (error) {
+      if (!(error instanceof BrokerError)) {
+        this.#fail(error);
+        return;
+      }
+      refusal = error;
+    }
+    if (this.#state !== "open") return;
+    this.#renewing = false;
+    answered(refusal);
+    this.#goOn();
   }
 
   /** One of the two is to be its container's only connection. */
@@ -430,7 +462,9 @@ export class Amqp10Session implements Session, ClientListener {
   }
 
   #held({ client, answers, overrun }: Connected): boolean {
-    return (overrun > MOST_OVERRUN && client.blocked) || answers.unread > this.#options.maxAnswersWaiting;
+    return (
+      this.#renewing || (overrun > MOST_OVERRUN && client.blocked) || answers.unread > this.#options.maxAnswersWaiting
+    );
   }
 
   /** Handles what was left and reads on, unless there still is a reason not to. */
