@@ -80,7 +80,8 @@ export class AuditFile {
     let fresh: number | undefined;
     try {
       // Before anything is renamed: without a descriptor left, each try would push one more of the old files out.
-      fresh = openSync(`${path}.next`, "w", 0o600);
+      rmSync(`${path}.next`, { force: true });
+      fresh = openSync(`${path}.next`, "wx", 0o600);
       rmSync(numbered(maxFiles - 1), { force: true });
       for (let number = maxFiles - 2; number >= 0; number--) renameIfThere(numbered(number), numbered(number + 1));
       renameSync(`${path}.next`, path);
