@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { doToEach } from "../api/each.ts";
 import { number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
@@ -37,7 +37,7 @@ const SUBSCRIPTION_COLUMNS: readonly Column[] = [
     show: (row) =>
       rows(row, "patterns")
         .map((pattern) => `${text(pattern, "kind")} ${text(pattern, "name")}`)
-        .join(", "),
+        .join(", ") || <span class="quiet">all that its session is subscribed to</span>,
   },
   { field: "selector", title: "Selector", width: "minmax(120px, 1fr)" },
   { field: "waiting_on", title: "Waits for" },
@@ -117,7 +117,7 @@ function Known({ row }: { readonly row: Row }): JSX.Element {
               ["User", text(row, "user")],
               ["Client", text(row, "client_id")],
               ["Protocol", text(row, "protocol")],
-              ["Session", text(row, "session")],
+              ["Session", sessionOf(row)],
               ["From", text(row, "address")],
               ["To", `${text(row, "local_address")} (${text(row, "listener")}, ${text(row, "transport")})`],
               ["Certificate", text(row, "certificate")],
@@ -139,6 +139,12 @@ function Known({ row }: { readonly row: Row }): JSX.Element {
       </div>
     </>
   );
+}
+
+/** Sessions that may outlive connections are those of MQTT. */
+function sessionOf(row: Row): ComponentChildren {
+  const id = text(row, "session");
+  return id.startsWith("mqtt/") ? <a href={link(["sessions", id])}>{id}</a> : id;
 }
 
 function askClose(ids: readonly string[], done: () => void): void {

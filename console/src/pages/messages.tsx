@@ -137,7 +137,7 @@ export function Messages({ path, name, dead = false, again: signalled }: Message
                 <th>Body</th>
                 {dead && <th>Died of</th>}
                 {dead && <th>Comes from</th>}
-                <th>{dead ? "Died" : "Received"}</th>
+                <th class="when">{dead ? "Died" : "Received"}</th>
                 {!dead && <th class="number">Size</th>}
               </tr>
             </thead>
@@ -232,7 +232,7 @@ function MessageRow({ message, dead, picked, open, onPick, onOpen }: MessageRowP
       </td>
       {dead && <td class="nowrap">{reasonText(annotations)}</td>}
       {dead && <td class="origin">{originText(annotations)}</td>}
-      <td class="quiet nowrap">
+      <td class="quiet nowrap when">
         <Time at={moment} as="clock" />
       </td>
       {!dead && <td class="number nowrap">{bytes(number(message, "bytes"))}</td>}
@@ -327,8 +327,9 @@ interface OneMessageProps {
 function OneMessage({ path, name, sequence, done, close }: OneMessageProps): JSX.Element {
   const element = useRef<HTMLElement>(null);
   useEffect(() => {
+    const { current } = element;
     // Below the list, where there is no room beside it.
-    element.current?.scrollIntoView({ block: "nearest" });
+    if (current !== null && current.offsetLeft < current.offsetWidth) current.scrollIntoView({ block: "start" });
   }, []);
   const one = { from: sequence, to: sequence, max: 1 };
   const polled = usePolled(`${path}/messages`, 0, { ...one, ...SHOWN_BODY });

@@ -144,9 +144,9 @@ function Question({ question, names, action, run, close: cancel }: QuestionProps
                 <bdi>{name}</bdi>
               </li>
             ))}
-            {names.length > MOST_NAMES && <li class="quiet">and {count(names.length - MOST_NAMES)} more</li>}
           </ul>
         )}
+        {names.length > MOST_NAMES && <p class="field quiet">and {count(names.length - MOST_NAMES)} more</p>}
       </div>
       <footer class="dialog-foot">
         <button type="button" class="button" autofocus onClick={cancel}>
