@@ -185,10 +185,9 @@ export class Client implements GateWaiter, TransactionOwner {
       this.include(transaction, { do: "retain", route, message });
       return;
     }
-    route.checkRights();
-    const writes = this.engine.writes;
-    for (const address of route.addresses) this.host.retain(address, message);
-    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
+    if (message === undefined) route.checkRights();
+    else route.check(message);
+    this.keepRetained(route, message);
   }
 
   /** Published if it closes with this still set; see `Wills`. To be set after a session was opened. */
@@ -471,7 +470,7 @@ export class Client implements GateWaiter, TransactionOwner {
     for (const item of work) {
       // The first gate that closes is waited at; a commit is never cut in two by it.
       if (item.do === "publish") this.send(item.route, item.message, true);
-      else if (item.do === "retain") this.retain(item.route, item.message);
+      else if (item.do === "retain") this.keepRetained(item.route, item.message);
       else {
         const writes = this.engine.writes;
         item.subscription.settle(item.delivery, item.outcome);
@@ -505,6 +504,13 @@ export class Client implements GateWaiter, TransactionOwner {
     const result = act();
     if (this.engine.writes !== writes) this.touch();
     return result;
+  }
+
+  /** What was checked. */
+  private keepRetained({ addresses }: Route, message: Message | undefined): void {
+    const writes = this.engine.writes;
+    for (const address of addresses) this.host.retain(address, message);
+    if (this.engine.writes !== writes) this.touched = this.engine.store.gathering;
   }
 
   private send(route: Route, message: Message, checked: boolean): void {

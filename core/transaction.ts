@@ -71,8 +71,9 @@ export class Transaction {
     if (this.ended) return;
     try {
       for (const item of this.work) {
-        if (item.do === "publish") item.route.check(item.message);
-        else if (item.do === "retain") item.route.checkRights();
+        if (item.do === "settle") continue;
+        if (item.message === undefined) item.route.checkRights();
+        else item.route.check(item.message);
       }
     } catch (refusal) {
       this.abort();

@@ -24,6 +24,20 @@ describe("a message that is too large", () => {
     expect([host?.queues.get("any")?.count, host?.queues.get("small")?.count]).toEqual([1, 1]);
   });
 
+  it("is not retained either", async () => {
+    const core = await coreBroker(policies(["topic:small", { maxMessageBytes: 10 }]));
+    const client = core.client();
+    const address = parse("topic:small");
+    const route = client.core.route([address]);
+    const retain = (body: string): void => client.core.retain(route, plainMessage(address, body));
+    retain("123456789");
+    expect(() => retain("1234567890")).toThrow(/takes at most 10 bytes/);
+    const retained = core.broker.host(undefined)?.retained;
+    expect(retained?.get(address)?.body.toString()).toBe("123456789");
+    client.core.retain(route, undefined);
+    expect(retained?.count).toBe(0);
+  });
+
   it("has a whole transaction refused", async () => {
     const core = await coreBroker(policies(["topic:small", { maxMessageBytes: 10 }]));
     const client = core.client();
