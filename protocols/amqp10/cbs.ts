@@ -9,7 +9,8 @@
  * is refused; the login that there was counts on until its own end.
  */
 import type { Broker } from "../../core/broker.ts";
-import type { BrokerError, ErrorCode } from "../../core/errors.ts";
+import type { Client } from "../../core/client.ts";
+import { BrokerError, type ErrorCode } from "../../core/errors.ts";
 import type { Endpoint, Link } from "./endpoint.ts";
 import { AmqpError, CONDITION } from "./errors.ts";
 import { ABSENT, type FlowFields } from "./frame.ts";
@@ -42,16 +43,26 @@ interface TokenRequest {
   readonly replyTo: Value;
 }
 
-/** Checks a token in place of the one before; tells what refuses it, if anything does. */
-export type Renew = (token: string, answered: (refusal: BrokerError | undefined) => void) => void;
+/** What the node needs of its connection. */
+export interface TokenNodeOptions {
+  readonly broker: Broker;
+  readonly client: Client;
+  /** Nothing else is to be handled until `goOn`. */
+  readonly wait: () => void;
+  readonly goOn: () => void;
+  /** Ends the connection. */
+  readonly fail: (error: unknown) => void;
+}
 
 /** The node $cbs as one connection has it. */
 export class TokenNode {
-  readonly #renew: Renew;
+  /** A token is checked. */
+  checking = false;
+  readonly #options: TokenNodeOptions;
   readonly #replies = new Set<ReplyLink>();
 
-  constructor(renew: Renew) {
-    this.#renew = renew;
+  constructor(options: TokenNodeOptions) {
+    this.#options = options;
   }
 
   /** ATTACH of a link on which the peer wants the answers. */
@@ -75,15 +86,38 @@ export class TokenNode {
 
   /** What takes the tokens of a link; `fail` ends that. */
   sink(fail: (error: unknown) => void): Sink {
-    return new TokenSink((request) => this.#put(request, fail));
+    return new TokenSink((request) => void this.#put(request, fail));
   }
 
-  #put({ token, messageId, replyTo }: TokenRequest, fail: (error: unknown) => void): void {
-    this.#renew(token, (refusal) => {
+  async #put({ token, messageId, replyTo }: TokenRequest, fail: (error: unknown) => void): Promise<void> {
+    const { client, wait, goOn } = this.#options;
+    this.checking = true;
+    wait();
+    try {
+      const refusal = await this.#renew(token);
+      this.checking = false;
+      if (client.closed) return;
       const link = this.#linkTo(replyTo);
       if (link !== undefined) link.answer(replyTo, messageId, refusal);
       else if (refusal !== undefined) fail(refusal);
-    });
+      goOn();
+    } catch (error) {
+      this.#options.fail(error);
+    }
+  }
+
+  /** Goes on with the login of a token; returns what refuses it, if anything does. */
+  async #renew(password: string): Promise<BrokerError | undefined> {
+    const { broker, client } = this.#options;
+    const { user, host, peer } = client;
+    try {
+      const login = await broker.login({ user, password, peer, host: host.name });
+      if (!client.closed) client.renewLogin(login);
+      return undefined;
+    } catch (error) {
+      if (error instanceof BrokerError) return error;
+      throw error;
+    }
   }
 
   /** Clients name the address or the name of their link. */

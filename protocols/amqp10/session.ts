@@ -1,5 +1,6 @@
 import type { Login } from "../../core/access/access.ts";
 import type { Broker } from "../../core/broker.ts";
+import type { Client } from "../../core/client.ts";
 import { BrokerError } from "../../core/errors.ts";
 import type { Output } from "../../core/output.ts";
 import {
@@ -59,8 +60,6 @@ export class Amqp10Session implements Session, ClientListener {
   #sasl: Sasl | undefined = undefined;
   #login: Login | undefined = undefined;
   #opened = false;
-  /** A token is checked. */
-  #renewing = false;
   #connected: Connected | undefined = undefined;
   /** By channel. */
   readonly #endpoints: (Endpoint | undefined)[] = [];
@@ -386,7 +385,7 @@ export class Amqp10Session implements Session, ClientListener {
       options: this.#options,
       answers: new Answers(client, this.#output),
       transactions: new Transactions(client, this.#options.maxTransactions),
-      tokens: takesTokens(this.#broker) ? new TokenNode((token, answered) => this.#renew(token, answered)) : undefined,
+      tokens: takesTokens(this.#broker) ? this.#tokenNode(client) : undefined,
       containers: this.#containers,
       containerId,
       maxFrameBytes: open.maxFrameSize,
@@ -407,34 +406,6 @@ export class Amqp10Session implements Session, ClientListener {
     this.#reading.goOn();
   }
 
-  /** The client logs in anew by a token; nothing else is handled meanwhile. */
-  #renew(token: string, answered: (refusal: BrokerError | undefined) => void): void {
-    this.#renewing = true;
-    this.#reading.pause();
-    void this.#renewLogin(token, answered);
-  }
-
-  async #renewLogin(token: string, answered: (refusal: BrokerError | undefined) => void): Promise<void> {
-    const client = this.#connected?.client;
-    if (client === undefined) return;
-    let refusal: BrokerError | undefined;
-    try {
-      const { user, host } = client;
-      const login = await this.#broker.login({ user, password: token, peer: this.#peer, host: host.name });
-      if (this.#state === "open") client.renewLogin(login);
-    } catch (error) {
-      if (!(error instanceof BrokerError)) {
-        this.#fail(error);
-        return;
-      }
-      refusal = error;
-    }
-    if (this.#state !== "open") return;
-    this.#renewing = false;
-    answered(refusal);
-    this.#goOn();
-  }
-
   /** One of the two is to be its container's only connection. */
   #refuseSecond(containerId: string): void {
     this.#sayOpen(false, true);
@@ -445,6 +416,16 @@ export class Amqp10Session implements Session, ClientListener {
   #sayOpen(sole = false, refused = false): void {
     this.#opened = true;
     writeFrame(this.#output, 0, openingOf(this.#broker, this.#options, sole, refused));
+  }
+
+  #tokenNode(client: Client): TokenNode {
+    return new TokenNode({
+      broker: this.#broker,
+      client,
+      wait: () => this.#reading.pause(),
+      goOn: () => this.#goOn(),
+      fail: (error) => this.#fail(error),
+    });
   }
 
   #beginKeepAlive(peerIdleMs: number): void {
@@ -461,9 +442,11 @@ export class Amqp10Session implements Session, ClientListener {
     this.#reading.watch(this.#keepAlive);
   }
 
-  #held({ client, answers, overrun }: Connected): boolean {
+  #held({ client, answers, overrun, tokens }: Connected): boolean {
     return (
-      this.#renewing || (overrun > MOST_OVERRUN && client.blocked) || answers.unread > this.#options.maxAnswersWaiting
+      tokens?.checking === true ||
+      (overrun > MOST_OVERRUN && client.blocked) ||
+      answers.unread > this.#options.maxAnswersWaiting
     );
   }
 
