@@ -140,6 +140,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`what the pages of the console are for${
     await row.getByText("stopped").waitFor();
     await row.getByRole("button", { name: "Start" }).click();
     await row.getByText("listening").waitFor();
+    await page.getByRole("columnheader", { name: "Refused" }).waitFor();
     await go("limits");
     await page.getByRole("row", { name: /^user admin 7/ }).waitFor();
     const alarm = page.getByRole("row", { name: /^disk raised/ });

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { number, type Row, rows, text, texts } from "../api/json.ts";
+import { number, record, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { count } from "../format.ts";
@@ -34,6 +34,7 @@ export function ListenersPage(): JSX.Element {
               <th>TLS</th>
               <th class="number">Connections</th>
               <th class="number">Accepted</th>
+              <th class="number">Refused</th>
               <th aria-label="Actions" />
             </tr>
           </thead>
@@ -61,6 +62,10 @@ function ListenerRow({ listener, again }: { readonly listener: Row; readonly aga
   const name = text(listener, "name");
   const state = text(listener, "state");
   const path = at("listeners", name);
+  const causes = record(listener, "refused");
+  const refused = Object.keys(causes)
+    .map((why) => [why, number(causes, why)] as const)
+    .filter(([, times]) => times > 0);
   const stop = (): void =>
     confirm("Stop", `Have ${name} accept no more connections? Those there are stay.`, "Stop", async () => {
       await ask(`${path}/stop`, { method: "POST", body: {} });
@@ -85,6 +90,9 @@ function ListenerRow({ listener, again }: { readonly listener: Row; readonly aga
       <td>{text(listener, "tls")}</td>
       <td class="number">{count(number(listener, "connections"))}</td>
       <td class="number">{count(number(listener, "accepted"))}</td>
+      <td class="number" title={refused.map(([why, times]) => `${why}: ${count(times)}`).join("\n")}>
+        {count(refused.reduce((sum, [, times]) => sum + times, 0))}
+      </td>
       <td class="number">
         {state === "listening" && (
           <button type="button" class="button small" onClick={stop}>
