@@ -264,6 +264,18 @@ it("what is far too much is refused before it is looked at one by one", async ()
   }
 });
 
+it("names that are too long to be kept, or for clients to say, are refused", async () => {
+  const api = await startManagement();
+  for (const [path, body] of [
+    [`durable-subscriptions/${"x".repeat(2000)}`, { topics: ["t"] }],
+    [`exchanges/${encodeURIComponent("€".repeat(100))}`, {}],
+    [`queues/${"x".repeat(2000)}`, {}],
+    [`topics/${"x".repeat(2000)}`, {}],
+  ] as const) {
+    expect(isProblem(await api.put(`/api/v1/hosts/default/${path}`, body), 400)).toBe(true);
+  }
+});
+
 it("an empty name in a path names nothing", async () => {
   const api = await startManagement();
   for (const [method, path] of [

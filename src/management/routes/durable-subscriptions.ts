@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { maxNameBytes } from "../../../core/addresses/address.ts";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import type { Consumer } from "../../../core/protocol.ts";
@@ -112,6 +113,7 @@ export function durableSubscriptionRoutes(app: ManagementApp, context: Managemen
     async (request, reply) => {
       const { params, body } = request;
       const host = hostOf(context, params.host);
+      checkLength(params.id);
       const patterns = body.topics.map((topic) => canonical.parsePattern("topic", topic));
       const selector = body.selector === undefined ? undefined : compileSelector(body.selector);
       reply.code(host.durables.has(params.id) ? 200 : 201);
@@ -166,12 +168,20 @@ export function durableSubscriptionRoutes(app: ManagementApp, context: Managemen
       },
       ({ params }) => {
         const host = hostOf(context, params.host);
+        checkLength(params.id);
         if (action === "pause") host.pauseDurable(params.id);
         else host.resumeDurable(params.id);
         return detailOf(context, durableOf(host, params.id));
       },
     );
   }
+}
+
+/** Throws BrokerError for an id that is too long to be kept. */
+function checkLength(id: string): void {
+  const bytes = Buffer.byteLength(id);
+  if (bytes <= maxNameBytes) return;
+  throw new BrokerError("bad-request", `The id has ${bytes} bytes, the limit is ${maxNameBytes} bytes`);
 }
 
 /** Throws BrokerError when it is not there. */

@@ -1,4 +1,5 @@
 import { type Static, Type } from "typebox";
+import { BrokerError } from "../../../core/errors.ts";
 import type { Binding, Exchange } from "../../../core/exchanges/exchange.ts";
 import type { Route } from "../../../core/routing/route.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
@@ -21,6 +22,8 @@ import { LostByReason, lostByReason } from "../queue-fields.ts";
 import { gather } from "../slices.ts";
 import { PageQuery } from "../table.ts";
 
+/** A client could not name one with more. */
+const MOST_NAME_BYTES = 255;
 const HostParams = Type.Object({ host: Type.String() });
 const Params = Type.Object({
   host: Type.String(),
@@ -69,6 +72,13 @@ export function exchangeRoutes(app: ManagementApp, context: ManagementContext): 
     async (request, reply) => {
       const { params, body } = request;
       const host = hostOf(context, params.host);
+      const bytes = Buffer.byteLength(params.exchange);
+      if (bytes > MOST_NAME_BYTES) {
+        throw new BrokerError(
+          "bad-request",
+          `The name has ${bytes} bytes, and in AMQP 0-9-1 at most ${MOST_NAME_BYTES}`,
+        );
+      }
       reply.code(host.exchanges.find(params.exchange) === undefined ? 201 : 200);
       await asClient(host, callerOf(request), (client) =>
         client.declareExchange({
