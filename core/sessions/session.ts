@@ -46,6 +46,8 @@ export interface SessionContext {
   readonly retained: RetainedMessages;
   readonly records: SessionRecords;
   readonly shares: Shares;
+  /** Throws BrokerError when a client may not have a session that is kept, or not make one. */
+  checkUse(client: Client, id: string, isNew: boolean): void;
   /** Throws BrokerError when a client may not receive what a pattern matches; `whole`: or not all of it. */
   checkPattern(client: Client, pattern: Pattern, whole?: boolean): void;
   /** Looks again at what the wildcards of a subscription give it; in steps. */
@@ -179,6 +181,9 @@ export class HostSession {
       context.destinations.topicBindings.renew(state.durable, pattern);
       yield pattern.address === undefined ? WILDCARD_STEPS : 1;
     }
+    const isOpen = state.kept && !this.closed;
+    const refused = isOpen ? refusalBy(() => context.checkUse(this.client, state.id, false)) : undefined;
+    if (refused !== undefined) return refused;
     for (const { pattern } of interests) {
       const there = !this.closed && state.interests.get(pattern) !== undefined;
       const refusal = there ? this.refusalOf(pattern, false) : undefined;
@@ -401,13 +406,7 @@ export class HostSession {
 
   /** Why its client may not have what a pattern matches. */
   private refusalOf(pattern: Pattern, whole: boolean): string | undefined {
-    try {
-      this.context.checkPattern(this.client, pattern, whole);
-      return undefined;
-    } catch (refusal) {
-      if (!(refusal instanceof BrokerError)) throw refusal;
-      return refusal.message;
-    }
+    return refusalBy(() => this.context.checkPattern(this.client, pattern, whole));
   }
 
   private attachAgain(pattern: Pattern): void {
@@ -514,6 +513,17 @@ export class HostSession {
       if (state.durable !== undefined) offerRetained(context.engine, state.durable, source, wanted);
       else if (!subscription.closed && wanted()) subscription.feed?.begin(source);
     });
+  }
+}
+
+/** Why the core refuses something. */
+function refusalBy(act: () => void): string | undefined {
+  try {
+    act();
+    return undefined;
+  } catch (refusal) {
+    if (!(refusal instanceof BrokerError)) throw refusal;
+    return refusal.message;
   }
 }
 

@@ -49,8 +49,6 @@ export interface SessionsOptions extends Omit<SessionContext, "disconnected"> {
   readonly hostName: string;
   readonly durables: DurableSubscriptions;
   readonly wills: Wills;
-  /** Throws BrokerError when a client may not have a session that is kept, or not make one. */
-  checkUse(client: Client, id: string, isNew: boolean): void;
   /** Throws BrokerError when no further destination may be made. */
   checkRoom(): void;
   /** What a subject may do. */

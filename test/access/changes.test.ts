@@ -143,6 +143,17 @@ describe("when rules change, a session", () => {
     expect(Array.from(second.session.interests.all(), ({ pattern }) => pattern.text)).toEqual(["b.x"]);
   });
 
+  it("that may not be kept any more is ended, and one that goes with its connection is not", async () => {
+    const { core, change } = await guardedCore([]);
+    const kept = connect(core, { id: "kept" }).want("topic:b");
+    const passing = connect(core, { id: "passing", expiryMs: 0 }).want("topic:b");
+    change({ deny: ["*"], actions: ["consume"], kinds: ["dsub"] }, ALL);
+    expect(kept.evictedFor).toMatch(/may not consume the dsub kept: rule 0/);
+    expect(passing.evictedFor).toBeUndefined();
+    kept.core.close();
+    expect(() => connect(core, { id: "kept" })).toThrow(/may not consume the dsub kept/);
+  });
+
   it("that shares what it may not have any more is ended, too", async () => {
     const { core, change } = await guardedCore([]);
     const client = connect(core);
