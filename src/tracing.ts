@@ -5,7 +5,8 @@
  *                                                             \-> "deliver orders"   from then until a client is given it
  *
  * The message is passed on as it is: consumers go on from the span of whoever made it, as OpenTelemetry's conventions want it
- * of intermediaries. Without an SDK nobody looks at messages.
+ * of intermediaries. The spans here are its children, not linked to it: each is of one message, and there is no other span
+ * that they could belong to. Without an SDK nobody looks at messages.
  */
 import {
   type Attributes,
@@ -20,6 +21,7 @@ import {
   trace,
 } from "@opentelemetry/api";
 import type { Client } from "../core/client.ts";
+import { BrokerError } from "../core/errors.ts";
 import type { Message } from "../core/message.ts";
 import type { Clock } from "../core/time/clock.ts";
 import type { Tracer } from "../core/traffic.ts";
@@ -27,6 +29,14 @@ import type { Tracer } from "../core/traffic.ts";
 const NAME = "delos";
 /** W3C Trace Context, 3.2: version, trace, parent and flags. Later versions may have more at the end. */
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
+
+/** An address and a port: `127.0.0.1:61613`, `[::1]:61613`. */
+const ENDPOINT = /^\[?(.+?)\]?:(\d+)$/;
+
+/** What the broker does with a message, and what that is to the conventions. */
+const TYPES = { publish: "receive", deliver: "send" } as const;
+
+type Operation = keyof typeof TYPES;
 
 /** A tracer, if an SDK of OpenTelemetry was loaded before the broker. */
 export function openTracer(clock: Clock, version: string): Tracer | undefined {
@@ -52,7 +62,7 @@ class MessageTracer implements Tracer {
     this.span("deliver", SpanKind.PRODUCER, message, client, undefined);
   }
 
-  private span(operation: string, kind: SpanKind, message: Message, client: Client, refusal: unknown): void {
+  private span(operation: Operation, kind: SpanKind, message: Message, client: Client, refusal: unknown): void {
     const parent = parentOf(message);
     if (parent === undefined) return;
     const { address, receivedAt } = message;
@@ -63,24 +73,36 @@ class MessageTracer implements Tracer {
       parent,
     );
     if (refusal !== undefined) {
+      span.setAttribute("error.type", refusal instanceof BrokerError ? refusal.code : "_OTHER");
       span.setStatus({ code: SpanStatusCode.ERROR, message: refusal instanceof Error ? refusal.message : "" });
     }
     span.end(Math.max(receivedAt, this.clock.now()));
   }
 }
 
-/** By OpenTelemetry's conventions for messaging. */
-function attributesOf(operation: string, { address, size }: Message, client: Client, isTemporary: boolean): Attributes {
+/** By OpenTelemetry's conventions for messaging and for networks. */
+function attributesOf(operation: Operation, message: Message, client: Client, isTemporary: boolean): Attributes {
+  const { address, size, content } = message;
+  // `STOMP 1.2`
+  const [protocol = "", version] = client.protocol.toLowerCase().split(" ");
+  const [, peer, port] = ENDPOINT.exec(client.peer.remoteAddress) ?? [];
   return {
     "messaging.system": NAME,
     "messaging.operation.name": operation,
+    "messaging.operation.type": TYPES[operation],
     "messaging.destination.name": address.name,
-    "messaging.destination.temporary": isTemporary,
+    "messaging.message.id": content.messageId,
+    "messaging.message.conversation_id": content.correlationId,
     "messaging.message.envelope.size": size,
-    "messaging.client.id": client.id,
-    "network.protocol.name": client.protocol,
+    "messaging.client.id": client.clientId,
+    "network.protocol.name": protocol,
+    "network.protocol.version": version,
+    "network.peer.address": peer,
+    "network.peer.port": port === undefined ? undefined : Number(port),
     "delos.destination.kind": address.kind,
     "delos.virtual_host": client.host.name,
+    "delos.connection": client.id,
+    ...(isTemporary ? { "messaging.destination.temporary": true } : {}),
   };
 }
 

@@ -6,6 +6,7 @@
  *     { "body": { "a": 1 }, "body_encoding": "json" }                  a text that is JSON
  *     { "body": { "a": 1 }, "body_encoding": "structured" }            a map; of an array a list, else a value
  */
+import type { IncomingHttpHeaders } from "node:http";
 import { type Static, Type } from "typebox";
 import type { Address } from "../../core/addresses/address.ts";
 import { canonical } from "../../core/addresses/spelling.ts";
@@ -59,6 +60,13 @@ export const NewMessage = Type.Object(
 
 /** What `NewMessage` describes. */
 export type Said = Static<typeof NewMessage>;
+
+/** What is said, in the trace that the request belongs to (W3C Trace Context) unless it says another one. */
+export function withTrace(said: Said, { traceparent, tracestate }: IncomingHttpHeaders): Said {
+  if (typeof traceparent !== "string" || said.properties?.["traceparent"] !== undefined) return said;
+  const trace = typeof tracestate === "string" ? { traceparent, tracestate } : { traceparent };
+  return { ...said, properties: { ...said.properties, ...trace } };
+}
 
 /** The message that a request says. Throws BrokerError for a body that is not what its encoding says. */
 export function messageOf(

@@ -9,6 +9,14 @@ const SETTINGS = { interval: 1000, memory: 1000, disk_free: 1000 };
 
 function quiet(): void {}
 
+/** Little by little: it is looked more often where little is left. */
+async function passUntil(clock: VirtualClock, done: () => boolean): Promise<void> {
+  while (!done()) {
+    clock.advance(SETTINGS.interval / 10);
+    await new Promise(setImmediate);
+  }
+}
+
 /** What is raised after each of these levels was seen, one after the other. */
 async function raisedBy(
   levels: readonly Partial<Levels>[],
@@ -30,11 +38,8 @@ async function raisedBy(
   await resources.start();
   for (let looks = 1; looks <= levels.length; looks++) {
     raised.push(alarms.active.map(({ name }) => name).join(" "));
-    // More often where little is left.
-    for (const seen = next; next === seen; ) {
-      clock.advance(SETTINGS.interval / 10);
-      await new Promise(setImmediate);
-    }
+    const seen = next;
+    await passUntil(clock, () => next > seen);
   }
   resources.stop();
   return raised;

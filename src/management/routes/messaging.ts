@@ -14,7 +14,7 @@ import { type HolderKind, HOLDER_KINDS } from "../holders.ts";
 import { HostClient } from "../host-client.ts";
 import { Leases } from "../leases.ts";
 import { HttpError } from "../problem.ts";
-import { messageOf, NewMessage, type Said } from "../sending.ts";
+import { messageOf, NewMessage, type Said, withTrace } from "../sending.ts";
 import { ShownMessage } from "../shown-message.ts";
 import { words } from "../schemas.ts";
 
@@ -102,7 +102,8 @@ function sending(app: ManagementApp, context: ManagementContext): void {
         },
       },
       (request) => {
-        const { params, body } = request;
+        const { params, headers } = request;
+        const body = withTrace(request.body, headers);
         const address = canonical.parse(kind, params.name);
         if (body.retain && kind !== "topic") throw new BrokerError("bad-request", "Only topics retain a message");
         return send(context, hostOf(context, params.host), callerOf(request), body, (client) =>
@@ -127,7 +128,8 @@ function sending(app: ManagementApp, context: ManagementContext): void {
       },
     },
     (request) => {
-      const { params, query, body } = request;
+      const { params, query, headers } = request;
+      const body = withTrace(request.body, headers);
       if (body.retain) throw new BrokerError("bad-request", "Only topics retain a message");
       const routeOf = (client: Client): Route => client.exchangeRoute(params.name, query.key);
       return send(context, hostOf(context, params.host), callerOf(request), body, routeOf);
@@ -248,8 +250,8 @@ async function consume(
     // It takes nothing more; what it has stays with it.
     subscription.stop();
     if (wanted.ack === "lease" && deliveries.size > 0) {
-      kept = true;
       const lease = leases.open(own, subscription, deliveries, wanted.lease_ms);
+      kept = true;
       return { ...collected, lease, expires_at: clock.now() + wanted.lease_ms };
     }
     // Before they are consumed: what cannot be written down stays where it is.
@@ -326,7 +328,8 @@ function asking(app: ManagementApp, context: ManagementContext): void {
       },
       async (request, reply) => {
         const { params, body } = request;
-        const { timeout_ms: timeoutMs, ...said } = body;
+        const { timeout_ms: timeoutMs, ...asked } = body;
+        const said = withTrace(asked, request.headers);
         const own = new HostClient(hostOf(context, params.host), callerOf(request));
         try {
           const { client } = own;
