@@ -102,7 +102,7 @@ export function makeNode(
   };
 }
 
-/** By what a link, or its subscription, is known to other connections. */
+/** By what a link, or its subscription, is known to other connections: of the same user, for anybody can call himself a container. */
 export function linkKey({ client, containerId }: Connected, name: string): string {
-  return JSON.stringify([client.host.name, containerId, name]);
+  return JSON.stringify([client.host.name, client.user, containerId, name]);
 }

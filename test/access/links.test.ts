@@ -59,4 +59,31 @@ describe("a link that is not to be", () => {
     expect((await other.expect("detach")).performative.error?.condition).toBe("amqp:unauthorized-access");
     await owner.nothing();
   });
+
+  it.each([
+    ["ann", true],
+    ["bob", false],
+  ])("of the same name is the same one if %s has it, too: %s", async (user, same) => {
+    const users = ["ann", "bob"].map((name) => `security.users.${name}.password=secret`);
+    const { port } = await startBroker(users);
+    using first = await loggedIn(port, "ann");
+    await first.receiver("topic://t", 1, durable("never"));
+    using second = await loggedIn(port, user);
+    await second.receiver("topic://t", 1, durable("never"));
+    if (!same) await first.nothing();
+    else expect((await first.expect("detach")).performative.error?.condition).toBe("amqp:link:stolen");
+  });
 });
+
+async function loggedIn(port: number, user: string): Promise<Amqp10Wire> {
+  const client = await Amqp10Wire.open(port);
+  await client.header(3);
+  await client.expect("sasl-mechanisms");
+  await client.say({ type: "sasl-init", mechanism: "PLAIN", initialResponse: Buffer.from(`\0${user}\0secret`) });
+  await client.expect("sasl-outcome");
+  await client.header(0);
+  await client.say({ type: "open", containerId: "c" });
+  await client.expect("open");
+  await client.begin(0);
+  return client;
+}
