@@ -1,4 +1,5 @@
 import { namesLike, namesMatching } from "../../core/access/resource-names.ts";
+import type { Action, ResourceKind } from "../../core/access/access.ts";
 import { ANY, SOME } from "../../core/access/rule.ts";
 import { parseNetwork } from "../net/address-set.ts";
 import { type AccessRuleSettings, hostKey, namesIn } from "./access.ts";
@@ -40,6 +41,7 @@ function checkList(
     if (last !== undefined) warn(at, `${own}: is never asked, for ${last} decides everything before it`);
     else if (decidesAll(rule)) last = own;
     checkNames(config, rule, { path: at, key: own }, warn);
+    checkAsked(rule, { path: at, key: own }, warn);
   }
 }
 
@@ -94,6 +96,33 @@ function decidesAll(rule: AccessRuleSettings): boolean {
   const { allow, deny, action, kind, id, id_regex: expression, connector } = rule;
   if (id !== "" || expression !== "" || connector !== "") return false;
   return [action, kind, [...namesIn(allow, rule), ...namesIn(deny, rule)]].every((words) => words.includes(ANY));
+}
+
+/** What is ever done to which kinds of things. */
+const ASKED: Readonly<Record<Action, readonly ResourceKind[]>> = {
+  admin: ["broker", "virtual-host"],
+  monitor: ["broker", "virtual-host"],
+  config: ["broker", "virtual-host"],
+  connect: ["connector", "virtual-host"],
+  create: ["queue", "topic", "exchange", "dsub"],
+  destroy: ["queue", "exchange", "dsub"],
+  send: ["queue", "topic", "exchange"],
+  receive: ["queue", "topic", "exchange", "dsub"],
+  consume: ["queue", "dsub"],
+};
+
+/** Subscribing to topics is receiving, and whoever allows to consume from them allows nothing. */
+function checkAsked(
+  { action: actions, kind: kinds }: AccessRuleSettings,
+  { path, key }: { readonly path: Path; readonly key: string },
+  warn: Tell,
+): void {
+  if (kinds.includes(ANY) || kinds.length === 0) return;
+  for (const action of actions) {
+    if (action === ANY || ASKED[action].some((kind) => kinds.includes(kind))) continue;
+    const text = `${key}.action: nobody ever asks to ${action} a ${kinds.join(" or a ")}; that is asked of ${ASKED[action].join(", ")}`;
+    warn([...path, "action"], text);
+  }
 }
 
 /** Names of users where those of groups are expected are a common mistake, and nobody would be told. */

@@ -53,6 +53,20 @@ describe("access rules of the configuration", () => {
     ]);
   });
 
+  it("are warned of when nobody ever asks what they are about", () => {
+    const rules = [
+      { allow: ["x"], action: ["consume", "receive"], kind: ["topic"] },
+      { allow: ["x"], action: ["connect"], kind: ["connector", "virtual-host"] },
+      { allow: ["x"], action: ["send"] },
+    ];
+    const loaded = load(rules);
+    expect(loaded.ok ? loaded.warnings.filter((text) => text.includes("access_rules")) : loaded.problems).toEqual([
+      expect.stringContaining(
+        "access_rules[0].action: nobody ever asks to consume a topic; that is asked of queue, dsub",
+      ),
+    ]);
+  });
+
   it("are warned of when they have no effect, or name a user as a group", () => {
     const users = ["security.users.ann.password=x", "security.users.bob.password=x", "security.users.bob.groups=[ann]"];
     const rules = [{ allow: ["bob", "ann"] }, { allow: ["*"] }, { deny: ["ann"] }];
