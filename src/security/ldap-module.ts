@@ -6,6 +6,8 @@
  *     name:     as the directory has it: to that "BOB" and "bob " are bob, to access rules they are not
  *     groups:   as bind_dn if there is one, search group_base by group_filter   -> group_attribute of each
  */
+import { isIP } from "node:net";
+import { connect, type TLSSocket } from "node:tls";
 import type { Client, Entry } from "ldapts";
 import type { LdapSettings } from "../config/security-schema.ts";
 import {
@@ -80,9 +82,15 @@ export class LdapModule implements LoginModule {
     const ca = this.authority();
     const tls = { minVersion: "TLSv1.2" as const, ...(ca === undefined ? {} : { ca: [ca] }) };
     const secure = url.startsWith("ldaps:");
-    const client = new Client({ url, timeout, connectTimeout: timeout, ...(secure ? { tlsOptions: tls } : {}) });
+    const client = new Client({
+      url,
+      timeout,
+      connectTimeout: timeout,
+      createSecureConnection: hurried(timeout),
+      ...(secure ? { tlsOptions: tls } : {}),
+    });
     try {
-      if (startTls) await client.startTLS({ ...tls, servername: new URL(url).hostname });
+      if (startTls) await client.startTLS({ ...tls, ...namesOf(url) });
       const found = await this.find(client, user);
       if (found === undefined) return undefined;
       const { dn } = found;
@@ -143,6 +151,25 @@ export class LdapModule implements LoginModule {
     const { bind_dn: name, bind_password: password } = this.settings;
     if (name !== "") await client.bind(name, password);
   }
+}
+
+/** Begins TLS as Node does, and gives up after a time: the library would wait for ever for a directory that has begun it. */
+function hurried(timeoutMs: number): typeof connect {
+  return (...args: unknown[]) => {
+    const socket: TLSSocket = Reflect.apply(connect, undefined, args);
+    const timer = setTimeout(() => {
+      socket.destroy(new Error(`TLS had not begun after ${timeoutMs / 1000} s (ldap.timeout)`));
+    }, timeoutMs);
+    for (const event of ["secureConnect", "close"]) socket.once(event, () => clearTimeout(timer));
+    return socket;
+  };
+}
+
+/** Whom the certificate of a directory is to be of. */
+function namesOf(url: string): { host: string; servername?: string } {
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  // RFC 6066 3: an address is no name of a server.
+  return isIP(host) === 0 ? { host, servername: host } : { host };
 }
 
 /** A name as the directory spells it, if that has it in one of the attributes. */

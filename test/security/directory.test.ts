@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { createServer, type Socket } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { ModuleSettings } from "../../src/config/security-schema.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { writePair } from "../support/certificates.ts";
@@ -97,6 +98,9 @@ describe.skipIf(SLAPD_MISSING !== "")(`a user of OpenLDAP${SLAPD_MISSING}`, () =
     expect(await start({ url, ca: trust }).attempt("ann", "ann's")).toMatchObject({ user: "ann" });
     const byName = { url: plain.replace("127.0.0.1", "localhost"), start_tls: true };
     expect(await start({ ...byName, ca: trust }).attempt("ann", "ann's")).toMatchObject({ user: "ann" });
+    expect(await start({ url: plain, start_tls: true, ca: trust }).attempt("ann", "ann's")).toMatchObject({
+      user: "ann",
+    });
     const wrong = writePair(folder, "strangers", strangers).certificate;
     const doubtful = start({ url, ca: wrong });
     await refusal(doubtful.attempt("ann", "ann's"), "throttled");
@@ -105,7 +109,39 @@ describe.skipIf(SLAPD_MISSING !== "")(`a user of OpenLDAP${SLAPD_MISSING}`, () =
   });
 });
 
+/** LDAP's answer that an extended operation, the first one, went well (RFC 4511 4.12). */
+const DONE = Buffer.from("300c02010278070a010004000400", "hex");
+
+/** A directory that says this once, and then nothing. */
+async function silentDirectory(answer: Buffer): Promise<string> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.once("data", () => socket.write(answer));
+  });
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  const address = server.address();
+  return `ldap://localhost:${typeof address === "object" ? address?.port : 0}`;
+}
+
 describe("a directory that does not answer", () => {
+  it.each<[string, Buffer, Partial<LdapSettings>]>([
+    ["anything", Buffer.alloc(0), {}],
+    ["in TLS", DONE, { start_tls: true }],
+  ])("%s holds up its users for a while only", async (_what, answer, more) => {
+    const { attempt, log } = start({ url: await silentDirectory(answer), timeout: 300, ...more });
+    const texts = await Promise.all(
+      Array.from({ length: 12 }, (_, n) => refusal(attempt(`user${n}`, "x"), "throttled")),
+    );
+    expect(new Set(texts)).toEqual(new Set(["It cannot be found out at present who this is; try again in a moment"]));
+    expect(log).toHaveLength(12);
+  });
+
   it("is nobody's failure: the client is told to try again, the log why", async () => {
     const { attempt, log } = start({ url: "ldap://127.0.0.1:1" });
     for (let n = 0; n < 12; n++) await refusal(attempt("ann", "ann's"), "throttled");
