@@ -15,7 +15,11 @@ export interface Job {
   readonly target: string | undefined;
   readonly user: string | undefined;
   readonly startedAt: number;
-  readonly operation: Operation;
+  /** Undefined once it has ended: it would keep the queue, and the places that were asked for. */
+  operation: Operation | undefined;
+  /** Messages done and passed over when it ended. */
+  done: number;
+  skipped: number;
   endedAt: number | undefined;
   result: OperationResult | undefined;
   failure: string | undefined;
@@ -46,6 +50,8 @@ export class Jobs {
       id: `${++this.counter}`,
       startedAt: this.clock.now(),
       operation,
+      done: 0,
+      skipped: 0,
       endedAt: undefined,
       result: undefined,
       failure: undefined,
@@ -68,6 +74,9 @@ export class Jobs {
 
   private end(job: Job, result: OperationResult | undefined, failure: string | undefined): void {
     this.running--;
+    job.done = job.operation?.moved ?? 0;
+    job.skipped = job.operation?.skipped ?? 0;
+    job.operation = undefined;
     job.endedAt = this.clock.now();
     job.result = result;
     job.failure = failure;

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
 import { eventually } from "../support/eventually.ts";
-import { type Answer, startManagement, type TestManagement } from "../support/management.ts";
+import { Jobs } from "../../src/management/jobs.ts";
+import { coreBroker } from "../support/core-broker.ts";
+import { ADMIN, type Answer, startManagement, type TestManagement } from "../support/management.ts";
 import { record } from "../support/openapi.ts";
 
 const HOST = "/api/v1/hosts/default";
@@ -114,4 +116,39 @@ it("system topics are the broker's own: nothing is moved there, and none is made
   for (const kind of ["move", "copy"]) expect((await api.post(`${HOST}/queues/a/${kind}`, { to })).status).toBe(403);
   expect((await api.put(`${HOST}/topics/$SYS.broker`)).status).toBe(403);
   expect(await countOf(api, "a")).toBe(1);
+});
+
+it("keeps nothing of what a job went through once it has ended, but what it has done", async () => {
+  const core = await coreBroker();
+  const client = core.client();
+  for (const body of ["1", "2", "3"]) client.send("queue:a", body);
+  const host = core.broker.host(undefined);
+  const queue = host?.queues.get("a");
+  if (host === undefined || queue === undefined) throw new Error("There is no queue");
+  const jobs = new Jobs(core.clock);
+  const about = { host: host.name, kind: "purge", source: "queue:a", target: undefined, user: undefined } as const;
+  const job = jobs.begin(about, () => host.operations.purge(queue, { sequences: new Set([1, 2]) }));
+  const finished = job.operation?.finished;
+  core.settle();
+  core.clock.advance(100);
+  await finished;
+  expect(job).toMatchObject({ operation: undefined, done: 2, skipped: 0, result: { ended: "finished" } });
+});
+
+it("takes a temporary queue away when who asked over it has left", async () => {
+  const api = await startManagement();
+  await api.put(`${HOST}/queues/service`);
+  const abort = new AbortController();
+  const asked = fetch(`${api.url}${HOST}/queues/service/request`, {
+    method: "POST",
+    headers: { authorization: `Basic ${btoa(ADMIN)}`, "content-type": "application/json" },
+    body: JSON.stringify({ body: "?", timeout_ms: 60_000 }),
+    signal: abort.signal,
+  });
+  const temporaries = async (): Promise<unknown> =>
+    record((await api.get(`${HOST}/queues?q=temporary`)).body)["total_rows"];
+  await eventually(async () => expect(await temporaries()).toBe(1));
+  abort.abort();
+  await expect(asked).rejects.toThrow();
+  await eventually(async () => expect(await temporaries()).toBe(0));
 });

@@ -30,15 +30,15 @@ const JOBS: Table<Job> = new Table<Job>("Job", "id", {
   },
   done: {
     schema: Type.Integer({ description: "Messages moved, copied or purged so far." }),
-    read: ({ operation }) => operation.moved,
+    read: ({ operation, done }) => operation?.moved ?? done,
   },
   skipped: {
     schema: Type.Integer({ description: "Messages that were chosen and stayed where they are." }),
-    read: ({ operation }) => operation.skipped,
+    read: ({ operation, skipped }) => operation?.skipped ?? skipped,
   },
   waiting_on: {
     schema: nullable(Type.String(), "What is full, while it waits for room."),
-    read: ({ operation }) => operation.waitingOn ?? null,
+    read: ({ operation }) => operation?.waitingOn ?? null,
   },
   started_at: { schema: Type.Integer(), read: ({ startedAt }) => startedAt },
   ended_at: { schema: nullable(Type.Integer()), read: ({ endedAt }) => endedAt ?? null },
@@ -174,9 +174,10 @@ function watching(app: ManagementApp, context: ManagementContext, jobs: Jobs): v
     },
     async ({ params }) => {
       const job = jobs.get(hostOf(context, params.host).name, params.job);
-      job.operation.cancel();
+      const { operation } = job;
+      operation?.cancel();
       // How it ended is known a moment later.
-      await job.operation.finished.catch(() => {});
+      await operation?.finished.catch(() => {});
       return JOBS.show(job);
     },
   );
