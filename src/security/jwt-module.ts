@@ -31,9 +31,19 @@ const ISSUERS_FAULTS = ["ERR_JWKS_TIMEOUT", "ERR_JWKS_INVALID", "ERR_JOSE_GENERI
 
 /** Where the keys are as they are now. */
 export type Keys =
-  | { readonly kind: "url"; readonly url: string }
+  | { readonly kind: "remote"; readonly get: () => Promise<JWTVerifyGetKey> }
   | { readonly kind: "set"; readonly set: JSONWebKeySet }
   | { readonly kind: "key"; readonly key: KeyObject };
+
+/** A JSON Web Key Set at a URL: what was fetched is kept as long as this is. */
+export function remoteKeys(url: string): Keys {
+  let set: Promise<JWTVerifyGetKey> | undefined;
+  const make = async (): Promise<JWTVerifyGetKey> => {
+    const { createRemoteJWKSet } = await import("jose");
+    return createRemoteJWKSet(new URL(url));
+  };
+  return { kind: "remote", get: () => (set ??= make()) };
+}
 
 /** Reads a JSON Web Key Set. Throws an Error with one sentence. */
 export function parseKeySet(text: string): Keys {
@@ -144,8 +154,9 @@ export class JwtModule implements LoginModule {
 
 async function verifierOf(keys: Keys): Promise<JWTVerifyGetKey | KeyObject> {
   if (keys.kind === "key") return keys.key;
-  const { createLocalJWKSet, createRemoteJWKSet } = await import("jose");
-  return keys.kind === "set" ? createLocalJWKSet(keys.set) : createRemoteJWKSet(new URL(keys.url));
+  if (keys.kind === "remote") return keys.get();
+  const { createLocalJWKSet } = await import("jose");
+  return createLocalJWKSet(keys.set);
 }
 
 function refusalFor(error: unknown): Verdict {

@@ -89,6 +89,7 @@ export class ConfiguredLogin implements Authenticator {
         tokens: new Turnstile(16, 4096),
         directories: new Turnstile(8, 1024),
       },
+      remoteKeySets: new Map(),
       accounts: {
         key: randomBytes(SECRET_BYTES),
         marks: new Map(),

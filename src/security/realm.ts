@@ -20,7 +20,7 @@ import { CertificateModule, parseNamedUsers } from "./certificate-module.ts";
 import { Checks } from "./checks.ts";
 import { GroupsModule, parseGroups } from "./groups-module.ts";
 import { GuestModule, NoGuestModule } from "./guest-module.ts";
-import { JwtModule, type Keys, parseKeySet, parsePublicKey, secretKey } from "./jwt-module.ts";
+import { JwtModule, type Keys, parseKeySet, parsePublicKey, remoteKeys, secretKey } from "./jwt-module.ts";
 import { LdapModule } from "./ldap-module.ts";
 import { isSameText } from "./password.ts";
 import { SourceAddressModule } from "./source-address-module.ts";
@@ -35,6 +35,8 @@ export interface RealmParts {
   readonly clock: Clock;
   /** For what takes a processor's time, and for what waits for others. */
   readonly turns: { readonly passwords: Turnstile; readonly tokens: Turnstile; readonly directories: Turnstile };
+  /** Key sets by their URLs. */
+  readonly remoteKeySets: Map<string, Keys>;
   /** For what accounts remember of passwords. */
   readonly accounts: Pick<AccountParts, "key" | "marks" | "strengthened">;
 }
@@ -213,8 +215,16 @@ export class Realm {
       const file = set === "" ? this.watch(key, parsePublicKey) : this.watch(set, parseKeySet);
       return () => file.value;
     }
-    const keys: Keys = url === "" ? secretKey(secret) : { kind: "url", url };
+    const keys = url === "" ? secretKey(secret) : this.remoteKeys(url);
     return () => keys;
+  }
+
+  /** An issuer that does not answer just now is known all the same after a reload. */
+  private remoteKeys(url: string): Keys {
+    const { remoteKeySets } = this.parts;
+    const known = remoteKeySets.get(url) ?? remoteKeys(url);
+    remoteKeySets.set(url, known);
+    return known;
   }
 
   private watch<T>(path: string, parse: (text: string) => T): WatchedFile<T> {

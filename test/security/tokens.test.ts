@@ -88,6 +88,17 @@ describe("a token", () => {
     const port = typeof address === "object" ? address?.port : 0;
     const { attempt } = start({ jwks_url: `http://127.0.0.1:${port}/keys` });
     expect(await attempt(rsaToken(ann))).toMatchObject({ user: "ann" });
+    const settings = settingsWith({ jwks_url: `http://127.0.0.1:${port}/keys` });
+    const parts = loginsBy(settings.security);
+    const again = () => parts.logins.login({ user: "", password: rsaToken(ann), peer: peerAt("10.1.2.3:5") });
+    await again();
+    // A reload forgets no keys, whether the issuer is there or not.
+    await new Promise((done) => {
+      server.close(done);
+      server.closeAllConnections();
+    });
+    parts.logins.reload(settings);
+    expect(await again()).toMatchObject({ user: "ann" });
     const deaf = start({ jwks_url: "http://127.0.0.1:1/keys" });
     for (let n = 0; n < 20; n++) {
       expect(await refusal(deaf.attempt(rsaToken(ann)), "throttled")).toMatch(/cannot be found out at present/);
