@@ -13,6 +13,7 @@ import type { ReadonlyDirectory } from "../../core/routing/directory.ts";
 import { inTurns, type Work } from "../turns.ts";
 import { type OrderColumn, selectRange } from "./order.ts";
 import { RowFilter, unknownField } from "./row-filter.ts";
+import { gather } from "./slices.ts";
 
 /** Rows between two looks at how long it takes: selectors may cost much. */
 const AT_ONCE = 16;
@@ -117,6 +118,20 @@ export class Table<T> {
   async list(source: Source<T>, request: PageRequest): Promise<Page> {
     const { result } = await inTurns(this.pageOf(source, request));
     return result;
+  }
+
+  /**
+   * One page of what can only be gone through, and is known to be so many: as far as to the end of the page, unless a filter
+   * or an order asks for all of it.
+   */
+  async listWalk(items: Iterable<T | undefined>, total: number, request: PageRequest): Promise<Page> {
+    const { p: page, ps: size, q = "", o = [] } = request;
+    const isPlain = q.trim() === "" && o.length === 0;
+    const found = await gather(items, isPlain ? Math.min((page + 1) * size, total) : Number.POSITIVE_INFINITY);
+    if (!isPlain) return this.list({ size: found.length, values: () => found }, request);
+    const rows = found.slice(page * size);
+    const { items: shown } = await this.list({ size: rows.length, values: () => rows }, { ...request, p: 0 });
+    return { page, page_size: size, total_pages: Math.ceil(total / size), total_rows: total, items: shown };
   }
 
   private *pageOf(source: Source<T>, { p: page, ps: size, f, q, o }: PageRequest): Work<Page> {

@@ -127,3 +127,22 @@ function compareBy(orders: readonly string[], a: Thing, b: Thing): number {
   }
   return 0;
 }
+
+it("goes through what can only be gone through as far as to the end of the page", async () => {
+  const { table, reads } = countingTable();
+  let seen = 0;
+  function* walk(): Iterable<Thing | undefined> {
+    for (const thing of many.values()) {
+      seen++;
+      yield undefined;
+      yield thing;
+    }
+  }
+  const page = await table.listWalk(walk(), many.size, { p: 3, ps: 5, f: ["name"] });
+  expect(page).toMatchObject({ page: 3, page_size: 5, total_pages: 20_000, total_rows: 100_000 });
+  expect(page.items.map(({ name }) => name)).toEqual([15, 16, 17, 18, 19].map((n) => `thing.${n}`));
+  expect([seen, reads]).toEqual([20, { name: 5, size: 0, kind: 0 }]);
+  const filtered = await table.listWalk(walk(), many.size, { p: 0, ps: 5, f: ["name"], q: "name = 'thing.99999'" });
+  expect(filtered).toMatchObject({ total_rows: 1, items: [{ name: "thing.99999" }] });
+  expect(await table.listWalk(walk(), many.size, { p: 1_000_000_000, ps: 5 })).toMatchObject({ items: [] });
+});

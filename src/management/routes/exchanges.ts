@@ -19,7 +19,6 @@ import {
 import { asClient } from "../host-client.ts";
 import { listProducers, PRODUCERS } from "../producers.ts";
 import { LostByReason, lostByReason } from "../queue-fields.ts";
-import { gather } from "../slices.ts";
 import { PageQuery } from "../table.ts";
 
 /** A client could not name one with more. */
@@ -235,9 +234,11 @@ function reading(app: ManagementApp, context: ManagementContext): void {
         response: { 200: BINDINGS.page },
       },
     },
-    async ({ params, query }) => {
-      const all = await gather(bindingsOf(hostOf(context, params.host)), Number.POSITIVE_INFINITY);
-      return BINDINGS.list({ size: all.length, values: () => all }, query);
+    ({ params, query }) => {
+      const host = hostOf(context, params.host);
+      let count = 0;
+      for (const { bindings } of host.exchanges.all()) count += bindings.size;
+      return BINDINGS.listWalk(bindingsOf(host), count, query);
     },
   );
 }

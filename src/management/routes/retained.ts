@@ -119,7 +119,11 @@ function reading(app: ManagementApp, context: ManagementContext): void {
       schema: { tags, summary: "List", params: HostParams, querystring: ListQuery, response: { 200: RETAINED.page } },
     },
     async ({ params, query }) => {
-      const found = await topicsOf(hostOf(context, params.host), query.filter);
+      const host = hostOf(context, params.host);
+      const pattern = canonical.parsePattern("topic", query.filter);
+      // Of all of them it is known how many there are.
+      if (query.filter === "**") return RETAINED.listWalk(host.retained.walk(pattern), host.retained.count, query);
+      const found = await topicsOf(host, query.filter);
       return RETAINED.list({ size: found.length, values: () => found }, query);
     },
   );
