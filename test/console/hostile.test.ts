@@ -15,6 +15,10 @@ const NAMES = [
   "x".repeat(200),
 ];
 const [IMAGE = ""] = NAMES;
+const PLACES =
+  "queues topics durable-subscriptions exchanges schedules retained jobs connections sessions users users?tab=groups users?tab=keys access-rules audit configuration?q=rules dead-letters".split(
+    " ",
+  );
 const RULES = `access_rules=[{allow: [admins]}, {deny: ["${IMAGE}"]}]`;
 
 describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${BROWSER_MISSING}`, () => {
@@ -28,15 +32,8 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${B
     });
     const one = encodeURIComponent(IMAGE);
     for (const address of [
-      ...["queues", "topics", "durable-subscriptions", "exchanges", "schedules", "retained", "jobs"],
-      ...["connections", "sessions", "users", "users?tab=groups", "users?tab=keys", "access-rules", "audit"],
-      ...[
-        "configuration?q=rules",
-        "dead-letters",
-        `dead-letters/${one}`,
-        `exchanges/${one}`,
-        `durable-subscriptions/${one}`,
-      ],
+      ...PLACES,
+      ...["dead-letters", "exchanges", "durable-subscriptions"].map((kind) => `${kind}/${one}`),
       ...NAMES.map((name) => `queues/${encodeURIComponent(name)}`),
       ...["messages", "consumers", "policy"].map((tab) => `queues/${one}?tab=${tab}`),
       `connections/${stomp.session.get("session")}`,
@@ -69,7 +66,7 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${B
     await page.keyboard.press("Escape");
     await page.keyboard.press("Control+k");
     await page.getByLabel("Name").fill("onerror");
-    await page.getByRole("dialog").getByRole("link", { name: IMAGE }).first().waitFor();
+    await page.getByRole("dialog").getByRole("option", { name: IMAGE }).first().waitFor();
     await page.keyboard.press("Escape");
     await go("explain");
     await page.getByLabel("To", { exact: true }).fill(`/queue/${IMAGE}`);

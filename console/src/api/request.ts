@@ -49,8 +49,28 @@ export interface Asking {
   readonly signal?: AbortSignal;
 }
 
+/** Finds out whether the session is of whom the page shows, and takes over its token if that is another one by now. */
+let renew: () => Promise<boolean> = () => Promise.resolve(false);
+
+/** Says how a page that has an old token gets the one of today. */
+export function renewBy(way: () => Promise<boolean>): void {
+  renew = way;
+}
+
 /** Asks the REST API. Throws `Problem`. */
 export async function ask(path: string, asking: Asking = {}): Promise<Row> {
+  try {
+    return await askOnce(path, asking);
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== "csrf") throw error;
+    // Somebody signed in anew in another tab of this browser.
+    if (await renew()) return askOnce(path, asking);
+    reach.value = "signed-out";
+    throw error;
+  }
+}
+
+async function askOnce(path: string, asking: Asking): Promise<Row> {
   const { method = "GET", body, query, signal: abort } = asking;
   const session = csrf.value;
   const headers: Record<string, string> = { accept: "application/json", authprompt: "false" };

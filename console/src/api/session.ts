@@ -1,6 +1,6 @@
 import { batch, computed, effect, signal } from "@preact/signals";
 import { type Row, text, texts } from "./json.ts";
-import { ask, csrf, reach } from "./request.ts";
+import { ask, csrf, reach, renewBy } from "./request.ts";
 
 /** That somebody signed in; who, the broker knows by a cookie that no script can read. */
 const SIGNED_IN = "delos.signed-in";
@@ -93,6 +93,13 @@ effect(() => {
 effect(() => {
   if (reach.value !== "signed-out") return;
   if (me.peek()) locked.value = true;
+});
+
+renewBy(async () => {
+  const session = await ask("/session");
+  if (!isSame(me.peek() ?? undefined, session)) return false;
+  csrf.value = text(session, "csrf");
+  return true;
 });
 
 async function entered(session: Row): Promise<void> {

@@ -128,6 +128,7 @@ function Known({ row }: { readonly row: Row }): JSX.Element {
           <Facts
             facts={[
               ["The broker waits for", text(row, "waiting_on")],
+              ["Held up by", text(row, "limited_by")],
               ["Connected", <Time key="connected" at={number(row, "connected_at")} as="ago" />],
               ["Last heard of", <Time key="heard" at={number(row, "last_received_at")} as="ago" />],
               ["Last written to", <Time key="written" at={number(row, "last_sent_at")} as="ago" />],

@@ -6,6 +6,7 @@ import { groupsOf } from "../api/groups.ts";
 import { host } from "../api/session.ts";
 import { type Filled, Form } from "../ui/form.tsx";
 import { Badge, Card, Facts, PageHead } from "../ui/parts.tsx";
+import { propertiesOf } from "./publish.tsx";
 
 const PROTOCOLS = [
   ["stomp", "STOMP"],
@@ -39,6 +40,13 @@ export function ExplainPage(): JSX.Element {
             { name: "priority", label: "Priority", kind: "number", value: "4" },
             { name: "ttl_ms", label: "Expires after (ms)", kind: "number", placeholder: "never" },
             { name: "body", label: "Body", kind: "area" },
+            {
+              name: "properties",
+              label: "Properties",
+              kind: "area",
+              placeholder: '{ "colour": "blue", "size": 3 }',
+              hint: "What selectors look at: a JSON object of texts, numbers and booleans",
+            },
           ]}
           action="Explain"
           onSubmit={async (filled) => {
@@ -61,7 +69,12 @@ async function questionOf(filled: Filled): Promise<Json> {
     const value = filled[field] ?? "";
     return value === "" ? [] : [[field, value] as const];
   });
-  const message = { body, priority: Number(priority || 4), ...(ttl === "" ? {} : { ttl_ms: Number(ttl) }) };
+  const message = {
+    body,
+    priority: Number(priority || 4),
+    ...(ttl === "" ? {} : { ttl_ms: Number(ttl) }),
+    ...propertiesOf(filled),
+  };
   const groups = await groupsOf(filled["user"] ?? "");
   return { protocol, destination, ...Object.fromEntries(optional), groups, message };
 }

@@ -52,7 +52,7 @@ export function LimitsPage(): JSX.Element {
         </table>
       </Card>
       <Card title="Limits" flush aside={<span class="quiet">of the configuration; the first that matches holds</span>}>
-        <LimitTable limits={rows(limits.value.value, "value")} />
+        {limits.value.value !== undefined && <LimitTable limits={rows(limits.value.value, "value")} />}
       </Card>
       <WaitingCard waiting={waiting.value.value} />
     </>

@@ -90,8 +90,13 @@ function ListenerRow({ listener, again }: { readonly listener: Row; readonly aga
       <td>{text(listener, "tls")}</td>
       <td class="number">{count(number(listener, "connections"))}</td>
       <td class="number">{count(number(listener, "accepted"))}</td>
-      <td class="number" title={refused.map(([why, times]) => `${why}: ${count(times)}`).join("\n")}>
+      <td class="number">
         {count(refused.reduce((sum, [, times]) => sum + times, 0))}
+        {refused.map(([why, times]) => (
+          <div key={why} class="quiet">
+            {why} {count(times)}
+          </div>
+        ))}
       </td>
       <td class="number">
         {state === "listening" && (

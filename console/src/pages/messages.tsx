@@ -113,8 +113,8 @@ export function Messages({ path, name, dead = false, again: signalled }: Message
           <button type="button" class="button small" onClick={again}>
             <Icon name="refresh" size={14} /> Refresh
           </button>
-          <span class="count" role="status">
-            {picked.size > 0 && `${count(picked.size)} picked of `}
+          <span class="count">
+            <span role="status">{picked.size > 0 && `${count(picked.size)} picked of `}</span>
             {reply !== undefined && `${count(number(reply, "total_messages"))} in all`}
           </span>
         </div>

@@ -67,7 +67,7 @@ async function publish({ kind, name }: Goal, message: Json, key: string): Promis
 }
 
 function messageOf(filled: Filled): Json {
-  const { body = "", encoding = "text", properties = "" } = filled;
+  const { body = "", encoding = "text" } = filled;
   const isJson = encoding === "json" || encoding === "structured";
   return {
     body: isJson ? parsed(body, "The body") : body,
@@ -77,8 +77,13 @@ function messageOf(filled: Filled): Json {
     priority: Number(filled["priority"] || 4),
     ...numbers(filled, ["ttl_ms", "delay_ms"]),
     ...given(filled, ["content_type", "correlation_id", "group_id"]),
-    ...(properties.trim() === "" ? {} : { properties: parsed(properties, "What is given as properties") }),
+    ...propertiesOf(filled),
   };
+}
+
+/** Properties that were filled in, if any were. Throws `Problem` for what is no JSON. */
+export function propertiesOf({ properties = "" }: Filled): Readonly<Record<string, Json>> {
+  return properties.trim() === "" ? {} : { properties: parsed(properties, "What is given as properties") };
 }
 
 function parsed(text: string, what: string): Json {

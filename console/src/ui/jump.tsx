@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { rows, text } from "../api/json.ts";
 import { filterOf } from "../api/list.ts";
 import { ask, at } from "../api/request.ts";
@@ -48,11 +48,17 @@ function Jump({ pages, close }: { readonly pages: readonly Page[]; readonly clos
     ...named,
   ].slice(0, 12);
   const current = Math.min(chosen, Math.max(0, goals.length - 1));
+  const id = useId();
   return (
     <div class="dialog-body">
       <input
         class="input"
+        role="combobox"
         aria-label="Name"
+        aria-expanded="true"
+        aria-controls={id}
+        aria-activedescendant={goals.length === 0 ? undefined : `${id}-${current}`}
+        autocomplete="off"
         placeholder="A page, or part of the name of a queue, topic or durable subscription"
         spellcheck={false}
         onInput={(event) => {
@@ -70,15 +76,20 @@ function Jump({ pages, close }: { readonly pages: readonly Page[]; readonly clos
           event.preventDefault();
         }}
       />
-      <ul class="jump-list">
+      <ul class="jump-list" role="listbox" id={id} aria-label="Places to go to">
         {goals.map(({ href, title, what }, index) => (
-          <li key={href}>
-            <a href={href} class={index === current ? "chosen" : undefined} onClick={close}>
+          <li key={href} id={`${id}-${index}`} role="option" aria-selected={index === current}>
+            <a href={href} tabIndex={-1} class={index === current ? "chosen" : undefined} onClick={close}>
               {title} <small>{what}</small>
             </a>
           </li>
         ))}
       </ul>
+      {goals.length === 0 && (
+        <p class="field quiet" role="status">
+          Nothing has such a name
+        </p>
+      )}
     </div>
   );
 }

@@ -109,8 +109,8 @@ export function Table(props: TableProps): JSX.Element {
       <div class="list-bar">
         {filtered && <Filter key={path} label={props.label} typed={typed} name={name} />}
         {chosen.length > 0 ? props.picked?.(chosen, done) : props.actions}
-        <span class="count" role="status">
-          {chosen.length > 0 && `${count(chosen.length)} picked of `}
+        <span class="count">
+          <span role="status">{chosen.length > 0 && `${count(chosen.length)} picked of `}</span>
           {list.total.value === undefined ? "" : `${count(list.total.value)} in all`}
         </span>
       </div>
