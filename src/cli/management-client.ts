@@ -3,6 +3,7 @@
  *
  *     command -> ManagementClient -> HTTP -> management -> JSON, or a problem that becomes one sentence and an exit code
  */
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request as httpRequest, type RequestOptions } from "node:http";
 import { request as httpsRequest } from "node:https";
@@ -68,7 +69,7 @@ export class ManagementClient {
     this.url = url;
     this.authorization = authorization;
     const ca = choice.ca ?? environment("DELOS_CA");
-    this.ca = ca === undefined ? undefined : readText("--ca", ca);
+    this.ca = ca === undefined ? undefined : certificatesIn(ca);
     this.hostPath = `/hosts/${encodeURIComponent(choice.vhost ?? environment("DELOS_VHOST") ?? DEFAULT_HOST)}`;
   }
 
@@ -156,7 +157,10 @@ export class ManagementClient {
   }
 
   private unreachable(error: unknown): ManagementError {
-    const why = error instanceof Error ? reason(error) : String(error);
+    let why = error instanceof Error ? reason(error) : String(error);
+    if (why === "socket hang up" && this.url.protocol === "http:") {
+      why = "it ended the connection without a word; does it speak TLS only, and expects an https:// URL?";
+    }
     return new ManagementError(`There is no management at ${this.url.origin}: ${why}`, EXIT.unreachable);
   }
 }
@@ -210,6 +214,17 @@ function readText(option: string, file: string): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     throw new UsageError(`${option}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Node passes over what is no certificate, and then trusts nobody. */
+function certificatesIn(file: string): string {
+  const text = readText("--ca", file);
+  try {
+    void new X509Certificate(text);
+    return text;
+  } catch {
+    throw new UsageError(`--ca: ${file} holds no certificate; expected PEM`);
   }
 }
 

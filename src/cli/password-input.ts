@@ -16,11 +16,11 @@ export async function confirms(question: string): Promise<boolean | undefined> {
 }
 
 async function ask(question: string, shown: boolean): Promise<string> {
-  // On a terminal readline shows it: it clears the line first.
-  if (!shown) process.stderr.write(question);
   // What readline would echo goes nowhere.
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input: process.stdin, output: shown ? process.stderr : silence, terminal: true });
+  // From here on the terminal echoes nothing by itself: nobody is asked before. What is shown readline shows, as it clears the line.
+  if (!shown) process.stderr.write(question);
   try {
     return await reader.question(shown ? question : "");
   } catch (error) {

@@ -38,6 +38,10 @@ printed at the first start. Whatever the configuration says of these counts inst
 
   async run(args) {
     const { values } = readOptions(args, CONFIG_OPTIONS);
+    // By itself this signal ends a process: one that comes while the broker starts is answered when it has.
+    let early = false;
+    const onEarly = (): void => void (early = true);
+    process.on("SIGHUP", onEarly);
     const start = await containerStart(configSources(values));
     if (start === undefined) return EXIT.usage;
     const { sources, password } = start;
@@ -53,6 +57,8 @@ printed at the first start. Whatever the configuration says of these counts inst
     // Before anybody is told that it is ready: a signal that comes right after that must find somebody who listens.
     const manager = ServiceManager.of(process.env, systemClock, log);
     const ending = runUntilEnd({ server, sources, log, manager });
+    process.off("SIGHUP", onEarly);
+    if (early) await reload(server, sources, log);
     log.info({ listeners: server.listeners, directory: server.directory }, "ready");
     // Whoever reads the lines below may stop reading.
     process.stdout.on("error", () => {});

@@ -1,6 +1,16 @@
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -179,6 +189,24 @@ describe("delos serve", () => {
     const wrong = await eventually(() => delos.events.find((event) => "problem" in event) ?? false);
     expect(wrong && wrong["problem"]).toContain("delos.yaml:7:29: security.guest.enabled: expected true or false");
     expect(await connectFrame(port, "")).toMatch(/^ERROR\n/);
+  });
+
+  it("heeds a SIGHUP that comes while it starts when it has started", async () => {
+    const file = join(directory, "delos.yaml");
+    spawnSync("mkfifo", [file]);
+    const give = async (text: string, first: () => void = () => {}): Promise<void> => {
+      // There is nobody to write to before it reads.
+      const pipe = await eventually(() => openSync(file, constants.O_WRONLY | constants.O_NONBLOCK));
+      first();
+      writeSync(pipe, text);
+      closeSync(pipe);
+    };
+    const delos = new Delos("-c", file);
+    await give(LISTENERS, () => delos.signal("SIGHUP"));
+    await eventually(() => delos.stderr.includes("broker.start"));
+    await give(`${LISTENERS}security: {guest: {enabled: false}}\n`);
+    expect(await connectFrame(await delos.port(), "")).toMatch(/^ERROR\n/);
+    expect(delos.events).toContainEqual(expect.objectContaining({ applied: ["security.guest.enabled"] }));
   });
 
   it("exits 2 on a wrong configuration, and starts nothing", async () => {

@@ -4,7 +4,8 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROOT } from "../support/broker.ts";
+import { ROOT, temporaryFolder } from "../support/broker.ts";
+import { authority, writePair } from "../support/certificates.ts";
 import { delos } from "../support/delos.ts";
 import { eventually } from "../support/eventually.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
@@ -68,6 +69,27 @@ describe("commands", () => {
     const api = await startManagement();
     const noTls = await delos(["status", "--url", api.url.replace("http:", "https:")], { env: env(api) });
     expect(noTls).toMatchObject({ code: 3, err: expect.stringContaining("it does not speak TLS") });
+  });
+
+  it("tell a wrong certificate from none, and a port that speaks TLS only from one that does not", async () => {
+    const folder = temporaryFolder();
+    const signer = authority("Plant CA");
+    const trusted = writePair(folder, "authority", signer).certificate;
+    const issued = signer.issue({ commonName: "broker", names: ["DNS:localhost", "IP:127.0.0.1"] });
+    const server = writePair(folder, "server", issued);
+    const api = await startManagement([
+      `management.tls.certificate=${server.certificate}`,
+      `management.tls.key=${server.key}`,
+      "management.tls.required=true",
+    ]);
+    const own = { DELOS_PASSWORD: "secret", DELOS_URL: api.url.replace("http:", "https:") };
+    expect(await delos(["status", "--ca", trusted], { env: own })).toMatchObject({ code: 0 });
+    const untrusted = await delos(["status"], { env: own });
+    expect(untrusted).toMatchObject({ code: 3, err: expect.stringContaining("its certificate is not trusted") });
+    const none = await delos(["status", "--ca", import.meta.filename], { env: own });
+    expect(none).toMatchObject({ code: 2, err: expect.stringContaining("holds no certificate") });
+    const plain = await delos(["status", "--url", api.url], { env: own });
+    expect(plain).toMatchObject({ code: 3, err: expect.stringContaining("does it speak TLS only") });
   });
 
   it("say how many messages were sent when one is refused", async () => {
