@@ -1,4 +1,7 @@
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
+import { BrokerError } from "../../core/errors.ts";
+import type { Clock } from "../../core/time/clock.ts";
+import { systemClock } from "../../src/clock.ts";
 import { startManagement } from "../support/management.ts";
 
 const RULES = [
@@ -81,4 +84,39 @@ it("a user of a virtual host is nobody to the broker and to other virtual hosts,
   for (const path of ["/api/overview", "/api/users", "/api/queues/%2F"]) {
     expect([path, await statusOf(path)]).toEqual([path, 403]);
   }
+});
+
+it("who watches events is cut off soon after the login or the right is gone", async () => {
+  const began = Date.now();
+  // Fifty times as quick as the machine's.
+  const clock: Clock = {
+    now: () => began + (Date.now() - began) * 50,
+    endOfTurn: (task) => systemClock.endOfTurn(task),
+    after: (ms, task) => systemClock.after(ms / 50, task),
+  };
+  const api = await startManagement(
+    ["security.users.ann.password=annsecret", "security.users.ann.groups=[admins]", "access_rules=[{allow: ['*']}]"],
+    { clock },
+  );
+  const { broker } = api.broker.server;
+  const watch = async (): Promise<ReadableStreamDefaultReader<Uint8Array>> => {
+    const headers = { authorization: `Basic ${Buffer.from("ann:annsecret").toString("base64")}` };
+    const { status, body } = await fetch(`${api.url}/api/v1/hosts/default/events`, { headers });
+    if (status !== 200 || body === null) throw new Error(`There is no stream: ${status}`);
+    return body.getReader();
+  };
+  const ended = async (reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> => {
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) expect(chunk.value).toBeDefined();
+  };
+  const first = await watch();
+  const login = vi.spyOn(broker, "review").mockRejectedValue(new BrokerError("not-authenticated", "gone"));
+  await ended(first);
+  login.mockRestore();
+  const second = await watch();
+  const right = vi.spyOn(broker, "access", "get").mockReturnValue({ allows: () => false });
+  await ended(second);
+  right.mockRestore();
+  const third = await watch();
+  for (let seen = 0; seen < 10; seen++) expect((await third.read()).done).toBe(false);
+  await third.cancel();
 });
