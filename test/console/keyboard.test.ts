@@ -3,6 +3,13 @@ import { BROWSER_MISSING, SOON, useConsole } from "../support/console-pages.ts";
 
 const HOST = "/api/v1/hosts/default";
 
+/** What somebody hears of what has the focus. */
+const NAME_OF_FOCUSED = `(() => {
+  const element = document.activeElement;
+  const label = element.getAttribute("aria-label") ?? element.textContent.trim();
+  return element.matches(".rows") ? label + " grid" : element.matches("main") ? label + " main" : label;
+})()`;
+
 describe.skipIf(BROWSER_MISSING !== "")(`the console by keyboard alone${BROWSER_MISSING}`, () => {
   const open = useConsole();
 
@@ -45,6 +52,52 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console by keyboard alone${BROWSER_
     await page.getByRole("dialog").waitFor({ state: "detached" });
     expect(await publish.evaluate((button) => button.matches(":focus"))).toBe(true);
     expect(complaints).toEqual([]);
+  });
+
+  it("reaches everything by Tab, in the order in which it is seen, and can go past the list of pages", async () => {
+    const { page, management, go } = await open();
+    await management.put(`${HOST}/queues/alpha`);
+    await go("queues");
+    await page.getByRole("link", { name: "alpha" }).waitFor();
+    await page.getByRole("link", { name: "To the content" }).focus();
+    const reached = ["To the content"];
+    for (let times = 0; times < 60; times++) {
+      await page.keyboard.press("Tab");
+      const name = await page.evaluate(NAME_OF_FOCUSED);
+      if (typeof name !== "string" || name === "" || reached.includes(name)) break;
+      reached.push(name);
+    }
+    const pages = await page.locator("#pages li a").allTextContents();
+    expect(reached.filter((name) => pages.includes(name))).toEqual(pages);
+    const order = ["To the content", "Overview", "Try it", "Sign out", "New queue", "Filter: Queues", "Queues grid"];
+    const places = order.map((name) => reached.indexOf(name));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    await page.getByRole("link", { name: "To the content" }).focus();
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate(NAME_OF_FOCUSED)).toBe("New queue");
+  });
+
+  it("gives the focus back to what a dialog was opened with, or to the page if that is gone", async () => {
+    const { page, management, go } = await open();
+    for (const name of ["alpha", "beta"]) await management.put(`${HOST}/queues/${name}`);
+    await go("queues");
+    await page.getByRole("link", { name: "beta" }).waitFor();
+    await page.getByRole("grid").focus();
+    await page.keyboard.press("Space");
+    await page.getByRole("button", { name: "Delete" }).focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    // What destroys nothing comes first.
+    expect(await page.evaluate(NAME_OF_FOCUSED)).toBe("Cancel");
+    await page.keyboard.press("Escape");
+    expect(await page.evaluate(NAME_OF_FOCUSED)).toBe("Delete");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByText("1 in all").waitFor();
+    await expect.poll(() => page.evaluate(NAME_OF_FOCUSED), SOON).toBe("Queues main");
   });
 
   it("picks rows and sorts columns", async () => {

@@ -73,6 +73,33 @@ describe.skipIf(BROWSER_MISSING !== "")(`the session of somebody at the console$
     expect(await page.getByText("not yours").count()).toBe(0);
   });
 
+  it("goes on for a page after somebody signed in anew beside it: as the same user it may change things, as another not", async () => {
+    const { page, management, go } = await open({ settings: ["security.users.other.password=secret"] });
+    const signInBeside = (user: string): Promise<unknown> =>
+      page.evaluate(
+        ([name]) =>
+          fetch("/api/v1/session", {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify({ user: name, password: "secret" }),
+          }).then(({ status }) => status),
+        [user],
+      );
+    const declare = async (name: string): Promise<void> => {
+      await go("queues");
+      await page.getByRole("button", { name: "New queue" }).click();
+      await page.getByRole("dialog").getByLabel("Name").fill(name);
+      await page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
+    };
+    await signInBeside("admin");
+    await declare("alpha");
+    await page.getByRole("link", { name: "alpha" }).waitFor();
+    await signInBeside("other");
+    await declare("beta");
+    await page.getByRole("dialog", { name: "Sign in to Delos" }).waitFor();
+    expect((await management.get("/api/v1/hosts/default/queues/beta")).status).toBe(404);
+  });
+
   it("ends in all browsers when somebody signs out everywhere", async () => {
     const { page, management } = await open();
     const elsewhere = await page.context().browser()?.newPage();

@@ -194,9 +194,11 @@ function Dialog({ title, small, children }: DialogProps): JSX.Element {
     element.current?.showModal();
     element.current?.querySelector<HTMLElement>(FIRST)?.focus();
     return () => {
-      // What it was opened with may be gone, together with what it was about.
-      const back = before instanceof HTMLElement && before.isConnected ? before : document.querySelector("main");
-      if (back instanceof HTMLElement) back.focus({ preventScroll: true });
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true });
+      // What it was opened with may go, together with what it was about.
+      requestAnimationFrame(() => {
+        if (document.activeElement === document.body) document.querySelector<HTMLElement>("main")?.focus();
+      });
     };
   }, []);
   return (
