@@ -1,8 +1,12 @@
 import type { ComponentChildren, JSX } from "preact";
-import { brief, type Json, number, record, type Row, text } from "../api/json.ts";
+import { brief, type Json, number, record, type Row, rows, text } from "../api/json.ts";
+import { count } from "../format.ts";
 import { Facts } from "../ui/parts.tsx";
 import { Time } from "../ui/time.tsx";
 import { Body } from "./body.tsx";
+
+/** The annotation with all deaths of a message, as JSON. */
+const HISTORY = "dead_letter_history";
 
 interface MessageViewProps {
   readonly message: Row;
@@ -12,12 +16,18 @@ interface MessageViewProps {
 
 /** All there is to see of a message that was asked for with its body as base64. */
 export function MessageView({ message, load }: MessageViewProps): JSX.Element {
+  const annotations = record(message, "annotations");
   return (
     <div class="stack">
       <Body message={message} load={load} />
       <Facts facts={factsOf(message)} />
       <Scalars title="Properties" values={record(message, "properties")} />
-      <Scalars title="What the broker says of it" values={record(message, "annotations")} ofBroker />
+      <Deaths history={text(annotations, HISTORY)} />
+      <Scalars
+        title="What the broker says of it"
+        values={Object.fromEntries(Object.entries(annotations).filter(([name]) => name !== HISTORY))}
+        ofBroker
+      />
     </div>
   );
 }
@@ -41,6 +51,48 @@ function factsOf(message: Row): (readonly [string, ComponentChildren])[] {
     ["Durable", message["durable"] === true ? "yes" : "no"],
     ["Delivered before", text(message, "deliveries")],
   ];
+}
+
+/** How often a message died of what, and where, the newest first. */
+function Deaths({ history }: { readonly history: string }): JSX.Element | null {
+  const deaths = history === "" ? [] : rows({ deaths: read(history) }, "deaths");
+  if (deaths.length === 0) return null;
+  return (
+    <div>
+      <h3 class="label">How it died</h3>
+      <table class="plain-table inner">
+        <thead>
+          <tr>
+            <th>Where</th>
+            <th>Of what</th>
+            <th class="number">Times</th>
+            <th>First</th>
+          </tr>
+        </thead>
+        <tbody>
+          {deaths.map((death) => (
+            <tr key={`${text(death, "queue")} ${text(death, "reason")}`}>
+              <td class="break">{text(death, "queue")}</td>
+              <td>{text(death, "reason")}</td>
+              <td class="number">{count(number(death, "count"))}</td>
+              <td class="nowrap">
+                <Time at={number(death, "at")} as="clock" />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function read(json: string): Json {
+  try {
+    const value: Json = JSON.parse(json);
+    return value;
+  } catch {
+    return [];
+  }
 }
 
 interface ScalarsProps {

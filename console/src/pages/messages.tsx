@@ -342,12 +342,12 @@ function OneMessage({ path, name, sequence, done, close }: OneMessageProps): JSX
     <section ref={element} class="card opened" aria-label={`Message ${sequence}`}>
       <header>
         <h2>Message {count(sequence)}</h2>
-        <Picked path={path} name={name} picked={[sequence]} done={done} />
         <button type="button" class="button plain icon small" aria-label="Close the message" onClick={close}>
           <Icon name="close" size={14} />
         </button>
       </header>
       <div class="body stack">
+        <Picked path={path} name={name} picked={[sequence]} done={done} />
         <Failure text={polled.failure.value} />
         {message === undefined && polled.value.value !== undefined && <p class="empty">It is not there any more</p>}
         {polled.value.value === undefined && polled.failure.value === "" && <Loading />}
