@@ -113,7 +113,7 @@ export class DeclaredQueues {
     const found = registry.queues.get(address.name);
     if (found !== undefined) {
       this.checkOwner(client, address, registry);
-      this.compare(declaration, found);
+      this.compare(declaration);
       return found;
     }
     this.byName.set(address.name, this.declared(declaration));
@@ -131,6 +131,15 @@ export class DeclaredQueues {
       queue.persist();
     }
     return queue;
+  }
+
+  /** Whoever made a queue by using it let it go when nobody uses it any more; who declares it does not. */
+  adopt(declaration: QueueDeclaration, queue: Queue): void {
+    const { address } = declaration;
+    if (this.byName.has(address.name) || !survives(declaration)) return;
+    this.byName.set(address.name, this.declared(declaration));
+    this.engine.put(KIND, this.key(address), encodeDeclaration(declaration));
+    queue.persist();
   }
 
   /** What a queue has, as a declaration is answered. */
@@ -194,7 +203,7 @@ export class DeclaredQueues {
   }
 
   /** Throws BrokerError("conflict") when a queue that is there is not what is declared. */
-  private compare(wanted: QueueDeclaration, queue: Queue): void {
+  private compare(wanted: QueueDeclaration): void {
     const { address } = wanted;
     const found = this.byName.get(address.name)?.declaration;
     const differs = found === undefined ? differsFromOrdinary(wanted) : difference(wanted, found);
@@ -203,11 +212,6 @@ export class DeclaredQueues {
       const where = `for queue '${address.name}' in vhost '${this.options.hostName}'`;
       throw new BrokerError("conflict", `${what} ${where}: ${rest}`);
     }
-    if (found !== undefined || !survives(wanted)) return;
-    // Whoever made it by using it let it go when nobody uses it any more; who declares it does not.
-    this.byName.set(address.name, this.declared(wanted));
-    this.engine.put(KIND, this.key(address), encodeDeclaration(wanted));
-    queue.persist();
   }
 
   private declared(declaration: QueueDeclaration): Declared {

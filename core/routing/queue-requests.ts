@@ -39,13 +39,14 @@ export class QueueRequests {
       check(client, "create", "queue", address.name);
       this.checkTopic(client, declaration);
       this.checkDeadLetters(client, declaration);
-    } else if (declared.of(address) === undefined && destinations.ownerOf(address) === undefined) {
-      // It was there by use, and is to stay.
-      check(client, "create", "queue", address.name);
     }
     this.options.checkSight(client, address.name);
     const made = { ...declaration, maker: client.permissions.subject };
-    return declared.status(declared.declare(client, made, destinations), address);
+    const queue = declared.declare(client, made, destinations);
+    // One that is there by use is to stay, if that is somebody's to say who only wants to use it.
+    const mayMake = client.permissions.decide("create", "queue", address.name).allowed;
+    if (mayMake && destinations.ownerOf(address) === undefined) declared.adopt(made, queue);
+    return declared.status(queue, address);
   }
 
   /** What was declared of a queue; undefined for one that was not declared. */
