@@ -11,7 +11,7 @@ import { Queue } from "../../../core/queue/queue.ts";
 import { isTemporary } from "../../../core/routing/admission.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { AmqpError } from "../../../protocols/amqp091/errors.ts";
-import { type ShownUser, usersOf } from "../accounts.ts";
+import { usersOf } from "../accounts.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { HostClient } from "../host-client.ts";
 import { checkRight } from "../rights.ts";
@@ -22,7 +22,7 @@ import type { Row } from "./listing.ts";
 import { longReply, Rows } from "./long-reply.ts";
 import { declareQueue } from "./queues.ts";
 import { bindingRow, exchangeRow, queueRow, shownBinding } from "./views.ts";
-import { checkPermission, importUser, permissionsOfUser, userRow } from "./users.ts";
+import { checkPermission, importUser, permissionsOf, userRow } from "./users.ts";
 import { type Asker, vhostName, vhostOf } from "./vhosts.ts";
 
 const VhostParams = Type.Object({ vhost: Type.String() });
@@ -82,10 +82,6 @@ function exportedOf(context: ManagementContext, host: VirtualHost): Readable {
     exchanges: of(exchangesIn),
     bindings: of(bindingsIn),
   });
-}
-
-function* permissionsOf(context: ManagementContext, users: readonly ShownUser[]): Iterable<Row> {
-  for (const { name } of users) yield* permissionsOfUser(context, name);
 }
 
 function versionOf({ broker }: ManagementContext): Row {

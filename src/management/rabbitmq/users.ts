@@ -3,13 +3,14 @@
  * configuration: permissions show what they come to, and can only be "set" to what they are.
  */
 import { Type } from "typebox";
-import { permissionsOf, subjectOf, type Subject } from "../../../core/access/access.ts";
+import { permissionsOf as grantedTo, subjectOf, type Subject } from "../../../core/access/access.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { putUser, removeUser, type ShownUser, userOf, usersOf } from "../accounts.ts";
 import { type Caller, callerOf, type ManagementApp, type ManagementContext } from "../context.ts";
 import { isOfRabbitHash, keptRabbitHash, parseRabbitHash } from "../../security/rabbitmq-hash.ts";
 import { checkRight } from "../rights.ts";
+import { gather } from "../slices.ts";
 import { Body } from "./body.ts";
 import { listing, ListQuery, type Row, shortList } from "./listing.ts";
 import { type Asker, vhostName, vhostOf } from "./vhosts.ts";
@@ -19,6 +20,7 @@ const NONE = "^$";
 /** The parts of a permission, with what each of them allows. */
 const PARTS = { configure: "create", write: "send", read: "consume" } as const;
 
+const PERMISSIONS = { name: ({ user }: Row) => String(user), show: (row: Row) => row };
 const UserParams = Type.Object({ user: Type.String() });
 const VhostParams = Type.Object({ vhost: Type.String() });
 const PermissionParams = Type.Object({ vhost: Type.String(), user: Type.String() });
@@ -39,8 +41,11 @@ export function userRoutes(app: ManagementApp, context: ManagementContext): void
   });
   app.get("/users/without-permissions", read, (request) => {
     mayAdminister(context, request);
-    const without = usersOf(context).filter(({ name }) => permissionsOfUser(context, name).length === 0);
-    return listing(without, users, request.query);
+    return gather(
+      usersOf(context),
+      Number.POSITIVE_INFINITY,
+      (user) => permissionsOfUser(context, user).length === 0,
+    ).then((without) => listing(without, users, request.query));
   });
   app.get("/users/:user", ofUser, (request) => {
     mayAdminister(context, request);
@@ -48,7 +53,7 @@ export function userRoutes(app: ManagementApp, context: ManagementContext): void
   });
   app.get("/users/:user/permissions", ofUser, (request) => {
     mayAdminister(context, request);
-    return shortList(permissionsOfUser(context, userOf(context, request.params.user).name), request.query);
+    return shortList(permissionsOfUser(context, userOf(context, request.params.user)), request.query);
   });
   app.get("/users/:user/topic-permissions", ofUser, () => []);
   changing(app, context);
@@ -89,21 +94,19 @@ function permissions(app: ManagementApp, context: ManagementContext): void {
   const one = { config: { right: "login" }, schema: { hide: true, params: PermissionParams } } as const;
   app.get("/permissions", read, (request) => {
     mayAdminister(context, request);
-    const all = usersOf(context).flatMap(({ name }) => permissionsOfUser(context, name));
-    return shortList(all, request.query);
+    return listing(permissionsOf(context, usersOf(context)), PERMISSIONS, request.query);
   });
   app.get("/vhosts/:vhost/permissions", { ...read, schema: { ...read.schema, params: VhostParams } }, (request) => {
     mayAdminister(context, request);
     const host = vhostOf(context, request, request.params.vhost, "admin host");
-    const all = usersOf(context)
-      .map(({ name }) => permissionRow(context, host, name))
-      .filter((row) => row !== undefined);
-    return shortList(all, request.query);
+    return gather(permissionsIn(context, host, usersOf(context)), Number.POSITIVE_INFINITY).then((all) =>
+      shortList(all, request.query),
+    );
   });
   app.get("/permissions/:vhost/:user", one, (request) => {
     mayAdminister(context, request);
     const { vhost, user } = request.params;
-    const row = permissionRow(context, vhostOf(context, request, vhost, "admin host"), userOf(context, user).name);
+    const row = permissionRow(context, vhostOf(context, request, vhost, "admin host"), userOf(context, user));
     if (row !== undefined) return row;
     throw new BrokerError("not-found", `User ${user} may not connect to virtual host ${vhost}`);
   });
@@ -151,7 +154,7 @@ function rabbitHashOf(name: string, hash: string, body: Body): string {
 
 /** Throws BrokerError unless a permission is what the access rules say already. */
 export function checkPermission(context: ManagementContext, host: VirtualHost, user: string, body: Body): void {
-  const now = permissionRow(context, host, userOf(context, user).name);
+  const now = permissionRow(context, host, userOf(context, user));
   for (const part of Object.keys(PARTS)) if (now?.[part] !== body.text(part)) throw unchangeable();
 }
 
@@ -160,17 +163,32 @@ export function userRow({ name, groups }: ShownUser): Row {
   return { name, password_hash: "", hashing_algorithm: "", tags: [...groups], limits: {} };
 }
 
-/** What a user may do in the virtual hosts that it may connect to. */
-export function permissionsOfUser(context: ManagementContext, user: string): Row[] {
+/** What users may do in the virtual hosts that they may connect to. */
+export function* permissionsOf(context: ManagementContext, users: readonly ShownUser[]): Iterable<Row> {
+  for (const user of users) yield* permissionsOfUser(context, user);
+}
+
+function* permissionsIn(
+  context: ManagementContext,
+  host: VirtualHost,
+  users: readonly ShownUser[],
+): Iterable<Row | undefined> {
+  for (const user of users) yield permissionRow(context, host, user);
+}
+
+function permissionsOfUser(context: ManagementContext, user: ShownUser): Row[] {
   return Array.from(context.broker.hosts.values(), (host) => permissionRow(context, host, user)).filter(
     (row) => row !== undefined,
   );
 }
 
-function permissionRow(context: ManagementContext, host: VirtualHost, user: string): Row | undefined {
-  const { groups } = userOf(context, user);
+function permissionRow(
+  context: ManagementContext,
+  host: VirtualHost,
+  { name: user, groups }: ShownUser,
+): Row | undefined {
   const subject: Subject = { user, groups, principals: [], listener: undefined, clientId: undefined };
-  const granted = permissionsOf(context.broker.access, subject, host.name);
+  const granted = grantedTo(context.broker.access, subject, host.name);
   if (!granted.decide("connect", "virtual-host", host.name).allowed) return undefined;
   const parts = Object.entries(PARTS).map(([part, action]) => {
     const { allowed, except } = granted.decide(action, "queue", "**");
