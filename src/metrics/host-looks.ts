@@ -49,9 +49,7 @@ export class HostLooks {
     const seen = this.seen.get(host);
     const age = this.clock.now() - (seen?.at ?? 0);
     if (seen !== undefined && age >= 0 && age < this.pauseMs([host], RECENT_MS)) return seen.totals;
-    const totals = await this.of(host);
-    this.seen.set(host, { at: this.clock.now(), totals });
-    return totals;
+    return this.of(host);
   }
 
   /** How long to wait until these are looked at again: so long, or longer where that would take too much of the time. */
@@ -64,6 +62,8 @@ export class HostLooks {
   private begin(host: VirtualHost): Promise<HostTotals> {
     const now = inTurns(host.totals.look()).then(({ result, ms }) => {
       this.costs.set(host, ms);
+      // Whoever watches the figures has looked for all the others too.
+      this.seen.set(host, { at: this.clock.now(), totals: result });
       if (this.asked.get(host) === asked && asked.next === undefined) this.asked.delete(host);
       return result;
     });
