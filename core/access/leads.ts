@@ -148,7 +148,7 @@ export class Leads {
     if (suspended + resumed === 0) return;
     report(
       `By the access rules, and the rights of those who made them, ${suspended} bindings, alternates and dead-letter exchanges of ` +
-        `virtual host ${hostName} lead nowhere any more, and ${resumed} lead on again (the first: ${first})`,
+        `virtual host ${hostName} lead nowhere any more, and ${resumed} lead on again (the first: ${first}); a binding is whose who may have it and makes it again`,
     );
   }
 }
