@@ -2,13 +2,14 @@
  * The log: one line per event on standard error, JSON or for people.
  *
  *     event -> level -> repeats (at most N of the same per minute, the rest counted) -> secrets and bodies out -> pino
+ *       -> lines (log-lines.ts) -> standard error (log-sink.ts)
  */
-import { type DestinationStream, destination, type Level, type Logger, pino, stdSerializers } from "pino";
+import { type DestinationStream, type Level, type Logger, pino } from "pino";
 import type { Clock, Timer } from "../core/time/clock.ts";
 import type { Config } from "./config/schema.ts";
-
-/** What belongs to an event besides its text. `event` names it where the text is not always the same. */
-export type LogDetails = Readonly<Record<string, unknown>>;
+import { type LogDetails, withoutSecrets } from "./log-details.ts";
+import { jsonLines, prettyLines } from "./log-lines.ts";
+import { LogSink } from "./log-sink.ts";
 
 /** How a log is set up. */
 export interface LogOptions {
@@ -19,30 +20,31 @@ export interface LogOptions {
 }
 
 const MINUTE_MS = 60_000;
-/** Different events counted at a time; texts of peers must not grow this without end. */
-const MOST_EVENTS = 1000;
+/** Different events told apart within a minute; beyond that they count as one, or texts of peers would be lines without end. */
+const MOST_EVENTS = 500;
+const OTHERS = "other events";
+const STANDARD_ERROR = 2;
 
 /** Opens a log. */
 export async function openLog(options: LogOptions): Promise<Log> {
-  const { format } = options.settings;
-  const pretty = format === "pretty" || (format === "auto" && options.stream === undefined && process.stderr.isTTY);
-  // Synchronous, so that the last words before an exit are not lost.
-  const target: DestinationStream = options.stream ?? destination({ dest: 2, sync: true });
-  const stream = pretty ? await prettyStream(target, options.stream === undefined && process.stderr.isTTY) : target;
-  return new Log(
-    pino(
-      { level: options.settings.level, serializers: { err: stdSerializers.err, cause: stdSerializers.err } },
-      stream,
-    ),
-    options,
-  );
+  const { settings, stream } = options;
+  const { format } = settings;
+  const sink = stream === undefined ? new LogSink(STANDARD_ERROR) : undefined;
+  const target = sink ?? stream;
+  if (target === undefined) throw new Error("There is nowhere to write the log to");
+  const isTerminal = sink !== undefined && process.stderr.isTTY;
+  const pretty = format === "pretty" || (format === "auto" && isTerminal);
+  const lines = pretty ? await prettyLines(target, isTerminal) : jsonLines(target);
+  const logger = pino({ level: settings.level, serializers: { err: asItIs } }, lines);
+  if (sink !== undefined) {
+    sink.lost = (count) => logger.warn({ lines: count }, "lines of the log could not be written");
+    process.once("exit", () => sink.flush());
+  }
+  return new Log(logger, options);
 }
 
-/** Loaded only when it is wanted: it takes a tenth of a second. */
-async function prettyStream(target: DestinationStream, colorize: boolean): Promise<DestinationStream> {
-  const { prettyFactory } = await import("pino-pretty");
-  const format = prettyFactory({ colorize, translateTime: "SYS:standard", ignore: "pid,hostname" });
-  return { write: (line) => target.write(format(line) ?? line) };
+function asItIs(value: unknown): unknown {
+  return value;
 }
 
 interface Repeats {
@@ -142,21 +144,22 @@ export class Log {
 
   private log(level: Level, details: LogDetails, text: string): void {
     if (!this.pino.isLevelEnabled(level)) return;
-    if (this.perMinute > 0 && !this.admit(level, text, details["event"])) return;
+    if (this.perMinute > 0 && level !== "fatal" && !this.admit(level, text, details["event"])) return;
     this.pino[level](withoutSecrets(details), text);
   }
 
   private admit(level: Level, text: string, event: unknown): boolean {
-    const key = `${level} ${typeof event === "string" ? event : text}`;
-    let repeats = this.repeats.get(key);
+    const { key, repeats: known } = this.repeatsOf(level, text, event);
+    let repeats = known;
     if (repeats !== undefined && repeats.until <= this.clock.now()) {
       this.drop(key, repeats);
       repeats = undefined;
     }
     if (repeats === undefined) {
-      repeats = { level, text, event, until: this.clock.now() + MINUTE_MS, logged: 0, withheld: 0 };
+      const isOther = key === `${level} ${OTHERS}`;
+      const told = isOther ? { text: OTHERS, event: undefined } : { text, event };
+      repeats = { level, ...told, until: this.clock.now() + MINUTE_MS, logged: 0, withheld: 0 };
       this.repeats.set(key, repeats);
-      this.boundEvents();
       this.timer ??= this.clock.after(MINUTE_MS, () => this.sweep());
     }
     if (repeats.logged < this.perMinute) {
@@ -178,12 +181,14 @@ export class Log {
     if (this.repeats.size > 0) this.timer = this.clock.after(next - now, () => this.sweep());
   }
 
-  private boundEvents(): void {
-    if (this.repeats.size <= MOST_EVENTS) return;
-    for (const [key, repeats] of this.repeats) {
-      this.drop(key, repeats);
-      return;
+  private repeatsOf(level: Level, text: string, event: unknown): { key: string; repeats: Repeats | undefined } {
+    let key = `${level} ${typeof event === "string" ? event : text}`;
+    let repeats = this.repeats.get(key);
+    if (repeats === undefined && this.repeats.size >= MOST_EVENTS) {
+      key = `${level} ${OTHERS}`;
+      repeats = this.repeats.get(key);
     }
+    return { key, repeats };
   }
 
   private drop(key: string, repeats: Repeats): void {
@@ -203,26 +208,4 @@ export const LEVELS: readonly Level[] = ["trace", "debug", "info", "warn", "erro
 
 function levelOf(text: string): Level {
   return LEVELS.find((level) => level === text) ?? "info";
-}
-
-const SECRET = /password|passcode|token|authorization|secret/i;
-const DEEPEST = 6;
-
-/** A copy without the values of secret-looking keys and without bytes, of which only the number is told. */
-function withoutSecrets(details: LogDetails): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(details).map(([key, value]) => [key, SECRET.test(key) ? "[secret]" : clean(value, 1)]),
-  );
-}
-
-function clean(value: unknown, depth: number): unknown {
-  if (typeof value !== "object" || value === null) return typeof value === "bigint" ? `${value}` : value;
-  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
-  if (value instanceof Error || value instanceof Date) return value;
-  if (depth > DEEPEST) return "[deep]";
-  if (Array.isArray(value)) return value.map((item) => clean(item, depth + 1));
-  const entries = value instanceof Map ? [...value] : Object.entries(value);
-  return Object.fromEntries(
-    entries.map(([key, inner]) => [String(key), SECRET.test(String(key)) ? "[secret]" : clean(inner, depth + 1)]),
-  );
 }

@@ -71,14 +71,21 @@ describe("the log", () => {
     expect(texts()).toHaveLength(50);
   });
 
-  it("loses no count when there are more kinds of events than it keeps apart", async () => {
+  it("counts together what is of more kinds than it tells apart, so that peers cannot fill it with texts", async () => {
     const { log, clock, texts } = await logInto({ repeats_per_minute: 1 });
     for (let n = 0; n < 1500; n++) {
-      log.info({}, `kind ${n}`);
-      log.info({}, `kind ${n}`);
+      log.info({ event: `closed: ${n}` }, `kind ${n}`);
+      log.info({ event: `closed: ${n}` }, `kind ${n}`);
     }
+    log.error({}, "of another level");
+    log.fatal({}, "the end");
+    expect(texts()).toHaveLength(503);
+    expect(texts().slice(-2)).toEqual(["of another level", "the end"]);
     clock.advance(MINUTE_MS);
-    expect(texts().filter((text) => String(text).endsWith("repeated once more"))).toHaveLength(1500);
+    expect(texts().filter((text) => String(text).endsWith("repeated once more"))).toHaveLength(500);
+    expect(texts()).toContain("other events ... repeated 1999 times");
+    log.info({}, "kind 1400");
+    expect(texts().at(-1)).toBe("kind 1400");
   });
 
   it("shows no secret, however deep and in whatever case", async () => {
@@ -96,6 +103,36 @@ describe("the log", () => {
     expect(lines.join("")).not.toContain("s3cret");
     expect(events()[1]).toMatchObject({ headers: { Authorization: "[secret]", host: "x" } });
   });
+
+  it("shows no secret that an error has", async () => {
+    const { log, lines, events } = await logInto();
+    const request = { headers: { authorization: "s3cret" }, host: "x" };
+    const cause = Object.assign(new Error("inner"), { password: "s3cret", code: 7 });
+    log.error({ err: Object.assign(new Error("outer", { cause }), { request, token: "s3cret" }) }, "failed");
+    expect(lines.join("")).not.toContain("s3cret");
+    expect(events()[0]).toMatchObject({
+      err: { message: "outer", request: { host: "x" }, cause: { message: "inner", code: 7 } },
+    });
+  });
+
+  it.each(["json", "pretty"] as const)(
+    "has no line, and nothing for a terminal, made by the names of peers: %s",
+    async (format) => {
+      const { log, lines } = await logInto({ format });
+      const evil = "a\n[12:00] ERROR fake\r\u001b[31m\u009b31m\u2028\u202e";
+      log.info({ name: evil, list: [evil], inner: { [evil]: evil }, event: evil }, evil);
+      log.error({ err: new Error(evil) }, "failed");
+      const all = lines.join("");
+      // oxlint-disable-next-line no-control-regex
+      expect(all).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e]|^\[12:00\] ERROR/m);
+      expect(all.split("\n").filter((line) => line.startsWith("[12:00]"))).toEqual([]);
+      if (format === "json")
+        expect(lines.map((line): unknown => JSON.parse(line)["name"] ?? JSON.parse(line)["err"]?.message)).toEqual([
+          evil,
+          evil,
+        ]);
+    },
+  );
 
   it("shows the number of bytes in place of bytes", async () => {
     const { log, events } = await logInto();
