@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { isRecord, type Json, number, record, type Row, text } from "./json.ts";
 import { ask, at, Problem, reach, resting } from "./request.ts";
 import { Series } from "./series.ts";
-import { broker as known, host } from "./session.ts";
+import { broker as known, host, visit } from "./session.ts";
 
 const ABOUT_MS = 5000;
 /** How long until somebody who was refused tries again. */
@@ -39,6 +39,14 @@ class Live {
     window.clearInterval(this.about);
     window.clearTimeout(this.again);
     this.events?.close();
+  }
+
+  /** What one user was told is not for another. */
+  forget(): void {
+    this.broker.value = {};
+    this.figures.value = {};
+    this.failure.value = "";
+    for (const series of [this.messages, this.bytes, this.stored, this.clients]) series.clear();
   }
 
   private listen(): void {
@@ -100,3 +108,5 @@ function seesAll(): boolean {
 
 /** The one of this page. */
 export const live = new Live();
+
+visit.subscribe(() => live.forget());

@@ -25,6 +25,12 @@ export class Series {
     this.version.value++;
   }
 
+  /** Takes all points away. */
+  clear(): void {
+    for (const column of this.data) column.length = 0;
+    this.version.value++;
+  }
+
   /** The last value of a line. */
   newest(line: number): number {
     return this.data[line + 1]?.at(-1) ?? 0;

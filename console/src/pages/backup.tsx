@@ -4,6 +4,7 @@ import { text } from "../api/json.ts";
 import { download } from "../api/download.ts";
 import { live } from "../api/live.ts";
 import { reasonOf, wasGivenUp } from "../api/request.ts";
+import { visit } from "../api/session.ts";
 import { bytes } from "../format.ts";
 import { Icon } from "../ui/icon.tsx";
 import { offer } from "../ui/offer.ts";
@@ -19,6 +20,12 @@ interface Copying {
 /** It goes on while one looks at other pages. */
 const copying = signal<Copying | undefined>(undefined);
 const failure = signal("");
+
+// What one user copies is not for another.
+visit.subscribe(() => {
+  copying.peek()?.abort.abort();
+  failure.value = "";
+});
 
 /** A copy of all that is stored. */
 export function BackupPage(): JSX.Element {

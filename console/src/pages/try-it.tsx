@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { flag, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
-import { me } from "../api/session.ts";
+import { me, visit } from "../api/session.ts";
 import type { TryClient, TryListener, TryLogin } from "../try/client.ts";
 import { MqttClient } from "../try/mqtt.ts";
 import { StompClient } from "../try/stomp.ts";
@@ -37,6 +37,12 @@ const reason = signal("");
 const lines = signal<readonly Line[]>([]);
 let client: TryClient | undefined;
 let counter = 0;
+
+// What one user heard is not for another.
+visit.subscribe(() => {
+  close();
+  lines.value = [];
+});
 
 /** A client in this page, that connects as any client does. */
 export function TryItPage(): JSX.Element {

@@ -1,6 +1,7 @@
 import { signal } from "@preact/signals";
 import type { JSX } from "preact";
 import { reasonOf } from "../api/request.ts";
+import { visit } from "../api/session.ts";
 import { Icon } from "./icon.tsx";
 
 interface Toast {
@@ -13,6 +14,11 @@ const SHOWN_MS = 6000;
 const MOST = 4;
 const toasts = signal<readonly Toast[]>([]);
 let counter = 0;
+
+// What one user was told is not for another.
+visit.subscribe(() => {
+  toasts.value = [];
+});
 
 /** Says what was done, for a few seconds. */
 export function say(text: string): void {
