@@ -4,16 +4,21 @@ import type { Message } from "../../core/message.ts";
 import type { Delivery } from "../../core/protocol.ts";
 import type { SubscribeOptions, Subscription } from "../../core/subscription.ts";
 import type { Clock } from "../../core/time/clock.ts";
+import type { Limits } from "../net/limits.ts";
 import { showMessage } from "./shown-message.ts";
 
 /** How long to wait for what is on its way: it may be read from the store, or its queue paused. */
 const PATIENCE_MS = 1000;
+
+/** Who is told what is taken, and may not take more than so much in a second. */
+type Charging = Pick<Limits, "check" | "charge">;
 
 /** What to collect. */
 export interface Collecting extends Pick<SubscribeOptions, "patterns" | "attachDurable" | "selector"> {
   readonly max: number;
   /** Bytes of messages beyond which no further one is taken, and that none of them may have by itself. */
   readonly maxBytes: number;
+  readonly limits: Charging;
   /** How long to wait for the first message. */
   readonly waitMs: number;
   /** Whether what is taken has to be settled; otherwise it is consumed as it is taken. */
@@ -37,7 +42,8 @@ export interface Collected {
  * what it consumes is deleted, a message is too large, or whoever asked has gone; what was taken then goes back with the client.
  */
 export function collect(clock: Clock, client: Client, wanted: Collecting): Promise<Collected> {
-  const { patterns, attachDurable, selector, max, maxBytes, waitMs, settling, gone } = wanted;
+  const { patterns, attachDurable, selector, max, maxBytes, limits, waitMs, settling, gone } = wanted;
+  limits.check(client, "out");
   const messages: Shown[] = [];
   const deliveries = new Map<number, Delivery>();
   const { promise, resolve, reject } = Promise.withResolvers<Collected>();
@@ -62,6 +68,7 @@ export function collect(clock: Clock, client: Client, wanted: Collecting): Promi
     messages.push(showMessage(message, place, Number.POSITIVE_INFINITY, "auto"));
     if (delivery !== undefined) deliveries.set(delivery.sequence, delivery);
     bytes += message.size;
+    limits.charge(client, "out", 1, message.size);
     if (messages.length < max && bytes < maxBytes) {
       drain();
       return true;

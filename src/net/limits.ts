@@ -17,7 +17,7 @@ import type { Config } from "../config/schema.ts";
 import { Bucket } from "./bucket.ts";
 import { Connection } from "./connection.ts";
 import { addressSubject, type LimitRule, LimitRules, PERS, type Per, type Tally } from "./limit-rules.ts";
-import { type Allowance, Meter } from "./meter.ts";
+import { type Allowance, Meter, owedMs } from "./meter.ts";
 import { Rate } from "./rate.ts";
 
 /** Accounts without connections that are kept because they still owe something. */
@@ -206,6 +206,45 @@ export class Limits implements ClientLimits {
     for (const account of accounts) this.#release(account);
   }
 
+  /** Throws BrokerError "throttled" while something is owed by who has no connection that could be held up: over HTTP. */
+  check(client: Client, direction: "in" | "out"): void {
+    if (this.#rules.isEmpty) return;
+    const now = this.#clock.now();
+    for (const account of this.#accountsOfRequest(client)) {
+      const { rule, subject, [direction]: allowance } = account;
+      const ms = allowance === undefined ? 0 : owedMs(allowance, now);
+      if (ms === 0) continue;
+      rule.tally.waits++;
+      const who = `${WORDS[rule.limit.per]} ${subject || "(none)"}`;
+      const does = direction === "in" ? "sends" : "takes";
+      throw new BrokerError("throttled", `${who} ${does} more than it may (${rule.key}); try again in ${ms} ms`);
+    }
+  }
+
+  /** Counts what came over HTTP, or went. */
+  charge(client: Client, direction: "in" | "out", messages: number, bytes: number): void {
+    if (this.#rules.isEmpty) return;
+    const now = this.#clock.now();
+    for (const account of this.#accountsOfRequest(client)) {
+      const allowance = account[direction];
+      if (allowance === undefined) continue;
+      allowance.messages?.spend(messages, now);
+      allowance.bytes?.spend(bytes, now);
+      const key = keyOf(account.rule, account.subject);
+      if (!this.#busy.has(key)) this.#rest(key, account);
+    }
+  }
+
+  #accountsOfRequest({ user = "", host, peer }: Client): OpenAccount[] {
+    const found = [
+      this.#account("user", user),
+      this.#account("virtual_host", host.name),
+      this.#account("address", peer.remoteAddress),
+      this.#account("listener", peer.listener),
+    ];
+    return found.filter((account) => account !== undefined);
+  }
+
   #count(client: Client, connection: Connection, accounts: readonly OpenAccount[]): void {
     if (accounts.length > 0) {
       this.#take(accounts);
@@ -330,6 +369,11 @@ export class Limits implements ClientLimits {
     // One from before a reload is known no more.
     if (account.connections > 0 || this.#busy.get(key) !== account) return;
     this.#busy.delete(key);
+    this.#rest(key, account);
+  }
+
+  #rest(key: string, account: OpenAccount): void {
+    this.#idle.delete(key);
     this.#idle.set(key, account);
     const [oldest] = this.#idle.keys();
     if (this.#idle.size > MOST_IDLE && oldest !== undefined) this.#idle.delete(oldest);

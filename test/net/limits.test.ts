@@ -8,6 +8,7 @@ import { AmqpWire } from "../support/amqp091-wire.ts";
 import { Amqp10Wire } from "../support/amqp10-wire.ts";
 import { ROOT, startBroker, type TestBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
+import { type Answer, startManagement } from "../support/management.ts";
 import { LeapingClock } from "../support/leaping-clock.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 import { StompWire } from "../support/stomp-wire.ts";
@@ -529,5 +530,30 @@ describe("the configuration of limits", () => {
 
   it("warns of an entry that limits nothing", () => {
     expect(configOf(["limits=[{per: user}]"]).warnings.join()).toContain("limits[0]: limits nothing");
+  });
+});
+
+describe("limits of rates", () => {
+  it("hold for who sends and takes over HTTP, and are shared with connections", async () => {
+    const clock = new LeapingClock();
+    const api = await startManagement([...USERS, "limits=[{per: user, match: [ann], bytes_in: 1, bytes_out: 1}]"], {
+      clock,
+    });
+    const path = "/api/v1/hosts/default/queues/a";
+    const as = "ann:secret";
+    const send = (who = as): Promise<Answer> => api.post(`${path}/messages`, { body: "x" }, { as: who });
+    expect((await send()).status).toBe(200);
+    const refused = await send();
+    expect(refused).toMatchObject({
+      status: 429,
+      body: { code: "throttled", detail: expect.stringContaining("limits[0]") },
+    });
+    expect(refused.headers.get("retry-after")).toBe("1");
+    expect((await send("ben:secret")).status).toBe(200);
+    clock.leap(100_000);
+    expect((await send()).status).toBe(200);
+    const take = async (): Promise<number> => (await api.post(`${path}/consume`, { max: 1 }, { as })).status;
+    expect([await take(), await take()]).toEqual([200, 429]);
+    expect(received(api.broker)).toBe(3);
   });
 });

@@ -72,7 +72,9 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
       const queue = queueOf(host, name);
       const wanted = wantedOf(new Body(request.body));
       return asHostClient(host, callerOf(request), async (own) => {
+        context.limits.check(own.client, "out");
         const taken = await take(own.client, queueAddress(name), wanted.count);
+        for (const { message } of taken) context.limits.charge(own.client, "out", 1, message.size);
         const now = context.clock.now();
         const shown = taken.map((one) => messageRow(one, queue, wanted, now));
         for (const { subscription, delivery } of taken) {
@@ -96,7 +98,7 @@ async function asHostClient<T>(host: VirtualHost, caller: Caller, act: (own: Hos
 }
 
 /** Whether anybody got it. Throws BrokerError and AmqpError. */
-function publish({ broker, clock }: ManagementContext, client: Client, exchange: string, body: Body): boolean {
+function publish({ broker, clock, limits }: ManagementContext, client: Client, exchange: string, body: Body): boolean {
   const properties = readProperties(body.group("properties"));
   const { userId } = properties;
   if (userId !== undefined && userId !== client.user) {
@@ -109,9 +111,11 @@ function publish({ broker, clock }: ManagementContext, client: Client, exchange:
   const queue = exchange === "" ? client.host.queues.get(address.name) : undefined;
   const full = broker.engine.closedGate ?? (queue?.gate.closed === true ? queue.gate : undefined);
   if (full !== undefined) throw new BrokerError("full", `Publishers have to wait: ${full.subject}`);
+  limits.check(client, "in");
   const now = clock.now();
   const published = composedPublish(properties, payloadOf(body));
   const message = messageOf(published, envelopeOf(published, address, now));
+  limits.charge(client, "in", 1, message.size);
   const routed = route.reaches(message);
   client.publish(route, message);
   return routed;

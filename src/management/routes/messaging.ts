@@ -156,7 +156,7 @@ async function send(
 }
 
 function publish(
-  { broker, clock }: ManagementContext,
+  { broker, clock, limits }: ManagementContext,
   client: Client,
   route: Route,
   said: Said,
@@ -168,7 +168,9 @@ function publish(
   const queue = address.kind === "queue" ? client.host.queues.get(address.name) : undefined;
   const closed = broker.engine.closedGate ?? (queue?.gate.closed === true ? queue.gate : undefined);
   if (closed !== undefined) throw new BrokerError("full", `There is no room: ${closed.subject}; try again in a moment`);
+  limits.check(client, "in");
   const message = messageOf(said, address, client.user, clock.now(), replyTo);
+  limits.charge(client, "in", 1, message.size);
   client.publish(route, message);
   if (said.retain) client.retain(route, message.bodyStart === message.bodyEnd ? undefined : message);
 }
@@ -242,6 +244,7 @@ async function consume(
       selector: wanted.selector === undefined ? undefined : compileSelector(wanted.selector),
       max: wanted.max,
       maxBytes: context.config().management.max_body,
+      limits: context.limits,
       waitMs: boundedWait(context, wanted.wait_ms),
       settling: true,
       gone: AbortSignal.any([goneSignal(reply), own.ended]),
@@ -299,6 +302,7 @@ function receiving(app: ManagementApp, context: ManagementContext): void {
           selector: body.selector === undefined ? undefined : compileSelector(body.selector),
           max: body.max,
           maxBytes: context.config().management.max_body,
+          limits: context.limits,
           waitMs: boundedWait(context, body.wait_ms),
           settling: false,
           gone: AbortSignal.any([goneSignal(reply), own.ended]),
@@ -338,6 +342,7 @@ function asking(app: ManagementApp, context: ManagementContext): void {
             patterns: [Pattern.of(replies)],
             max: 1,
             maxBytes: context.config().management.max_body,
+            limits: context.limits,
             waitMs: boundedWait(context, timeoutMs),
             settling: false,
             gone: AbortSignal.any([goneSignal(reply), own.ended]),
