@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { eventually } from "../support/eventually.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 import { Wire } from "../support/wire.ts";
@@ -91,6 +91,20 @@ describe("the protocol of a connection", () => {
     ]);
     await silent.closed();
     await slow.closed();
+  });
+
+  it("must be known in time when the machine's clock was put back meanwhile", async () => {
+    const clock = new VirtualClock();
+    await using test = await startListener({ clock });
+    const ahead = vi.spyOn(clock, "now").mockReturnValue(clock.now() + 3_600_000);
+    using first = await Wire.connect(test.port);
+    using second = await Wire.connect(test.port);
+    await eventually(() => test.listener.accepted === 2);
+    ahead.mockRestore();
+    clock.advance(5_000);
+    clock.advance(5_000);
+    await first.closed();
+    await second.closed();
   });
 
   it("once known is not asked for again by the clock", async () => {
