@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { startBroker, startBrokerProcess, temporaryFolder } from "../support/broker.ts";
 import { delos } from "../support/delos.ts";
+import { eventually } from "../support/eventually.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
@@ -60,6 +61,64 @@ it("a copy made under load, restored over another store, has all that was confir
   await reader.send("SUBSCRIBE", { id: "1", destination: "/queue/a" });
   const bodies = await reader.bodies(count);
   expect(bodies.map((body) => Number(body.trim()))).toEqual(Array.from({ length: count }, (_, n) => n));
+});
+
+it("a broker that is killed as soon as its copy is made lives on from it elsewhere", { timeout: 120_000 }, async () => {
+  const settings = ["management.enabled=true", "management.port=0"];
+  const broker = await startBrokerProcess(temporaryFolder(), settings);
+  const managementOf = (): string => /Management.*(http:\/\/127\.0\.0\.1:\d+)/.exec(broker.output())?.[1] ?? "";
+  await eventually(() => managementOf() !== "");
+  // What was confirmed: numbers that were sent, by queue, and those of the queue "done" whose consumption was.
+  const confirmed = new Map(["a", "b", "c", "done"].map((name) => [name, 0]));
+  let consumed = 0;
+  const load = { goesOn: true };
+  const publishing = [...confirmed.keys()].map(async (name) => {
+    const client = await StompWire.connect(broker.port);
+    for (let n = 0; load.goesOn; n += 20) {
+      const some = Array.from({ length: 20 }, (_, k) =>
+        client.send("SEND", { destination: `/queue/${name}`, persistent: "true" }, `${n + k}`.padEnd(2000)),
+      );
+      await Promise.all(some);
+      // A receipt stands for everything before it.
+      await client.request("SEND", { destination: "/queue/ticks", persistent: "true" }, "");
+      confirmed.set(name, n + 20);
+    }
+  });
+  const consuming = (async () => {
+    const client = await StompWire.connect(broker.port);
+    await client.send("SUBSCRIBE", { id: "1", destination: "/queue/done", ack: "client-individual" });
+    while (load.goesOn) {
+      const { headers } = await client.expect("MESSAGE");
+      await client.request("ACK", { id: headers.get("ack") ?? "" });
+      consumed++;
+    }
+  })();
+  const over = Promise.allSettled([...publishing, consuming]);
+  await eventually(() => expect(Math.min(consumed, ...confirmed.values())).toBeGreaterThan(20));
+  const before = new Map(confirmed);
+  const consumedBefore = consumed;
+  const file = join(temporaryFolder(), "copy.mdb");
+  const own = { DELOS_URL: managementOf(), DELOS_USER: "guest", DELOS_PASSWORD: "guest" };
+  expect(await delos(["backup", file], { env: own })).toMatchObject({ code: 0 });
+  load.goesOn = false;
+  await broker.end("SIGKILL");
+  await over;
+
+  const directory = temporaryFolder();
+  expect(await delos(["restore", file, "--set", `store.directory=${directory}`])).toMatchObject({ code: 0 });
+  const again = await startBroker(["store.kind=lmdb", `store.directory=${directory}`]);
+  for (const [name, sent] of before) {
+    const count = again.server.broker.host(undefined)?.queues.get(name)?.count ?? 0;
+    const reader = await StompWire.connect(again.port);
+    await reader.send("SUBSCRIBE", { id: "1", destination: `/queue/${name}` });
+    const numbers = (await reader.bodies(count)).map((body) => Number(body.trim()));
+    const first = numbers[0] ?? 0;
+    expect(numbers, name).toEqual(Array.from({ length: count }, (_, n) => first + n));
+    expect(first + count, name).toBeGreaterThanOrEqual(sent);
+    // Nothing that was consumed before is there again.
+    if (name === "done") expect(first).toBeGreaterThanOrEqual(consumedBefore);
+    else expect(first).toBe(0);
+  }
 });
 
 it("no file is overwritten, and none is left of a copy that failed", async () => {
