@@ -9,9 +9,10 @@ import { count } from "../format.ts";
 import { go, link } from "../route.ts";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
-import { Failure, PageHead, Tiles } from "../ui/parts.tsx";
+import { Failure, PageHead, Tabs, tabNow, Tiles } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { say } from "../ui/toast.tsx";
+import { Producers } from "./producers.tsx";
 import { openPublish } from "./publish.tsx";
 
 /** The default exchange has no name; this is what it is called in addresses. */
@@ -38,6 +39,10 @@ const BINDING_COLUMNS: readonly Column[] = [
   { field: "durable", title: "Durable", kind: "yes", width: "90px" },
 ];
 
+const TABS = [
+  ["bindings", "Bindings"],
+  ["producers", "Producers"],
+] as const;
 const again = signal(0);
 
 /** All exchanges of a virtual host, or one of them with its bindings. */
@@ -66,6 +71,7 @@ function ExchangePage({ name }: { readonly name: string }): JSX.Element {
   const path = at("hosts", host.value, "exchanges", name);
   const polled = usePolled(path, 2000);
   const row = polled.value.value;
+  const tab = tabNow(TABS);
   return (
     <>
       <PageHead up={{ path: ["exchanges"], title: "Exchanges" }} title={name} intro={introOf(row)}>
@@ -103,35 +109,42 @@ function ExchangePage({ name }: { readonly name: string }): JSX.Element {
           { label: "Bindings", value: count(number(row, "bindings")) },
         ]}
       />
-      <Table
-        label="Bindings"
-        path={`${path}/bindings`}
-        columns={BINDING_COLUMNS}
-        name="id"
-        filtered={false}
-        empty="Nothing is bound to it"
-        again={again}
-        picked={(ids, done) => (
-          <button
-            type="button"
-            class="button small danger"
-            onClick={() =>
-              confirm(
-                "Unbind",
-                `Take ${ids.length === 1 ? "this binding" : `${ids.length} bindings`} back?`,
-                "Unbind",
-                async () => {
-                  await doToEach(ids, (id) => ask(at("hosts", host.value, "bindings", id), { method: "DELETE" }));
-                  done();
-                },
-              )
-            }
-          >
-            Unbind
-          </button>
-        )}
-      />
+      <Tabs tabs={TABS} />
+      {tab === "producers" ? <Producers path={path} /> : <Bindings path={path} />}
     </>
+  );
+}
+
+function Bindings({ path }: { readonly path: string }): JSX.Element {
+  return (
+    <Table
+      label="Bindings"
+      path={`${path}/bindings`}
+      columns={BINDING_COLUMNS}
+      name="id"
+      filtered={false}
+      empty="Nothing is bound to it"
+      again={again}
+      picked={(ids, done) => (
+        <button
+          type="button"
+          class="button small danger"
+          onClick={() =>
+            confirm(
+              "Unbind",
+              `Take ${ids.length === 1 ? "this binding" : `${ids.length} bindings`} back?`,
+              "Unbind",
+              async () => {
+                await doToEach(ids, (id) => ask(at("hosts", host.value, "bindings", id), { method: "DELETE" }));
+                done();
+              },
+            )
+          }
+        >
+          Unbind
+        </button>
+      )}
+    />
   );
 }
 

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { number, record, rows, text } from "../api/json.ts";
+import { number, record, type Row, rows, text } from "../api/json.ts";
 import { live } from "../api/live.ts";
 import { bytes, count, short, span } from "../format.ts";
 import { link } from "../route.ts";
@@ -52,6 +52,7 @@ function Known(): JSX.Element {
   const broker = live.broker.value;
   const figures = live.figures.value;
   const memory = record(broker, "memory");
+  const machine = record(broker, "machine");
   const listeners = rows(broker, "listeners");
   return (
     <div class="grid">
@@ -59,10 +60,13 @@ function Known(): JSX.Element {
         <Facts
           facts={[
             ["Running for", span(Math.max(0, number(broker, "time") - number(broker, "started_at")))],
+            ["Machine", [text(machine, "name"), text(machine, "system")].filter(Boolean).join(", ")],
+            ["Its load", loadOf(machine)],
             ["Process", `${text(broker, "pid")}, Node.js ${text(broker, "node")}`],
             ["Memory", bytes(number(memory, "resident"))],
             ["Of messages", `${bytes(number(memory, "messages"))} of ${bytes(number(memory, "messages_limit"))}`],
             ["Stored", bytes(number(figures, "stored_bytes"))],
+            ["On disk", bytes(number(record(broker, "store"), "disk_bytes"))],
             ["Durable subscriptions", count(number(figures, "durable_subscriptions"))],
             ["Sessions away", count(number(figures, "sessions_away"))],
             ["Retained messages", count(number(figures, "retained"))],
@@ -91,6 +95,14 @@ function Known(): JSX.Element {
       </Card>
     </div>
   );
+}
+
+/** Averages of one, five and fifteen minutes, and how many processors there are for that. */
+function loadOf(machine: Row): string {
+  const { load } = machine;
+  if (!Array.isArray(load)) return "";
+  const averages = load.map((average) => Number(average).toFixed(2)).join(", ");
+  return `${averages} on ${count(number(machine, "processors"))} processors`;
 }
 
 function introOf(name: string, version: string): string {

@@ -6,7 +6,7 @@ import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
 import { host } from "../api/session.ts";
 import { bytes, count } from "../format.ts";
-import { go } from "../route.ts";
+import { go, link } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
 import { confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -16,6 +16,7 @@ import { Time } from "../ui/time.tsx";
 import { attempt } from "../ui/toast.tsx";
 import { Messages } from "./messages.tsx";
 import { askMove, askRedrive } from "./move.tsx";
+import { Producers } from "./producers.tsx";
 import { openPublish } from "./publish.tsx";
 
 const EVERY_MS = 2000;
@@ -25,6 +26,8 @@ const TABS = [
   ["consumers", "Consumers"],
   ["policy", "Policy"],
 ] as const;
+/** Producers send to the topics of a durable subscription, and not to that. */
+const QUEUE_TABS = [...TABS.slice(0, 3), ["producers", "Producers"], ...TABS.slice(3)] as const;
 
 /** What the list of a queue's consumers shows. */
 const CONSUMER_COLUMNS: readonly Column[] = [
@@ -55,7 +58,8 @@ export function HolderPage({
   const path = at("hosts", host.value, kind, name);
   const polled = usePolled(path, EVERY_MS);
   const row = polled.value.value;
-  const tab = tabNow(TABS);
+  const tabs = kind === "queues" ? QUEUE_TABS : TABS;
+  const tab = tabNow(tabs);
   const up = { path: [kind], title: kind === "queues" ? "Queues" : "Durable subscriptions" };
   return (
     <>
@@ -70,8 +74,9 @@ export function HolderPage({
         <Actions kind={kind} name={name} row={row} path={path} again={polled.again} />
       </PageHead>
       <Failure text={polled.failure.value} />
-      <Tabs tabs={TABS} />
+      <Tabs tabs={tabs} />
       {tab === "now" && row !== undefined && <Now row={row} />}
+      {tab === "producers" && <Producers path={path} />}
       {tab === "messages" && <Messages path={path} name={name} />}
       {tab === "consumers" && (
         <Table
@@ -79,6 +84,7 @@ export function HolderPage({
           path={`${path}/consumers`}
           columns={CONSUMER_COLUMNS}
           name="connection"
+          href={(consumer) => link(["connections", text(consumer, "connection")])}
           empty="Nobody consumes here"
         />
       )}
@@ -201,6 +207,8 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
               ["Message groups", count(number(row, "groups"))],
               ["Producers that wait", count(number(row, "blocked_producers"))],
               ["Newest place", count(number(row, "last_sequence"))],
+              ["Last message came", momentOf(row, "last_received_at")],
+              ["Last one consumed", momentOf(row, "last_consumed_at")],
               ["Last used", <Time key="used" at={number(row, "last_used")} as="ago" />],
             ]}
           />
@@ -208,6 +216,11 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
       </div>
     </>
   );
+}
+
+function momentOf(row: Row, name: string): JSX.Element | string {
+  const at = number(row, name);
+  return at === 0 ? "not since the start" : <Time key={name} at={at} as="ago" />;
 }
 
 function brieflyOver(row: Row): string {

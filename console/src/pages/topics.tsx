@@ -15,6 +15,7 @@ import { Card, Facts, Failure, PageHead, Tabs, tabNow, Tiles } from "../ui/parts
 import { type Column, Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { say } from "../ui/toast.tsx";
+import { Producers } from "./producers.tsx";
 import { openPublish } from "./publish.tsx";
 import { PolicyCard } from "./queue.tsx";
 
@@ -43,6 +44,7 @@ const SUBSCRIBER_COLUMNS: readonly Column[] = [
 const TABS = [
   ["now", "Overview"],
   ["subscribers", "Subscribers"],
+  ["producers", "Producers"],
   ["policy", "Policy"],
 ] as const;
 const EVERY_MS = 2000;
@@ -107,6 +109,7 @@ function TopicPage({ name }: { readonly name: string }): JSX.Element {
           empty="Nobody is subscribed"
         />
       )}
+      {tab === "producers" && <Producers path={path} />}
       {tab === "policy" && <PolicyCard policy={rows(row, "policy")} />}
     </>
   );
