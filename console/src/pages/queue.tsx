@@ -219,8 +219,8 @@ function Now({ row }: { readonly row: Row }): JSX.Element {
 }
 
 function momentOf(row: Row, name: string): JSX.Element | string {
-  const at = number(row, name);
-  return at === 0 ? "not since the start" : <Time key={name} at={at} as="ago" />;
+  const moment = number(row, name);
+  return moment === 0 ? "not since the start" : <Time key={name} at={moment} as="ago" />;
 }
 
 function brieflyOver(row: Row): string {
