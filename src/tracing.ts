@@ -23,6 +23,7 @@ import {
 import type { Client } from "../core/client.ts";
 import { BrokerError } from "../core/errors.ts";
 import type { Message } from "../core/message.ts";
+import { isTemporary } from "../core/routing/admission.ts";
 import type { Clock } from "../core/time/clock.ts";
 import type { Tracer } from "../core/traffic.ts";
 
@@ -66,10 +67,10 @@ class MessageTracer implements Tracer {
     const parent = parentOf(message);
     if (parent === undefined) return;
     const { address, receivedAt } = message;
-    const isTemporary = address.levels[0] === "temp";
+    const temporary = isTemporary(address);
     const span = this.tracer.startSpan(
-      `${operation} ${isTemporary ? "(temporary)" : address.name}`,
-      { kind, startTime: receivedAt, attributes: attributesOf(operation, message, client, isTemporary) },
+      `${operation} ${temporary ? "(temporary)" : address.name}`,
+      { kind, startTime: receivedAt, attributes: attributesOf(operation, message, client, temporary) },
       parent,
     );
     if (refusal !== undefined) {
@@ -81,7 +82,7 @@ class MessageTracer implements Tracer {
 }
 
 /** By OpenTelemetry's conventions for messaging and for networks. */
-function attributesOf(operation: Operation, message: Message, client: Client, isTemporary: boolean): Attributes {
+function attributesOf(operation: Operation, message: Message, client: Client, temporary: boolean): Attributes {
   const { address, size, content } = message;
   // `STOMP 1.2`
   const [protocol = "", version] = client.protocol.toLowerCase().split(" ");
@@ -102,7 +103,7 @@ function attributesOf(operation: Operation, message: Message, client: Client, is
     "delos.destination.kind": address.kind,
     "delos.virtual_host": client.host.name,
     "delos.connection": client.id,
-    ...(isTemporary ? { "messaging.destination.temporary": true } : {}),
+    ...(temporary ? { "messaging.destination.temporary": true } : {}),
   };
 }
 

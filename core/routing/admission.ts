@@ -256,7 +256,11 @@ export class Admission {
   }
 }
 
-/** Whether an address is of a kind that lives with a session. */
+/** What the ids of clients look like, in the names of temporary destinations. */
+const CLIENT_ID = /-[0-9a-z]+-[0-9a-f]+$/;
+
+/** Whether an address is of a kind that lives with a client: `temp.default-2-1f.replies`. What else is called temp is not. */
 export function isTemporary({ kind, levels }: Address): boolean {
-  return levels[0] === "temp" && levels.length > 1 && kind !== "exchange";
+  if (levels[0] !== "temp" || kind === "exchange" || levels.length > 3) return false;
+  return CLIENT_ID.test(levels[1] ?? "");
 }

@@ -5,7 +5,7 @@
  * same way, from both sides.
  */
 import { mayReceive } from "../access/access.ts";
-import { Admission, type AdmissionContext } from "./admission.ts";
+import { Admission, type AdmissionContext, isTemporary } from "./admission.ts";
 import { Address } from "../addresses/address.ts";
 import type { Client } from "../client.ts";
 import { unescape } from "../addresses/escape.ts";
@@ -40,8 +40,6 @@ import { QueueTarget, type VirtualTopicRule, VirtualTopics } from "./virtual-top
 const IDS_KEPT_MS = 10 * 60 * 1000;
 /** Destinations that the sweep looks at before others have their turn. */
 const SWEPT_AT_ONCE = 2000;
-/** What the ids of sessions look like, in the names of temporary destinations. */
-const SESSION = /-[0-9a-z]+-[0-9a-f]+$/;
 
 /** What the destinations of a virtual host are made with. */
 export interface DestinationsOptions {
@@ -236,10 +234,7 @@ export class Destinations {
 
   /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
   isAbandoned(address: Address): boolean {
-    const { kind, levels } = address;
-    if (levels[0] !== "temp" || kind === "exchange") return false;
-    if (levels.length > 3 || !SESSION.test(levels[1] ?? "")) return false;
-    return this.ownerOf(address) === undefined;
+    return isTemporary(address) && this.ownerOf(address) === undefined;
   }
 
   /** The topic that a queue of this name is a consumer of, if the topic is a virtual one. */

@@ -118,6 +118,12 @@ describe("a temporary destination", () => {
 
   it("is made by a session only, whatever somebody else calls a destination", async () => {
     const core = await coreBroker();
-    expect(() => core.client().send("queue:temp.mine", "1")).toThrow("does not exist: its owner is gone");
+    const reader = core.client().subscribe("topic:temp.kitchen");
+    core.client().send("topic:temp.kitchen", "21 degrees");
+    core.client().send("queue:temp.mine", "1");
+    core.settle();
+    expect(reader.got.bodies).toEqual(["21 degrees"]);
+    expect(core.client().subscribe("queue:temp.mine").got).toBeDefined();
+    expect(() => core.client().subscribe("queue:temp.default-1-ff.mine")).toThrow("does not exist: its owner is gone");
   });
 });
