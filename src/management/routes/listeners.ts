@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 import { BrokerError } from "../../../core/errors.ts";
 import type { Listener } from "../../net/listener.ts";
 import { REFUSALS, type Refusal } from "../../net/refusal.ts";
+import { inTurns, type Work } from "../../turns.ts";
 import type { ManagementApp, ManagementContext } from "../context.ts";
 
 const REFUSED: Readonly<Record<Refusal, string>> = {
@@ -80,12 +81,10 @@ export function listenerRoutes(app: ManagementApp, context: ManagementContext): 
         response: { 200: Shown },
       },
     },
-    ({ params, query }) => {
+    async ({ params, query }) => {
       const listener = listenerOf(context, params.listener);
       listener.close();
-      if (query.connections === "close") {
-        for (const connection of listener.connections) connection.shutdown("the listener was stopped by an operator");
-      }
+      if (query.connections === "close") await inTurns(sendAway(listener));
       return shownOf(context, listener.name);
     },
   );
@@ -102,6 +101,15 @@ export function listenerRoutes(app: ManagementApp, context: ManagementContext): 
       return shownOf(context, listener.name);
     },
   );
+}
+
+/** Says goodbye to those who are there now; they may be very many. */
+function* sendAway({ connections }: Listener): Work<undefined> {
+  for (const connection of Array.from(connections)) {
+    if (connections.has(connection)) connection.shutdown("the listener was stopped by an operator");
+    yield undefined;
+  }
+  return undefined;
 }
 
 /** Throws BrokerError when another program has taken the port meanwhile. */
