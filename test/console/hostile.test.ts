@@ -89,6 +89,20 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${B
     expect(complaints).toEqual([]);
   });
 
+  it("asks for nothing else when a name is a step in a path", async () => {
+    const { page, management, go, requests } = await open();
+    using stomp = await StompWire.connect(management.broker.port, { headers: { login: "admin", passcode: "secret" } });
+    await stomp.request("SEND", { destination: "/queue/.." }, "x");
+    await go("queues/..");
+    await page.getByRole("alert").getByText('What is called ".." cannot be asked for').waitFor();
+    await go("queues");
+    await page.getByRole("checkbox", { name: "Pick .." }).check();
+    await page.getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("dialog").getByRole("alert").getByText("cannot be asked for").waitFor();
+    expect(requests.filter(({ method }) => method === "DELETE")).toEqual([]);
+  });
+
   it("says that there is no such page, and no such queue", async () => {
     const { page, go } = await open();
     await go("nowhere/at/all");

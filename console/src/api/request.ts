@@ -100,8 +100,12 @@ export async function problemOf(response: Response): Promise<Problem> {
   return new Problem(response.status, text(problem, "code"), text(problem, "detail") || `HTTP ${response.status}`);
 }
 
-/** The path of something, its names as REST wants them. */
+/** The path of something, its names as REST wants them. Throws `Problem` for a name that no browser can ask for. */
 export function at(...names: readonly string[]): string {
+  const lost = names.find((name) => name === "." || name === "..");
+  // Even escaped they would be taken for steps in the path, and lead to something else.
+  if (lost !== undefined)
+    throw new Problem(0, "bad-request", `What is called "${lost}" cannot be asked for by a browser`);
   return names.map((name) => `/${encodeURIComponent(name)}`).join("");
 }
 
