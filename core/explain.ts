@@ -12,7 +12,6 @@ import { DEFAULT_EXCHANGE, exchangeAddress, TOPIC_EXCHANGE } from "./exchanges/r
 import { type ExplainedReader, type ExplainPlaces, ExplainedWays } from "./explain-ways.ts";
 import type { Message } from "./message.ts";
 import { Queue } from "./queue/queue.ts";
-import { isTemporary } from "./routing/admission.ts";
 import { Bounds } from "./routing/bounds.ts";
 import { isSystemTopic } from "./system-topics.ts";
 
@@ -119,10 +118,6 @@ class Explainer {
   private creation(address: Address): void {
     const { kind, name } = address;
     const what = `The ${kind} ${name}`;
-    if (isTemporary(address)) {
-      this.refusals.push(`${what} is a temporary one, and its owner is gone`);
-      return;
-    }
     if (!this.options.autoCreate) {
       this.refusals.push(`${what} does not exist (auto_create_destinations is off)`);
       return;

@@ -10,7 +10,7 @@ import { type Access, type Actor, type Subject, subjectOf } from "./access/acces
 import { Guard } from "./access/guard.ts";
 import { Leads } from "./access/leads.ts";
 import { AccessReview } from "./access/review.ts";
-import { type Admission, isTemporary } from "./routing/admission.ts";
+import type { Admission } from "./routing/admission.ts";
 import type { Address } from "./addresses/address.ts";
 import { Attachments, ofSessions } from "./routing/attachments.ts";
 import { type AuditTrail, HostAudit } from "./audit.ts";
@@ -506,7 +506,7 @@ export class VirtualHost {
   }
 
   private checkCreation(address: Address, client: Actor): void {
-    if (isTemporary(address)) {
+    if (this.destinations.isAbandoned(address)) {
       throw new BrokerError(
         "not-found",
         `The temporary ${address.kind} ${address.name} does not exist: its owner is gone`,

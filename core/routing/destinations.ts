@@ -234,7 +234,10 @@ export class Destinations {
 
   /** Whether this is a temporary destination whose owner is gone, or has not made it yet. */
   isAbandoned(address: Address): boolean {
-    return isTemporary(address) && this.ownerOf(address) === undefined;
+    const [, client = ""] = address.levels;
+    return (
+      isTemporary(address) && client.startsWith(`${this.options.hostName}-`) && this.ownerOf(address) === undefined
+    );
   }
 
   /** The topic that a queue of this name is a consumer of, if the topic is a virtual one. */

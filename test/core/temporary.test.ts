@@ -122,6 +122,8 @@ describe("a temporary destination", () => {
     core.client().send("topic:temp.kitchen", "21 degrees");
     core.client().send("queue:temp.mine", "1");
     core.settle();
+    core.client().send("topic:temp.room-1-2", "22 degrees");
+    expect(core.broker.host(undefined)?.topics.has("temp.room-1-2")).toBe(true);
     expect(reader.got.bodies).toEqual(["21 degrees"]);
     expect(core.client().subscribe("queue:temp.mine").got).toBeDefined();
     expect(() => core.client().subscribe("queue:temp.default-1-ff.mine")).toThrow("does not exist: its owner is gone");
