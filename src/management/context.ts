@@ -118,6 +118,8 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** What it takes to use this route. */
     right?: Right;
+    /** Whether it shows what messages say: that stays in no cache. */
+    bodies?: true;
     /** What the audit log calls it; only of routes that change something. */
     audit?: string;
   }

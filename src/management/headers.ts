@@ -57,6 +57,7 @@ export function allowOrigin(allowed: readonly string[], request: FastifyRequest,
 export function entityTag(request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown {
   if (request.method !== "GET" && request.method !== "HEAD") return payload;
   if (reply.statusCode !== 200 || typeof payload !== "string" || reply.hasHeader("etag")) return payload;
+  if (request.routeOptions.config.bodies === true) return payload;
   const tag = `"${createHash("sha1").update(payload).digest("base64url")}"`;
   reply.header("etag", tag);
   // Kept by a browser, it is to be asked for again each time.

@@ -280,3 +280,19 @@ it("consumes nothing that cannot be written into a reply", async () => {
   expect(refused).toMatchObject({ status: 413, body: { code: "too-large" } });
   expect((await api.get(`${HOST}/queues/a`)).body).toMatchObject({ messages: 1, held: 0, consumed: 0 });
 });
+
+it("lets no cache keep what messages say, and has lists asked for again by their tags", async () => {
+  const api = await startManagement();
+  await send(api, "a", "x");
+  await api.put(`${HOST}/retained/t`, { body: "x" });
+  for (const path of ["queues/a/messages", "retained/t"]) {
+    const { headers } = await api.get(`${HOST}/${path}`);
+    expect([headers.get("cache-control"), headers.get("etag")]).toEqual(["no-store", null]);
+  }
+  const listed = await api.get(`${HOST}/queues?f=name`);
+  const tag = String(listed.headers.get("etag"));
+  const known = { headers: { "if-none-match": tag } };
+  expect((await api.get(`${HOST}/queues?f=name`, known)).status).toBe(304);
+  await api.put(`${HOST}/queues/b`);
+  expect((await api.get(`${HOST}/queues?f=name`, known)).status).toBe(200);
+});

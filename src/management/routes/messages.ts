@@ -50,7 +50,7 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
     app.get(
       `/hosts/:host/${holder.segment}/:name/messages`,
       {
-        config: { right: "monitor host" },
+        config: { right: "monitor host", bodies: true },
         schema: {
           tags: [holder.tag],
           summary: "Look at its messages",

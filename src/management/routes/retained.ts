@@ -131,7 +131,7 @@ function reading(app: ManagementApp, context: ManagementContext): void {
   app.get(
     "/hosts/:host/retained/:topic",
     {
-      config: { right: "monitor host" },
+      config: { right: "monitor host", bodies: true },
       schema: {
         tags,
         summary: "Look at the one of a topic",

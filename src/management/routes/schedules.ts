@@ -89,7 +89,7 @@ export function scheduleRoutes(app: ManagementApp, context: ManagementContext): 
     "/hosts/:host/schedules/:schedule",
     {
       // Whoever cancels may look at what: the message is in no queue whose rights could be asked for.
-      config: { right: "admin host" },
+      config: { right: "admin host", bodies: true },
       schema: {
         tags,
         summary: "Look at one, with its message",
