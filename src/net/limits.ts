@@ -121,9 +121,11 @@ export class Limits implements ClientLimits {
     });
   }
 
-  /** Of whom there are connections; not those of single connections. */
-  accounts(): Iterable<Account> {
-    return this.#busy.values();
+  /** Of who has connections or owes something; not those of single connections. */
+  *accounts(): Generator<Account> {
+    yield* this.#busy.values();
+    const now = this.#clock.now();
+    for (const account of this.#idle.values()) if (owes(account.in, now) || owes(account.out, now)) yield account;
   }
 
   /** Takes over other limits, for all who come from now on at once, and for those who are there soon. */
@@ -403,6 +405,10 @@ function takesOver({ clientId = "", host, user, protocol }: Client): boolean {
   if (clientId === "" || !protocol.startsWith("MQTT")) return false;
   const holder = host.sessions.all.get(`mqtt/${clientId}`)?.connection?.client;
   return holder !== undefined && holder.user === user;
+}
+
+function owes(allowance: Allowance | undefined, now: number): boolean {
+  return allowance !== undefined && owedMs(allowance, now) > 0;
 }
 
 function delivered({ subscriptions }: Client): number {

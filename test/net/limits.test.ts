@@ -124,6 +124,19 @@ describe("limits of connections", () => {
     expect(limits.arrive("[2001:db8::4]:1", "stomp").refusal?.message).toContain("limits[1].connections");
   });
 
+  it("know who has connections, or still owes something", () => {
+    const { limits, clock } = limitsOf("[{per: address, bytes_in: 10}]");
+    const names = (): string[] => Array.from(limits.accounts(), ({ subject }) => subject);
+    const first = limits.arrive("10.0.0.1:1", "stomp");
+    limits.leave(limits.arrive("10.0.0.2:1", "stomp"));
+    first.accounts[0]?.in?.bytes?.spend(30, clock.now());
+    expect(names()).toEqual(["10.0.0.1"]);
+    limits.leave(first);
+    expect(names()).toEqual(["10.0.0.1"]);
+    clock.advance(2000);
+    expect(names()).toEqual([]);
+  });
+
   it("tell no more than so many why they are refused: the others of that address are cut", () => {
     const { limits } = limitsOf("[{per: address, connections: 1}]");
     limits.arrive("10.0.0.1:1", "stomp");

@@ -123,7 +123,7 @@ export function limitRoutes(app: ManagementApp, { broker, clock, limits, resourc
         tags,
         summary: "List who is under a limit",
         description:
-          "Users, addresses, listeners and virtual hosts that have connections; q=throttled shows who waits. A limit per " +
+          "Users, addresses, listeners and virtual hosts that have connections or owe something; q=throttled shows who waits. A limit per " +
           "connection is seen at the connections (limited_by).",
         querystring: PageQuery,
         response: { 200: SUBJECTS.page },
