@@ -8,7 +8,7 @@
  * Prints one Markdown table; --json FILE keeps every run.
  *
  * Throughput: medians, ratios, messages per broker CPU second. Latency: an open loop at --rate messages a second, medians of
- * p50, p99 and p99.9 from the time a message should have been sent to its receipt. Many short runs say more than few long
+ * p50, p99 and p99.9 from the time a message should have been sent to its receipt, and messages per broker CPU second. Many short runs say more than few long
  * ones, because the last two depend on when the machine's host gives its cores to others (steal): how much that was is told.
  */
 import { appendFileSync } from "node:fs";
@@ -95,6 +95,8 @@ const LATENCY: Readonly<Record<string, Cases>> = {
     "QoS 0, 1 to 1": "-q 0 -p 1 -c 1",
     "QoS 1, 1 to 1": "-q 1 -p 1 -c 1",
     "QoS 0, 10 to 10, ten topics": "-q 0 -p 10 -c 10 -d 10",
+    // As from so many devices: what one says comes alone.
+    "QoS 0, 500 to 1": "-q 0 -p 500 -c 1",
   },
   amqp091: {
     "1 to 1, no ack": "-k queue -p 1 -c 1 -a none",
@@ -177,7 +179,8 @@ function throughputCell(mine: readonly Run[], reference: readonly Run[] | undefi
 
 function latencyCell(mine: readonly Run[]): string {
   const middle = (of: (run: Run) => number): string => Math.round(median(mine.map(of))).toLocaleString("en");
-  return `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)} / ${middle(({ p999 }) => p999)}`;
+  const perCpu = `${human(median(mine.map((run) => run.perCpu)))}/CPU-s`;
+  return `${middle(({ p50 }) => p50)} / ${middle(({ p99 }) => p99)} / ${middle(({ p999 }) => p999)}; ${perCpu}`;
 }
 
 const { targets, stop } = await startTargets(
