@@ -4,6 +4,8 @@ import type { Topic } from "../../core/topic/topic.ts";
 import type { Work } from "../turns.ts";
 import type { Exposition } from "./exposition.ts";
 
+const MS_PER_SECOND = 1000;
+
 /** Something that has metrics of its own, by the labels that name it. */
 interface One<T> {
   readonly labels: Readonly<Record<string, string>>;
@@ -24,6 +26,16 @@ const QUEUE_FAMILIES: readonly ObjectFamily<Queue>[] = [
   { suffix: "messages_unsettled", help: "Messages that consumers have and did not settle.", read: ({ held }) => held },
   { suffix: "consumers", help: "Its consumers.", read: ({ consumerCount }) => consumerCount },
   { suffix: "memory_bytes", help: "Bytes of its messages in memory.", read: ({ memoryBytes }) => memoryBytes },
+  {
+    suffix: "last_received_timestamp_seconds",
+    help: "When the last message came, since 1970; 0 if none did since the broker started.",
+    read: ({ lastReceivedAt }) => lastReceivedAt / MS_PER_SECOND,
+  },
+  {
+    suffix: "last_consumed_timestamp_seconds",
+    help: "When the last message was consumed, since 1970; 0 if none was since the broker started.",
+    read: ({ lastConsumedAt }) => lastConsumedAt / MS_PER_SECOND,
+  },
   { suffix: "received_total", help: "Messages that came.", read: ({ ledger }) => ledger.received },
   { suffix: "delivered_total", help: "Deliveries, repeated ones too.", read: ({ ledger }) => ledger.delivered },
   { suffix: "consumed_total", help: "Messages that were consumed.", read: ({ ledger }) => ledger.consumed },

@@ -162,6 +162,28 @@ describe("alarms", () => {
     const lines = watched.broker.log.join("");
     expect(lines).toContain("publishers have to wait: the process needs 200 MiB");
     expect(lines).toContain("the disk alarm is over; publishers go on");
+    const audited = watched.broker.server.audit.recent().map(({ action, detail }) => `${action} ${detail}`);
+    expect(audited.filter((line) => line.startsWith("broker.alarm"))).toEqual([
+      expect.stringMatching(/^broker.alarm-over memory: the process needs/),
+      expect.stringMatching(/^broker.alarm-over disk: the disk/),
+      expect.stringMatching(/^broker.alarm disk: the disk of store.directory has 7 MiB free/),
+      expect.stringMatching(/^broker.alarm memory: the process needs 200 MiB/),
+    ]);
+  });
+
+  it("are told at once on system topics", async () => {
+    const watched = await Watched.start(["mqtt.sys_interval=1h"]);
+    using client = await StompWire.connect(watched.port);
+    await client.request("SUBSCRIBE", { id: "1", destination: "/topic/$SYS.broker.alarms.*" });
+    expect((await client.bodies(2)).toSorted()).toEqual(["0", "0"]);
+    await watched.say({ memoryUsed: 200 * MEBI }, 1);
+    const raised = await client.message();
+    expect([raised.headers.get("destination"), raised.body.toString()]).toEqual([
+      "/topic/$SYS.broker.alarms.memory",
+      "1",
+    ]);
+    await watched.say({}, 0);
+    expect((await client.message()).body.toString()).toBe("0");
   });
 
   it("go by the settings as they are after a reload", async () => {

@@ -112,6 +112,30 @@ describe("metrics", () => {
     expect(values.get(name)).toBe(to.getTime() / 1000);
   });
 
+  it("come as OpenMetrics to who prefers that, and as Prometheus' own text to all others", async () => {
+    const api = await startManagement();
+    await work(api);
+    const accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for (const path of ["/metrics", "/metrics/per-object"]) {
+      const { headers, body } = await api.get(path, { headers: { accept } });
+      expect(headers.get("content-type")).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
+      const lines = String(body).split("\n");
+      expect(lines.slice(-2)).toEqual(["# EOF", ""]);
+      const counters = lines.flatMap((line) => /^# TYPE (\S+) counter$/.exec(line)?.[1] ?? []);
+      expect(counters.length).toBeGreaterThan(5);
+      const names = new Set(lines.map((line) => line.split(/[ {]/, 1)[0] ?? ""));
+      for (const name of counters) {
+        expect(name).not.toMatch(/_total$/);
+        expect(names.has(name)).toBe(false);
+      }
+      const plain = String((await api.get(path)).body).split("\n");
+      expect(plain.filter((line) => !line.startsWith("#")).length).toBe(
+        lines.filter((line) => !line.startsWith("#")).length,
+      );
+    }
+    expect((await api.get("/metrics", { headers: { accept: "*/*" } })).headers.get("content-type")).toMatch(/^text/);
+  });
+
   it("are for those who may monitor the broker", async () => {
     const api = await startManagement();
     expect((await api.get("/metrics", { as: null })).status).toBe(401);

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { ROOT, temporaryFolder } from "../support/broker.ts";
 import { startManagement } from "../support/management.ts";
+import { ALERT_CASES } from "./alert-cases.ts";
 import { HAS_PROMTOOL, promtool, readScrape, seriesOf } from "./scrape.ts";
 
 const OPS = join(ROOT, "conf/monitoring");
@@ -22,6 +23,14 @@ function* queriesIn(value: unknown): Iterable<string> {
 /** Values of one series, as promtool writes them. */
 function series(name: string, more: string, values: string): object {
   return { series: `${name}{job="delos", instance="a"${more}}`, values };
+}
+
+function caseOf(series: Readonly<Record<string, string>>, at: string, alertname: string, alerts: object[]): object {
+  const inputs = Object.entries(series).map(([name, values]) => {
+    const [metric = "", own] = name.split(/[{}]/);
+    return { series: `${metric}{job="delos",instance="a"${own === undefined ? "" : `,${own}`}}`, values };
+  });
+  return { interval: "1m", input_series: inputs, alert_rule_test: [{ eval_time: at, alertname, exp_alerts: alerts }] };
 }
 
 async function allSeries(): Promise<Set<string>> {
@@ -44,13 +53,32 @@ describe.each([
   });
 });
 
-describe.skipIf(!HAS_PROMTOOL)("Prometheus", () => {
+describe.skipIf(!HAS_PROMTOOL)("Prometheus (by promtool, of Debian's package prometheus)", () => {
   it("takes the alert rules and the scrape configuration", () => {
     expect(promtool(["check", "rules", ALERTS])).toBe("");
     expect(promtool(["check", "config", "--syntax-only", join(OPS, "prometheus/scrape.yaml")])).toBe("");
   });
 
-  it("raises the alerts when it is time", () => {
+  it("raises every alert when it is time, and only then", () => {
+    const rules: { groups: { rules: { alert: string; annotations?: object }[] }[] } = parse(
+      readFileSync(ALERTS, "utf8"),
+    );
+    const all = rules.groups.flatMap(({ rules: some }) => some);
+    expect(ALERT_CASES.map(({ alert }) => alert).toSorted()).toEqual(all.map(({ alert }) => alert).toSorted());
+    // What they say is looked at below.
+    for (const rule of all) delete rule.annotations;
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "rules.yaml"), JSON.stringify(rules));
+    const tests = ALERT_CASES.flatMap(({ alert, severity, labels, raised, quiet, at }) => [
+      caseOf(raised, at, alert, [{ exp_labels: { job: "delos", instance: "a", severity, ...labels } }]),
+      caseOf(quiet, at, alert, []),
+    ]);
+    const file = join(folder, "cases.yaml");
+    writeFileSync(file, JSON.stringify({ rule_files: [join(folder, "rules.yaml")], evaluation_interval: "1m", tests }));
+    expect(promtool(["test", "rules", file])).toBe("");
+  });
+
+  it("says in alerts what is to be done", () => {
     const file = join(temporaryFolder(), "cases.yaml");
     const labels = { job: "delos", instance: "a" };
     const cases = {
