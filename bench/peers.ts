@@ -8,8 +8,9 @@
  * Prints one Markdown table; --json FILE keeps every run.
  *
  * Throughput: medians, ratios, messages per broker CPU second. Latency: an open loop at --rate messages a second, medians of
- * p50, p99 and p99.9 from the time a message should have been sent to its receipt, and messages per broker CPU second. Many short runs say more than few long
- * ones, because the last two depend on when the machine's host gives its cores to others (steal): how much that was is told.
+ * p50, p99 and p99.9 from the time a message should have been sent to its receipt, and messages per broker CPU second.
+ * Many short runs say more than few long ones, because p99 and p99.9 depend on when the machine's host gives its cores to
+ * others (steal): how much that was is told.
  */
 import { appendFileSync } from "node:fs";
 import { tmpdir } from "node:os";
