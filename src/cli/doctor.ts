@@ -3,7 +3,7 @@
  * lasts: it opens ports for a moment and writes one small file beside the data, which it removes.
  */
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { open, statfs } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
@@ -160,9 +160,23 @@ async function store(directory: string, running: boolean): Promise<Finding[]> {
       state: free < LITTLE_DISK ? "warning" : "ok",
       text: `${bytesText(free)} free for ${directory} (alarms.disk_free stops publishers in time)`,
     },
+    ...(existing === directory ? [privacy(directory)] : []),
     await syncSpeed(existing),
     integrity(join(directory, DATA_FILE), running),
   ];
+}
+
+/** Messages, and what is known of users, are in files that the broker keeps to itself by way of their directory. */
+function privacy(directory: string): Finding {
+  const check = "privacy";
+  const { mode } = statSync(directory);
+  const text = `${directory} has the mode ${(mode & 0o777).toString(8)}`;
+  if ((mode & 0o007) === 0) return { check, state: "ok", text };
+  return {
+    check,
+    state: "warning",
+    text: `${text}: everybody on this machine can read messages there; 700 keeps them out`,
+  };
 }
 
 async function syncSpeed(directory: string): Promise<Finding> {
@@ -181,12 +195,11 @@ async function syncSpeed(directory: string): Promise<Finding> {
       }
     } finally {
       await file.close();
+      rmSync(path, { force: true });
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     return { check, state: "problem", text: `nothing can be written to ${directory}: ${why}` };
-  } finally {
-    rmSync(path, { force: true });
   }
   times.sort((a, b) => a - b);
   const median = times[times.length >> 1] ?? 0;
@@ -200,7 +213,13 @@ async function syncSpeed(directory: string): Promise<Finding> {
 
 function integrity(path: string, running: boolean): Finding {
   const check = "store";
-  if (!existsSync(path)) return { check, state: "ok", text: `${path} is not there yet` };
+  try {
+    statSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code === "ENOENT") return { check, state: "ok", text: `${path} is not there yet` };
+    return { check, state: "problem", text: `${path} cannot be looked at: ${error.message}` };
+  }
   if (running) return { check, state: "skipped", text: "it is in use by a broker, which checked it when it started" };
   try {
     const damage = damageOf(path);

@@ -1,4 +1,4 @@
-import { readdirSync, truncateSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
@@ -50,6 +50,18 @@ it("finds a port that somebody else has, and a damaged store", async () => {
   expect(code).toBe(1);
   expect(findings.get("port of stomp")).toMatchObject({ state: "problem", text: expect.stringContaining("in use") });
   expect(findings.get("store")).toMatchObject({ state: "problem", text: expect.stringContaining("is damaged") });
+});
+
+it("sees data that everybody can read, and a directory that nothing can be made in", async () => {
+  const directory = temporaryFolder();
+  chmodSync(directory, 0o700);
+  expect(found((await doctor(directory)).out).get("privacy")).toMatchObject({ state: "ok" });
+  chmodSync(directory, 0o755);
+  const open = found((await doctor(directory)).out);
+  expect(open.get("privacy")).toMatchObject({ state: "warning", text: expect.stringContaining("mode 755") });
+  const { code, out } = await doctor("/proc/nowhere/data");
+  expect(code).toBe(1);
+  expect(found(out).get("disk speed")).toMatchObject({ state: "problem", text: expect.stringContaining("/proc") });
 });
 
 it("says all that is wrong with a configuration, as a table too", async () => {
