@@ -170,6 +170,18 @@ describe.skipIf(BROWSER_MISSING !== "")(`what the pages of the console are for${
     expect(complaints).toEqual([]);
   });
 
+  it("virtual hosts: chosen above each page, which then shows what is in that one", async () => {
+    const { page, management, go, complaints } = await open({ settings: ["hosts.other.aliases=[]"] });
+    await management.put(`${HOST}/queues/here`);
+    await management.put("/api/v1/hosts/other/queues/there");
+    await go("queues/here");
+    await page.getByRole("heading", { name: "here", level: 1 }).waitFor();
+    await page.getByLabel("Virtual host").selectOption("other");
+    await page.getByRole("link", { name: "there" }).waitFor();
+    expect(await page.getByRole("link", { name: "here", exact: true }).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  });
+
   it("API keys: made, told once, deleted", async () => {
     const { page, management, go } = await open();
     await go("users?tab=keys");

@@ -1,5 +1,5 @@
 import { bytes } from "../format.ts";
-import { csrf, Problem, problemOf, send, wasGivenUp } from "./request.ts";
+import { csrf, Problem, problemOf, reach, send, wasGivenUp } from "./request.ts";
 
 /** Bytes that are put together at a time: what is complete a browser may keep on its disk. */
 const PIECE_BYTES = 16 * 1024 * 1024;
@@ -20,6 +20,7 @@ export async function download(path: string, progress: Progress, signal: AbortSi
     headers: { "x-csrf-token": csrf.value, authprompt: "false" },
     signal,
   });
+  if (response.status === 401) reach.value = "signed-out";
   if (!response.ok || response.body === null) throw await problemOf(response);
   const total = Number(response.headers.get("content-length")) || undefined;
   const pieces: Blob[] = [];

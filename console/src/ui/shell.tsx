@@ -5,7 +5,7 @@ import { broker, chooseHost, chooseTheme, host, hosts, me, signOut, signOutEvery
 import { reach } from "../api/request.ts";
 import { number, type Row, text, texts } from "../api/json.ts";
 import { PAGES, type Page } from "../pages.tsx";
-import { link, place } from "../route.ts";
+import { go, link, place } from "../route.ts";
 import { confirm, openDialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { openJump } from "./jump.tsx";
@@ -184,7 +184,12 @@ function HostChoice(): JSX.Element {
       class="host-choice"
       aria-label="Virtual host"
       value={host.value}
-      onChange={(event) => chooseHost(event.currentTarget.value)}
+      onChange={(event) => {
+        chooseHost(event.currentTarget.value);
+        // What is looked at is of the other one.
+        const [page, ...about] = place.peek().path;
+        if (page !== undefined && about.length > 0) go([page]);
+      }}
     >
       {hosts.value.map((name) => (
         <option key={name} value={name}>
