@@ -56,6 +56,13 @@ export function unmapped(address: string): string {
     .join(".");
 }
 
+const LOOPBACK = new AddressSet(["127.0.0.0/8", "::1"]);
+
+/** Where a client is that a proxy tells of: one on the proxy's own machine is there, and no guest of this machine for that. */
+export function behindProxy(client: string, proxy: string): string {
+  return LOOPBACK.has(client) && !LOOPBACK.has(proxy) ? proxy : client;
+}
+
 /**
  * Where a request comes from, by the header X-Forwarded-For: each proxy adds whom it heard, so the last one that is not
  * itself a trusted proxy is the client. "unknown" when a trusted proxy says no address: whoever it is, it is not the proxy.
@@ -71,5 +78,5 @@ export function forwardedFor(header: string | undefined, endpoint: string, trust
     client = address;
     if (!trusted.has(address)) break;
   }
-  return client;
+  return behindProxy(client, bareAddress(endpoint));
 }

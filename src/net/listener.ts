@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { WebSocket } from "ws";
 import { BrokerError } from "../../core/errors.ts";
 import type { Peer, Protocol } from "../../core/protocol.ts";
-import { forwardedFor } from "./address-set.ts";
+import { behindProxy, forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
 import { cannotListen } from "./listen-error.ts";
@@ -253,7 +253,7 @@ export class Listener {
     opening.awaitsProxyHeader = false;
     if (header.is === "header") {
       opening.head = opening.head.subarray(header.length);
-      opening.address = header.ends?.remote ?? opening.address;
+      if (header.ends !== undefined) opening.address = behindProxy(header.ends.remote, opening.address);
       opening.localAddress = header.ends?.local;
       opening.isProbe = header.ends === undefined && opening.head.length === 0;
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AddressSet, forwardedFor, parseNetwork } from "../../src/net/address-set.ts";
+import { AddressSet, behindProxy, forwardedFor, parseNetwork } from "../../src/net/address-set.ts";
 
 describe("a network", () => {
   it.each(["10.0.0.5", "10.0.0.0/8", "::1", "2001:db8::/32", "0.0.0.0/0", "::/0"])("is written as %s", (text) => {
@@ -66,6 +66,17 @@ describe("X-Forwarded-For", () => {
     expect(from("::ffff:cb00:7107")).toBe("203.0.113.7");
     expect(from("0:0:0:0:0:ffff:cb00:7107")).toBe("203.0.113.7");
     expect(from("203.0.113.7, ::ffff:a00:2")).toBe("203.0.113.7");
+  });
+
+  it("of who is on the proxy's machine leads there, and not to this one", () => {
+    expect(from("127.0.0.1")).toBe("10.0.0.1");
+    expect(from("203.0.113.7, ::1")).toBe("10.0.0.1");
+    expect(from("203.0.113.7, ::ffff:127.0.0.1")).toBe("10.0.0.1");
+    const own = new AddressSet(["127.0.0.1"]);
+    expect(forwardedFor("127.0.0.1", "127.0.0.1:5000", own)).toBe("127.0.0.1");
+    expect(behindProxy("127.0.0.1:5000", "10.0.0.1:6000")).toBe("10.0.0.1:6000");
+    expect(behindProxy("127.0.0.1:5000", "[::ffff:127.0.0.1]:6000")).toBe("127.0.0.1:5000");
+    expect(behindProxy("203.0.113.7:5000", "10.0.0.1:6000")).toBe("203.0.113.7:5000");
   });
 
   it("is not believed when somebody else sends it", () => {
