@@ -153,11 +153,12 @@ export class Table<T> {
     const byKey = source.inOrder !== undefined && (first === undefined || first.name === this.key);
     const down = first?.down === true;
     if (q === undefined || q.trim() === "") {
-      if (byKey) return { items: pageByKey(source, from, count, down), total: source.size };
+      if (byKey) return { items: yield* pageByKey(source, from, count, down), total: source.size };
       const all = [...source.values()];
       return { items: yield* sorted(all, orders, from, count), total: all.length };
     }
-    const found = yield* this.filter(byKey ? valuesByKey(source) : source.values(), source.size, q);
+    const values = byKey ? valuesOf(source, yield* source.inOrder()) : source.values();
+    const found = yield* this.filter(values, source.size, q);
     if (!byKey) return { items: yield* sorted(found, orders, from, count), total: found.length };
     if (down) found.reverse();
     return { items: found.slice(from, from + count), total: found.length };
@@ -211,8 +212,8 @@ export class Table<T> {
   }
 }
 
-function pageByKey<T>(source: ReadonlyDirectory<T>, from: number, count: number, down: boolean): T[] {
-  const names = source.inOrder();
+function* pageByKey<T>(source: ReadonlyDirectory<T>, from: number, count: number, down: boolean): Work<T[]> {
+  const names = yield* source.inOrder();
   const items: T[] = [];
   for (let place = from; place < Math.min(from + count, names.length); place++) {
     const item = source.get(names[down ? names.length - 1 - place : place] ?? "");
@@ -221,8 +222,8 @@ function pageByKey<T>(source: ReadonlyDirectory<T>, from: number, count: number,
   return items;
 }
 
-function* valuesByKey<T>(source: ReadonlyDirectory<T>): Iterable<T> {
-  for (const name of source.inOrder()) {
+function* valuesOf<T>(source: ReadonlyDirectory<T>, names: readonly string[]): Iterable<T> {
+  for (const name of names) {
     const item = source.get(name);
     if (item !== undefined) yield item;
   }

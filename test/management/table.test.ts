@@ -38,7 +38,7 @@ it("builds the rows of one page and looks at no other, in the order of names", a
   const { table, reads } = countingTable();
   const page = await table.list(many, { p: 500, ps: 100 });
   expect(page).toMatchObject({ page: 500, page_size: 100, total_pages: 1000, total_rows: 100_000 });
-  expect(page.items.map(({ name }) => name)).toEqual(many.inOrder().slice(50_000, 50_100));
+  expect(page.items.map(({ name }) => name)).toEqual([...many.keys()].sort().slice(50_000, 50_100));
   expect(reads).toEqual({ name: 100, size: 100, kind: 100 });
 });
 
