@@ -7,7 +7,7 @@
  * What is made up is kept beside the messages, as hashes. This comes before the file, the environment and `--set`: whatever
  * they say counts, and with users or modules of their own there is no admin but one whose password is in a file.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ConfigSources, loadConfig } from "../config/load.ts";
 import { hashPassword, newPassword } from "../security/password.ts";
@@ -31,6 +31,8 @@ export interface ContainerStart {
   readonly sources: ConfigSources;
   /** The password that was made up and is nowhere else. */
   readonly password: string | undefined;
+  /** To be called once it was printed: from then on it counts. One that nobody has seen must not. */
+  readonly keep: () => void;
 }
 
 /** Whether this process is to behave as in a container. */
@@ -42,21 +44,24 @@ export function isContainer({ environment = {} }: ConfigSources): boolean {
 export async function inContainer(sources: ConfigSources): Promise<ContainerStart> {
   const file = sources.environment?.["DELOS_ADMIN_PASSWORD_FILE"];
   if (file !== undefined && file !== "") {
-    return { sources: withUser(sources, ADMIN, await hashesOf(passwordIn(file))), password: undefined };
+    return { sources: withUser(sources, ADMIN, await hashesOf(passwordIn(file))), password: undefined, keep: nothing };
   }
   const password = newPassword();
   const hashes = await hashesOf(password);
   const loaded = loadConfig(withUser(sources, PROBE, hashes));
   // What is wrong with it the start will say.
-  if (!loaded.ok) return { sources: withUser(sources, ADMIN, hashes), password: undefined };
+  if (!loaded.ok) return { sources: withUser(sources, ADMIN, hashes), password: undefined, keep: nothing };
   const { security, store } = loaded.config;
   const hasLogins = Object.keys(security.users).some((name) => name !== PROBE) || security.modules.length > 0;
-  if (hasLogins || !security.enabled) return { sources: withUser(sources, undefined, hashes), password: undefined };
+  if (hasLogins || !security.enabled)
+    return { sources: withUser(sources, undefined, hashes), password: undefined, keep: nothing };
   const kept = store.kind === "memory" ? undefined : keptHashes(store.directory);
-  if (kept !== undefined) return { sources: withUser(sources, ADMIN, kept), password: undefined };
-  if (store.kind !== "memory") keep(store.directory, hashes);
-  return { sources: withUser(sources, ADMIN, hashes), password };
+  if (kept !== undefined) return { sources: withUser(sources, ADMIN, kept), password: undefined, keep: nothing };
+  const keeping = store.kind === "memory" ? nothing : () => keep(store.directory, hashes);
+  return { sources: withUser(sources, ADMIN, hashes), password, keep: keeping };
 }
+
+function nothing(): void {}
 
 function withUser(sources: ConfigSources, name: string | undefined, hashes: Hashes): ConfigSources {
   const users = name === undefined ? {} : { [name]: { ...hashes, groups: ["admins"] } };
@@ -99,11 +104,20 @@ function keptHashes(directory: string): Hashes | undefined {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
-  const kept: unknown = JSON.parse(text);
+  const kept = parsed(text);
   if (isHashes(kept)) return kept;
   throw new Error(
     `${join(directory, KEPT_FILE)} does not hold the hashes of a password; delete it to have a new one made`,
   );
+}
+
+/** Undefined for what is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function isHashes(value: unknown): value is Hashes {
@@ -114,5 +128,8 @@ function isHashes(value: unknown): value is Hashes {
 
 function keep(directory: string, hashes: Hashes): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  writeFileSync(join(directory, KEPT_FILE), `${JSON.stringify(hashes)}\n`, { mode: 0o600 });
+  // Whole or not at all, as a broker without its half would not start.
+  const fresh = join(directory, `${KEPT_FILE}.new`);
+  writeFileSync(fresh, `${JSON.stringify(hashes)}\n`, { mode: 0o600, flush: true });
+  renameSync(fresh, join(directory, KEPT_FILE));
 }

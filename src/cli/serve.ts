@@ -65,6 +65,7 @@ printed at the first start. Whatever the configuration says of these counts inst
     print(...welcome(loaded.config, server, packageVersion()));
     manager?.ready(`Serves on ${server.listeners.length} ports`);
     if (password !== undefined) print("  User      admin", `  Password  ${password}   (shown only now)`, "");
+    start.keep();
     const code = await ending;
     log.flush();
     setTimeout(() => process.exit(code), LINGER_MS).unref();
@@ -74,7 +75,7 @@ printed at the first start. Whatever the configuration says of these counts inst
 
 /** Adds what holds in a container, if this is one; undefined when that cannot be had. */
 async function containerStart(sources: ConfigSources): Promise<ContainerStart | undefined> {
-  if (!isContainer(sources)) return { sources, password: undefined };
+  if (!isContainer(sources)) return { sources, password: undefined, keep: () => {} };
   try {
     return await inContainer(sources);
   } catch (error) {

@@ -11,10 +11,10 @@ function sourcesIn(directory: string, more: Partial<ConfigSources> = {}): Config
 }
 
 async function start(sources: ConfigSources) {
-  const { sources: complete, password } = await inContainer(sources);
+  const { sources: complete, password, keep } = await inContainer(sources);
   const loaded = loadConfig(complete);
   if (!loaded.ok) throw new Error(loaded.problems.join("\n"));
-  return { config: loaded.config, password };
+  return { config: loaded.config, password, keep };
 }
 
 /** Whether a password is the admin's. */
@@ -42,12 +42,27 @@ describe("a broker in a container", () => {
     expect(first.config.security.guest.enabled).toBe(false);
     expect(first.config.security.users["admin"]?.groups).toEqual(["admins"]);
     expect(await fits(first.config, first.password)).toBe(true);
+    first.keep();
     const file = join(first.config.store.directory, "admin-password.json");
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(readFileSync(file, "utf8")).not.toContain(first.password);
     const second = await start(sourcesIn(directory));
     expect(second.password).toBeUndefined();
     expect(await fits(second.config, first.password)).toBe(true);
+  });
+
+  it("makes up another password when the start before did not come to show its own", async () => {
+    const directory = temporaryFolder();
+    const first = await start(sourcesIn(directory));
+    // It ends here, as a port is in use.
+    const second = await start(sourcesIn(directory));
+    expect(second.password).toBeDefined();
+    expect(second.password).not.toBe(first.password);
+    second.keep();
+    const third = await start(sourcesIn(directory));
+    expect(await fits(third.config, second.password)).toBe(true);
+    writeFileSync(join(third.config.store.directory, "admin-password.json"), '{"password_hash"');
+    await expect(start(sourcesIn(directory))).rejects.toThrow(/admin-password\.json does not hold the hashes/);
   });
 
   it("takes the password from a file", async () => {
