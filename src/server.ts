@@ -272,9 +272,11 @@ class Server implements RunningServer {
     const loaded = load?.();
     if (loaded === undefined) return { ok: false, problems: ["This broker was not started from a configuration file"] };
     if (!loaded.ok) return { ok: false, problems: loaded.problems };
-    const problems = this.openedBy(withReloadable(this.config, loaded.config));
-    if (problems.length > 0) return { ok: false, problems };
-    return { ok: true, ...(await this.reload(loaded.config)) };
+    try {
+      return { ok: true, ...(await this.reload(loaded.config)) };
+    } catch (error) {
+      return { ok: false, problems: [error instanceof Error ? error.message : String(error)] };
+    }
   }
 
   /** What a configuration would open to other machines; what listens goes on as it does, whatever it says. */
@@ -306,8 +308,8 @@ class Server implements RunningServer {
     const certificates = certificatesOf(config, this.broker.clock);
     const tls = certificates.listeners;
     const next = withReloadable(this.config, config);
-    const [problem] = this.openedBy(next);
-    if (problem !== undefined) throw new Error(problem);
+    const problems = this.openedBy(next);
+    if (problems.length > 0) throw new Error(problems.join("; "));
     const rules = accessRuleSet(next);
     const audit = this.audit.prepare(config.audit);
     try {

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadConfig } from "../src/config/load.ts";
+import { type LoadedConfig, loadConfig } from "../src/config/load.ts";
 import type { Config } from "../src/config/schema.ts";
 import { ROOT, startBroker, temporaryFolder } from "./support/broker.ts";
+import { type Answer, startManagement } from "./support/management.ts";
 import { StompWire } from "./support/stomp-wire.ts";
 
 const ANN = { headers: { login: "ann", passcode: "secret" } };
@@ -51,6 +52,32 @@ describe("a reload of a broker that other machines can reach", () => {
     expect((await exposed.server.reload(configOf(...meant))).applied).toContain("security.enabled");
     const local = await startBroker([user("ann")]);
     expect((await local.server.reload(configOf("security.enabled=false"))).applied).toContain("security.enabled");
+  });
+});
+
+describe("management", () => {
+  const USERS = ["security.users.admin.groups=[admins]", user("admin")];
+
+  /** Asks to reload what the text says, over what a broker that can be reached was started with. */
+  async function asking(path: string, text: string): Promise<Answer> {
+    const sets = ["store.kind=memory", ...OFF, ...USERS, text];
+    const load = (): LoadedConfig => loadConfig({ sets, directory: ROOT });
+    const api = await startManagement(["listeners.stomp.host=0.0.0.0"], { load });
+    return api.post(`/api/v1/configuration/${path}`);
+  }
+
+  it("says why a reload would open the broker to others, and plans none", async () => {
+    const detail: unknown = expect.stringMatching(/security\.enabled.*until it is started anew/);
+    expect(await asking("reload", "security.enabled=false")).toMatchObject({ status: 400, body: { detail } });
+    expect((await asking("plan", "security.enabled=false")).body).toMatchObject({ valid: false, problems: [detail] });
+  });
+
+  it("says which file a reload could not write", async () => {
+    const { status, body } = await asking("reload", 'audit={"to": "file", "file": "/nowhere/a"}');
+    expect({ status, body }).toMatchObject({
+      status: 400,
+      body: { detail: expect.stringContaining("audit.file: /nowhere/a") },
+    });
   });
 });
 
