@@ -279,6 +279,7 @@ it("refuses what it has no like of, bodies that make no sense and those who have
     ["PUT", `/api/queues/${VHOST}/q2`],
     ["DELETE", `/api/queues/${VHOST}/q`],
     ["POST", `/api/queues/${VHOST}/q/get`],
+    ["POST", `/api/queues/${VHOST}/not-there/get`],
     ["POST", "/api/definitions"],
   ] as const) {
     expect(await api.ask(method, path, eve), `${method} ${path}`).toMatchObject({

@@ -69,11 +69,12 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
     (request) => {
       const { vhost, queue: name } = request.params;
       const host = vhostOf(context, request, vhost, "login");
-      const queue = queueOf(host, name);
       const wanted = wantedOf(new Body(request.body));
       return asHostClient(host, callerOf(request), async (own) => {
         context.limits.check(own.client, "out");
+        // Who may not consume does not hear what there is.
         const taken = await take(own.client, queueAddress(name), wanted.count);
+        const queue = queueOf(host, name);
         for (const { message } of taken) context.limits.charge(own.client, "out", 1, message.size);
         const now = context.clock.now();
         const shown = taken.map((one) => messageRow(one, queue, wanted, now));
