@@ -6,6 +6,9 @@ import { bytes, clock, short } from "../format.ts";
 import type { Series } from "../api/series.ts";
 
 const HEIGHT = 190;
+/** Pixels right of the lines, and those that half of a time beneath them takes. */
+const RIGHT = 20;
+const HALF_A_TIME = 38;
 /** The least that is shown, so that the first points do not fill the chart. */
 const LEAST_SECONDS = 60;
 /** Steps of an axis of bytes. */
@@ -86,7 +89,7 @@ function optionsOf(element: HTMLElement, lines: readonly string[], format: (valu
     height: HEIGHT,
     legend: { show: false },
     cursor: { y: false, points: { size: 7 } },
-    padding: [8, 20, 0, 0],
+    padding: [8, RIGHT, 0, 0],
     scales: {
       x: { auto: false },
       y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.1)] },
@@ -129,8 +132,10 @@ function follow(plot: uPlot, { data }: Series): void {
   plot.setScale("x", { min: Math.min(times[0] ?? end, end - LEAST_SECONDS), max: end });
 }
 
-function timesOf(_plot: uPlot, seconds: readonly number[]): string[] {
-  return seconds.map((at) => clock(at * 1000));
+function timesOf(plot: uPlot, seconds: readonly number[]): string[] {
+  const last = plot.over.clientWidth - HALF_A_TIME + RIGHT;
+  // One that would not fit at the end is left out.
+  return seconds.map((at) => (plot.valToPos(at, "x") > last ? "" : clock(at * 1000)));
 }
 
 function filled(colour: string): { readonly fill: string } {
