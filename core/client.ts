@@ -517,6 +517,8 @@ export class Client implements GateWaiter, TransactionOwner {
     this.published++;
     this.publishedBytes += message.end - message.start;
     const engine = this.engine;
+    const { traffic } = engine;
+    if (--traffic.sends <= 0) traffic.follow(message);
     const writes = engine.writes;
     let gate: Gate | undefined;
     if (this.tracer === undefined) gate = route.publish(message, this, checked);

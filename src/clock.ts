@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { performance } from "node:perf_hooks";
 import type { Clock, Random, Timer } from "../core/time/clock.ts";
 
 /** Tasks that one pass may run beyond those it began with, before input gets its turn again. */
@@ -13,6 +14,10 @@ class SystemClock implements Clock {
 
   now(): number {
     return Date.now();
+  }
+
+  precise(): number {
+    return performance.now();
   }
 
   endOfTurn(task: () => void): void {

@@ -7,6 +7,8 @@ export interface Timer {
 export interface Clock {
   /** Milliseconds since 1970-01-01T00:00Z. */
   now(): number;
+  /** Milliseconds with their fractions, since whenever, that are never set back; if absent, `now` has to do. */
+  precise?(): number;
   /**
    * Runs the task once, after all input that is ready in this turn of the event loop has been handled. Tasks that such a
    * task adds belong to the same end: what must leave room for input uses `after`.

@@ -1,6 +1,7 @@
-/** From a millisecond to an hour. */
+/** From 50 microseconds to an hour. */
 const BOUNDS_MS: readonly number[] = [
-  1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000, 3_600_000,
+  0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
+  1_800_000, 3_600_000,
 ];
 
 /** How often durations were seen, by how long they are at most. */

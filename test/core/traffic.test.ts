@@ -13,6 +13,15 @@ function messageAt(receivedAt: number, name = "queue:q"): Message {
   return new Message(plainFormat, envelope, DATA, 0, 2, 1, 2);
 }
 
+/** Each look at it takes 90 microseconds. */
+class PreciseClock extends VirtualClock {
+  private looks = 0;
+
+  precise(): number {
+    return ++this.looks * 0.09;
+  }
+}
+
 describe("how long messages take", () => {
   it("is measured from when they came to when they are first delivered, each of them where they are few", async () => {
     const core = await coreBroker();
@@ -52,6 +61,25 @@ describe("how long messages take", () => {
     const before = traffic.latency.count;
     send(5);
     expect([traffic.latency.count - before, got.taken.length]).toEqual([5, 51_255]);
+  });
+
+  it("is measured in parts of a millisecond where that is all it takes", async () => {
+    const clock = new PreciseClock();
+    const core = await coreBroker({ clock });
+    const { latency } = core.broker.engine.traffic;
+    core.client().subscribe("topic:t", { settling: false });
+    core.settle();
+    const sender = core.client();
+    const route = sender.core.route([parse("topic:t")]);
+    for (let n = 0; n < 10; n++) sender.core.publish(route, messageAt(core.clock.now(), "topic:t"));
+    expect([latency.count, latency.sumMs.toFixed(3)]).toEqual([10, "0.900"]);
+    for (let second = 0; second < 3; second++) {
+      core.clock.advance(1000);
+      for (let n = 0; n < 5000; n++) sender.core.publish(route, messageAt(core.clock.now(), "topic:t"));
+    }
+    const [, upTo100Micros = 0] = latency.counts;
+    expect(latency.count).toBeGreaterThan(5000);
+    expect(upTo100Micros).toBe(latency.count);
   });
 
   it("says nothing of what a topic retained, or of who browses", async () => {

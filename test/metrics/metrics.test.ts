@@ -1,8 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect as connectAmqp } from "amqplib";
 import { describe, expect, it } from "vitest";
 import { canonical } from "../../core/addresses/spelling.ts";
 import { LOSS_REASONS } from "../../core/ledger.ts";
+import { connectRhea, openSender, send } from "../clients/rhea-client.ts";
 import { MqttWire } from "../support/mqtt-wire.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { authority } from "../support/certificates.ts";
@@ -43,7 +45,62 @@ async function work({ broker }: TestManagement): Promise<void> {
   await stomp.request("DISCONNECT");
 }
 
+/** Has one message sent that is kept, which is known when this is fulfilled. */
+const SENDERS: readonly [string, (api: TestManagement) => Promise<unknown>][] = [
+  [
+    "STOMP",
+    async ({ broker }) => {
+      using stomp = await StompWire.connect(broker.port);
+      await stomp.request("SEND", { destination: "/queue/q", persistent: "true" }, "x");
+    },
+  ],
+  [
+    "MQTT",
+    async ({ broker }) => {
+      using mqtt = await MqttWire.connect(broker.port);
+      await mqtt.publish("$queue/q", "x", { qos: 1 });
+    },
+  ],
+  [
+    "AMQP 0-9-1",
+    async ({ broker }) => {
+      const connection = await connectAmqp(`amqp://admin:secret@127.0.0.1:${broker.port}`);
+      const channel = await connection.createConfirmChannel();
+      await channel.assertQueue("q");
+      channel.sendToQueue("q", Buffer.from("x"), { persistent: true });
+      await channel.waitForConfirms();
+      await connection.close();
+    },
+  ],
+  [
+    "AMQP 1.0",
+    async ({ broker }) => {
+      const connection = connectRhea(broker.port, { username: "admin", password: "secret" });
+      await send(await openSender(connection, "queue://q"), { body: "x", durable: true });
+    },
+  ],
+  ["HTTP", (api) => api.post("/api/v1/hosts/default/queues/q/messages", { body: "x" })],
+];
+
 describe("metrics", () => {
+  it.each(SENDERS)(
+    "tell how long messages take that are sent over %s, and how long their senders wait for the disk",
+    async (_protocol, say) => {
+      const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
+      const before = await scrape(api);
+      // What is consumed at once need not be on disk.
+      await say(api);
+      using consumer = await StompWire.connect(api.broker.port);
+      await consumer.request("SUBSCRIBE", { id: "1", destination: "/queue/q" });
+      await consumer.message();
+      const after = await scrape(api);
+      for (const name of ["delos_delivery_latency_seconds_count", "delos_commit_wait_seconds_count"]) {
+        expect((after.get(name) ?? 0) - (before.get(name) ?? 0), name).toBeGreaterThan(0);
+      }
+      expect(after.get("delos_delivery_latency_seconds_sum")).toBeGreaterThan(0);
+    },
+  );
+
   it("tell of messages by protocol, of losses by reason, and of what there is", async () => {
     const api = await startManagement();
     await work(api);
@@ -121,10 +178,10 @@ describe("metrics", () => {
       expect(headers.get("content-type")).toBe("application/openmetrics-text; version=1.0.0; charset=utf-8");
       const lines = String(body).split("\n");
       expect(lines.slice(-2)).toEqual(["# EOF", ""]);
-      const counters = lines.flatMap((line) => /^# TYPE (\S+) counter$/.exec(line)?.[1] ?? []);
-      expect(counters.length).toBeGreaterThan(5);
+      const families = lines.flatMap((line) => /^# TYPE (\S+) counter$/.exec(line)?.[1] ?? []);
+      expect(families.length).toBeGreaterThan(5);
       const names = new Set(lines.map((line) => line.split(/[ {]/, 1)[0] ?? ""));
-      for (const name of counters) {
+      for (const name of families) {
         expect(name).not.toMatch(/_total$/);
         expect(names.has(name)).toBe(false);
       }

@@ -25,8 +25,8 @@ function series(name: string, more: string, values: string): object {
   return { series: `${name}{job="delos", instance="a"${more}}`, values };
 }
 
-function caseOf(series: Readonly<Record<string, string>>, at: string, alertname: string, alerts: object[]): object {
-  const inputs = Object.entries(series).map(([name, values]) => {
+function caseOf(told: Readonly<Record<string, string>>, at: string, alertname: string, alerts: object[]): object {
+  const inputs = Object.entries(told).map(([name, values]) => {
     const [metric = "", own] = name.split(/[{}]/);
     return { series: `${metric}{job="delos",instance="a"${own === undefined ? "" : `,${own}`}}`, values };
   });
