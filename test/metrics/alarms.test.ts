@@ -3,7 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import type { Levels } from "../../src/metrics/resources.ts";
 import { MqttjsClient } from "../clients/mqttjs-client.ts";
-import { connectRhea, openSender } from "../clients/rhea-client.ts";
+import { connectRhea, openReceiver, openSender } from "../clients/rhea-client.ts";
 import { ROOT, startBroker, temporaryFolder, type TestBroker } from "../support/broker.ts";
 import { eventually } from "../support/eventually.ts";
 import { StompWire } from "../support/stomp-wire.ts";
@@ -147,6 +147,26 @@ describe.each([
     await watched.say({}, 0);
     await eventually(() => watched.blocked.length === 0);
   });
+});
+
+it("over AMQP 1.0, a client that has to wait goes on consuming and settling on the same connection", async () => {
+  const watched = await Watched.start();
+  using backlog = await StompWire.connect(watched.port);
+  for (let n = 0; n < 300; n++) await backlog.send("SEND", { destination: "/queue/backlog" }, "x");
+  await backlog.request("SEND", { destination: "/queue/backlog" }, "x");
+  const connection = connectRhea(watched.port);
+  const sender = await openSender(connection, "queue://out");
+  await watched.say({ memoryUsed: 101 * MEBI }, 1);
+  sender.send({ body: "noticed" });
+  await eventually(() => watched.blocked.length === 1);
+  await eventually(() => !sender.sendable());
+  const inbox = await openReceiver(connection, { source: "queue://backlog", credit_window: 10 });
+  for (let n = 0; n < 301; n++) await inbox.next();
+  const queue = watched.broker.server.broker.host(undefined)?.queues.get("backlog");
+  await eventually(() => queue?.ledger.consumed === 301);
+  expect([watched.alarms.length, watched.blocked.length]).toEqual([1, 1]);
+  await watched.say({}, 0);
+  await eventually(() => sender.sendable());
 });
 
 describe("alarms", () => {
