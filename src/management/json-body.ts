@@ -25,7 +25,7 @@ export function readJson(app: ManagementApp): void {
 }
 
 /** The first whole number of a JSON text that would come out as another one. */
-export function lossyNumber(text: string): string | undefined {
+function lossyNumber(text: string): string | undefined {
   for (let from = 0; from < text.length; ) {
     const quote = text.indexOf('"', from);
     const end = quote < 0 ? text.length : quote;

@@ -1,6 +1,9 @@
 import { expect, it, vi } from "vitest";
+import { connectRhea, openReceiver } from "../clients/rhea-client.ts";
+import { AmqpWire } from "../support/amqp091-wire.ts";
 import { eventually } from "../support/eventually.ts";
 import { startManagement, type TestManagement } from "../support/management.ts";
+import { MqttWire } from "../support/mqtt-wire.ts";
 import { record } from "../support/openapi.ts";
 import { StompWire } from "../support/stomp-wire.ts";
 
@@ -295,4 +298,34 @@ it("lets no cache keep what messages say, and has lists asked for again by their
   expect((await api.get(`${HOST}/queues?f=name`, known)).status).toBe(304);
   await api.put(`${HOST}/queues/b`);
   expect((await api.get(`${HOST}/queues?f=name`, known)).status).toBe(200);
+});
+
+it("odd texts in what is sent over HTTP reach readers of every protocol, and end nobody's connection", async () => {
+  const api = await startManagement();
+  const { port } = api.broker;
+  using stomp = await StompWire.connect(port);
+  await stomp.request("SUBSCRIBE", { id: "1", destination: "/topic/t" });
+  using mqtt = await MqttWire.connect(port);
+  await mqtt.subscribe("t");
+  using amqp091 = await AmqpWire.channel(port);
+  const queue = await amqp091.declare("");
+  await amqp091.ask(1, "queue.bind", { queue, exchange: "amq.topic", routingKey: "t" }, "queue.bind-ok");
+  await amqp091.consume(queue, { noAck: true });
+  const inbox = await openReceiver(connectRhea(port), "topic://t");
+  const odd = [
+    { properties: { "a\u0000b": "x\ny\u0000z", "": "empty", "\ud800": "\udfff", "colon:name": "c:d\\e\r" } },
+    { content_type: "a\u0000b\n", message_id: "\n\u0000", correlation_id: "\ud800", subject: "\u0000", group_id: "\n" },
+    { properties: Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`k${n}`, "x".repeat(20)])) },
+    { properties: { ["n".repeat(300)]: 1, long: "v".repeat(70_000) } },
+    { content_type: "c".repeat(65_536), correlation_id: "€".repeat(65_536) },
+    { reply_to: { kind: "topic", name: "%00.%0A" }, ttl_ms: Number.MAX_SAFE_INTEGER, priority: 9 },
+  ];
+  for (const [n, more] of odd.entries()) {
+    const { status, body } = await api.post("/api/v1/hosts/default/topics/t/messages", { body: `${n}`, ...more });
+    expect([n, status, body]).toEqual([n, 200, { sent: 1 }]);
+    expect((await stomp.message()).body.toString()).toBe(`${n}`);
+    expect((await amqp091.delivery()).body.toString()).toBe(`${n}`);
+    expect(String((await inbox.next()).message?.body)).toBe(`${n}`);
+    expect(String((await mqtt.expect("publish")).payload)).toBe(`${n}`);
+  }
 });
