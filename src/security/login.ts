@@ -192,6 +192,7 @@ export class ConfiguredLogin implements Authenticator {
   private async admit(given: Attempt, host: string | undefined, orBroker = false): Promise<Login> {
     const { realms } = this;
     const tried: Place[] = [];
+    let failure: string | undefined;
     let refused: unknown;
     for (const place of this.placesOf(given.user, host, orBroker)) {
       const { name, realm } = place;
@@ -208,7 +209,10 @@ export class ConfiguredLogin implements Authenticator {
           return this.loginOf(decision.subject, attempt.user, name);
         }
         if (attempt.user !== given.user) this.checkWait(given.user, given.peer, name);
-        tried.push(place);
+        if (decision.trouble === undefined) {
+          tried.push(place);
+          failure ??= decision.text;
+        }
         refused ??= this.refusalOf(decision, given);
       } catch (reason) {
         if (!(reason instanceof TooManyFailures)) throw reason;
@@ -216,9 +220,7 @@ export class ConfiguredLogin implements Authenticator {
       }
     }
     // A conversation tells of its failures itself.
-    if (given.evidence === undefined && refused instanceof BrokerError && refused.code === "not-authenticated") {
-      this.failed(given, refused.message, tried);
-    }
+    if (given.evidence === undefined && failure !== undefined) this.failed(given, failure, tried);
     throw refused;
   }
 

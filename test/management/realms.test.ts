@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { type Answer, startManagement, type TestManagement } from "../support/management.ts";
+import { StompWire } from "../support/stomp-wire.ts";
 import { hmacToken, JWT_SECRET } from "../support/tokens.ts";
 
 const PLANT = "/api/v1/hosts/plant";
@@ -67,6 +68,20 @@ it("a try at a virtual host is one try, wherever it is looked up, and counts for
     expect(await login(SESSION, "ann:guess")).toBe(401);
   }
   expect(await login(SESSION, "ann:guess")).toBe(429);
+});
+
+it("counts tries at the broker's users though somebody called so has to wait at the virtual host", async () => {
+  const api = await startManagement([...SETTINGS, "security.attempts.free=3", "security.attempts.delay=1m"]);
+  const guess = (path: string, as: string) => statusOf(api.get(path, { as }));
+  // Known from this address, ann fails by herself, and nobody else with her.
+  expect(await guess(`${PLANT}/queues`, "ann:ann's")).toBe(200);
+  for (let n = 0; n < 2; n++) await guess(`${PLANT}/queues`, "ann:x");
+  using own = await StompWire.open(api.broker.port);
+  await own.sendPlain("CONNECT", { "accept-version": "1.2", host: "plant", login: "ann", passcode: "x" });
+  await own.expect("ERROR");
+  // From now on she has to wait there; the broker's user of that name has one try left.
+  expect(await guess(`${PLANT}/queues`, "ann:y")).toBe(429);
+  expect(await guess("/api/v1/hosts", "ann:z")).toBe(429);
 });
 
 it("takes tokens of a virtual host's own issuer, and none of nobody where nobody need log in", async () => {
