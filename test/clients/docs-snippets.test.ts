@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ROOT, startBroker, temporaryFolder } from "../support/broker.ts";
+import { eventually } from "../support/eventually.ts";
+import { BROWSER_MISSING, usePages } from "./page.ts";
 import { runs } from "./program.ts";
 
 const FOLDER = join(ROOT, "docs/protocols");
@@ -105,3 +107,43 @@ describe("the clients in docs/protocols", () => {
     );
   }
 });
+
+/** Those that the pages promise for browsers: where the library comes from, and what the snippet says otherwise there. */
+const IN_PAGES = [
+  {
+    page: "stomp.md",
+    library: "@stomp/stompjs/bundles/stomp.umd.min.js",
+    adapted: (text: string) => text.replace('import { Client } from "@stomp/stompjs";', "const { Client } = StompJs;"),
+  },
+  {
+    page: "mqtt.md",
+    library: "mqtt/dist/mqtt.min.js",
+    adapted: (text: string) => text.replace('import mqtt from "mqtt";', "").replace(/mqtt:\/\/([\d.:]+)/, "ws://$1/"),
+  },
+] as const;
+
+describe.skipIf(BROWSER_MISSING !== "").each(IN_PAGES)(
+  `the client of $page in Chromium${BROWSER_MISSING}`,
+  ({ page, library, adapted }) => {
+    const pages = usePages(library);
+
+    it("sends and receives as it stands", async () => {
+      const snippet = snippets.find((each) => each.page === page && each.language === "js");
+      const broker = await startBroker([
+        "security.users.alice.password=secret",
+        "security.guest.enabled=false",
+        "listeners.stomp.protocols=[]",
+        `listeners.stomp.websocket.origins=[${pages().origin}]`,
+      ]);
+      const said: string[] = [];
+      const opened = await pages().open();
+      opened.on("console", (message) => said.push(message.text()));
+      opened.on("pageerror", (error) => said.push(error.message));
+      const content = adapted(snippet?.text ?? "").replace(PORTS, String(broker.port));
+      expect(content).not.toContain("import ");
+      await opened.addScriptTag({ type: "module", content });
+      await eventually(() => said.length > 0);
+      expect(said).toEqual(["Hello"]);
+    });
+  },
+);
