@@ -10,12 +10,12 @@
  */
 import { type Binding, Exchange } from "../exchanges/exchange.ts";
 import type { Exchanges } from "../exchanges/exchanges.ts";
+import { type LeadingRight, rightToBind, rightToLead } from "../exchanges/leading-right.ts";
 import { TOPIC_EXCHANGE, topicPattern } from "../exchanges/routing-key.ts";
 import { Queue } from "../queue/queue.ts";
 import type { QueueDeclaration } from "../queue/queue-declaration.ts";
 import type { DeclaredQueues } from "../routing/declared-queues.ts";
 import type { Destinations } from "../routing/destinations.ts";
-import { deadLetterRight } from "../routing/queue-requests.ts";
 import type { Client } from "../client.ts";
 import type { Permissions, Subject } from "./access.ts";
 import type { Steps } from "./review.ts";
@@ -101,18 +101,17 @@ export class Leads {
   private lookAtAlternate(exchange: Exchange, changes: Changes): void {
     const { maker, alternate } = exchange.declaration;
     if (maker === undefined || alternate === undefined) return;
-    const suspended = !this.rightsOf(maker).decide("send", "exchange", alternate).allowed;
+    const suspended = !maySend(this.rightsOf(maker), rightToLead(alternate));
     if (suspended === exchange.suspended) return;
     this.options.exchanges.suspendAlternate(exchange, suspended);
     note(changes, suspended, `alternate of the exchange ${exchange.name}`);
   }
 
   private lookAtDeadLetters({ address, policy, maker }: QueueDeclaration, changes: Changes): void {
-    const right = deadLetterRight(policy);
-    if (maker === undefined || right === undefined) return;
+    const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
+    if (maker === undefined || exchange === undefined) return;
     const permissions = this.options.destinations.ownerOf(address)?.permissions ?? this.rightsOf(maker);
-    const { allowed, except } = permissions.decide("send", right.kind, right.name);
-    const suspended = !allowed || except !== undefined;
+    const suspended = !maySend(permissions, rightToLead(exchange, key));
     if (this.options.declared.suspend(address, suspended)) {
       note(changes, suspended, `dead-letter exchange of the queue ${address.name}`);
     }
@@ -128,7 +127,7 @@ export class Leads {
       ? permissions.decide("receive", "topic", topicPattern(key).text)
       : permissions.decide("receive", "exchange", source.name);
     if (!from.allowed || from.except !== undefined) return false;
-    return permissions.decide("send", to instanceof Exchange ? "exchange" : "queue", name).allowed;
+    return maySend(permissions, to instanceof Exchange ? rightToBind(source, key, name) : { kind: "queue", name });
   }
 
   private permissionsFor(owner: Binding["owner"], maker: Subject): Permissions {
@@ -151,6 +150,11 @@ export class Leads {
         `virtual host ${hostName} lead nowhere any more, and ${resumed} lead on again (the first: ${first}); a binding is whose who may have it and makes it again`,
     );
   }
+}
+
+function maySend(permissions: Permissions, { kind, name }: LeadingRight): boolean {
+  const { allowed, except } = permissions.decide("send", kind, name);
+  return allowed && except === undefined;
 }
 
 function note(changes: Changes, suspended: boolean, what: string): void {

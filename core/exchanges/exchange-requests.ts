@@ -5,6 +5,7 @@ import type { BindingDeclaration, Exchange, ExchangeDeclaration } from "./exchan
 import type { Client } from "../client.ts";
 import { DEFAULT_EXCHANGE, exchangeAddress, routingOf, TOPIC_EXCHANGE, topicPattern } from "./routing-key.ts";
 import { BrokerError } from "../errors.ts";
+import { type LeadingRight, rightToBind, rightToLead } from "./leading-right.ts";
 import { type BindingEnd, type Exchanges, toExchange } from "./exchanges.ts";
 import type { Pattern } from "../addresses/pattern.ts";
 import type { Queue } from "../queue/queue.ts";
@@ -61,7 +62,7 @@ export class ExchangeRequests {
     }
     check(client, "create", "exchange", name);
     // What it leads nowhere goes there without asking.
-    if (declaration.alternate !== undefined) check(client, "send", "exchange", declaration.alternate);
+    if (declaration.alternate !== undefined) this.checkRight(client, rightToLead(declaration.alternate));
     checkRoom();
     // Throws when the name is too long, before there is an exchange that nobody can send to.
     exchangeAddress(name, "");
@@ -98,14 +99,14 @@ export class ExchangeRequests {
 
   /** See `Client.bindExchange`. */
   bindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
-    const end = this.exchangeEnd(client, destination);
-    this.exchanges.bind(this.source(client, binding), end, madeBy(client, binding));
+    const source = this.source(client, binding);
+    this.exchanges.bind(source, this.exchangeEnd(client, destination, source, binding), madeBy(client, binding));
   }
 
   /** See `Client.unbindExchange`. */
   unbindExchange(client: Client, destination: string, binding: BindingDeclaration): void {
-    const end = this.exchangeEnd(client, destination);
-    this.exchanges.unbind(this.source(client, binding), end, binding);
+    const source = this.source(client, binding);
+    this.exchanges.unbind(source, this.exchangeEnd(client, destination, source, binding), binding);
   }
 
   /** Gives a subscriber what an exchange leads on with a key, until `Exchanges.unsubscribe`. Throws BrokerError. */
@@ -202,11 +203,15 @@ export class ExchangeRequests {
     return this.exchanges.toQueue(queue, address);
   }
 
-  private exchangeEnd(client: Client, name: string): BindingEnd {
+  private exchangeEnd(client: Client, name: string, source: Exchange, { key }: BindingDeclaration): BindingEnd {
     if (name === DEFAULT_EXCHANGE) throw onDefault();
     const exchange = this.exchanges.get(name);
-    this.options.check(client, "send", "exchange", name);
+    this.checkRight(client, rightToBind(source, key, name));
     return toExchange(exchange);
+  }
+
+  private checkRight(client: Client, { kind, name }: LeadingRight): void {
+    this.options.check(client, "send", kind, name, true);
   }
 }
 

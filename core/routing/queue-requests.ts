@@ -3,13 +3,11 @@ import type { Address, AddressKind } from "../addresses/address.ts";
 import type { Client, DeleteConditions, PullOptions } from "../client.ts";
 import type { DeclaredQueues } from "./declared-queues.ts";
 import type { Destinations } from "./destinations.ts";
-import { DEFAULT_EXCHANGE, exchangeAddress } from "../exchanges/routing-key.ts";
+import { rightToLead } from "../exchanges/leading-right.ts";
 import { BrokerError } from "../errors.ts";
 import type { QueueDeclaration, QueueStatus } from "../queue/queue-declaration.ts";
 import type { Queue } from "../queue/queue.ts";
 import { Subscription } from "../subscription.ts";
-
-const EVERY_QUEUE = "**";
 
 /** What requests need of their virtual host. */
 export interface QueueRequestsOptions {
@@ -110,8 +108,10 @@ export class QueueRequests {
 
   /** What a queue gives up goes elsewhere without asking: whoever makes the queue must be allowed to send there. */
   private checkDeadLetters(client: Client, { policy }: QueueDeclaration): void {
-    const right = deadLetterRight(policy);
-    if (right !== undefined) this.options.check(client, "send", right.kind, right.name, true);
+    const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
+    if (exchange === undefined) return;
+    const { kind, name } = rightToLead(exchange, key);
+    this.options.check(client, "send", kind, name, true);
   }
 
   /** Throws BrokerError "not-found", or "exclusive" when it is another connection's alone. */
@@ -122,17 +122,4 @@ export class QueueRequests {
     declared.checkOwner(client, address, destinations);
     return queue;
   }
-}
-
-/**
- * What one must be allowed to send to, all of it, who declares where a queue's dead letters go. Without a key messages keep
- * their own, by which they may come to any queue.
- */
-export function deadLetterRight(
-  policy: QueueDeclaration["policy"],
-): { readonly kind: "exchange" | "queue"; readonly name: string } | undefined {
-  const { deadLetterExchange: exchange, deadLetterRoutingKey: key } = policy;
-  if (exchange === undefined) return undefined;
-  if (exchange !== DEFAULT_EXCHANGE) return { kind: "exchange", name: exchange };
-  return { kind: "queue", name: key === undefined ? EVERY_QUEUE : exchangeAddress(exchange, key).name };
 }

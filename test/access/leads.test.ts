@@ -195,3 +195,38 @@ describe("whoever may not send somewhere any more", () => {
     expect(counts(second.core, "dlq")).toEqual([2]);
   });
 });
+
+describe("leading to the topics", () => {
+  const closed: GivenRule = { deny: ["clerks"], actions: ["send"], kinds: ["topic"], id: "closed.#" };
+
+  it.each([
+    ["direct", "open.a", true],
+    ["direct", "closed.a", false],
+    ["topic", "open.#", true],
+    ["topic", "*.a", false],
+    ["fanout", "open.a", false],
+    ["headers", "open.a", false],
+    ["direct", `${"%2E".repeat(90)}${".".repeat(200)}`, false],
+  ] as const)("by a %s exchange with the key %s takes the right to send to these: %s", async (type, key, allowed) => {
+    const { core } = await guardedCore([closed, ALL]);
+    const ann = clerk(core);
+    ann.core.declareExchange(exchange("mine", type));
+    const make = (): void => bind(ann, "mine", "exchange:amq.topic", key);
+    if (allowed) expect(make).not.toThrow();
+    else expect(make).toThrow(/send the topic/);
+  });
+
+  it("by dead letters, or as an alternate, does so", async () => {
+    const { core } = await guardedCore([closed, ALL]);
+    const ann = clerk(core);
+    const grave = { deadLetterExchange: "amq.topic" };
+    expect(() => declareSmall(ann, "q", grave)).toThrow(/send the topic \*\*/);
+    expect(() => declareSmall(ann, "q", { ...grave, deadLetterRoutingKey: "closed.a" })).toThrow(
+      /send the topic closed\.a/,
+    );
+    expect(() => declareSmall(ann, "q", { ...grave, deadLetterRoutingKey: "open.a" })).not.toThrow();
+    expect(() => ann.core.declareExchange(exchange("x", "direct", { alternate: "amq.topic" }))).toThrow(
+      /send the topic/,
+    );
+  });
+});
