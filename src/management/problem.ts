@@ -101,7 +101,9 @@ export function problemOf(error: unknown, resource: string): Problem {
   if (status === undefined || (status >= 500 && !(error instanceof HttpError))) {
     return problem(500, "internal", "The broker made a mistake; its log says which", resource);
   }
-  const text = error instanceof Error ? error.message : String(error);
+  const tooLarge = status === 413 && !(error instanceof HttpError);
+  const said = error instanceof Error ? error.message : String(error);
+  const text = tooLarge ? `${said} (management.max_body)` : said;
   const code = error instanceof HttpError ? error.code : codeOf(status);
   const made = problem(status, code, text, resource);
   return error instanceof InvalidRequest ? { ...made, errors: [...error.errors] } : made;

@@ -253,6 +253,12 @@ it("says how the broker is, in RabbitMQ's words", async () => {
   expect((await api.get("/api/health/checks/certificate-expiration/1/fortnights")).status).toBe(400);
 });
 
+it("names the setting for documents that are too large", async () => {
+  const api = await startManagement(["management.max_body=1k"]);
+  const refused = await api.post("/api/definitions", { queues: [{ name: "x".repeat(2000) }] });
+  expect(refused).toMatchObject({ status: 413, body: { reason: expect.stringContaining("(management.max_body)") } });
+});
+
 it("refuses what it has no like of, bodies that make no sense and those who have no right", async () => {
   const api = await startManagement([
     "security.users.eve.password=x",
