@@ -8,6 +8,7 @@ import type { Peer, Protocol } from "../../core/protocol.ts";
 import { behindProxy, forwardedFor } from "./address-set.ts";
 import { type Connection, type ConnectionOptions, describe, TcpConnection } from "./connection.ts";
 import { detectCarrier, detectProtocol, unrecognised } from "./detection.ts";
+import { inTurns, type Work } from "../turns.ts";
 import { cannotListen } from "./listen-error.ts";
 import type { ListenerOptions, WebSocketSettings } from "./listener-options.ts";
 import type { Network } from "./network.ts";
@@ -142,7 +143,8 @@ export class Listener {
   async shutdown(reason: string, timeoutMs: number): Promise<void> {
     this.close();
     for (const opening of this.#openings) this.#refuse(opening, undefined, reason);
-    for (const connection of this.#connections) connection.shutdown(reason);
+    // In turns: with very many the first ones would wait for the last to be told, and health would not answer.
+    void inTurns(this.#farewells(reason));
     if (this.#open === 0) return;
     this.#emptied ??= Promise.withResolvers();
     const timer = this.#network.clock.after(timeoutMs, () => {
@@ -151,6 +153,13 @@ export class Listener {
     });
     await this.#emptied.promise;
     timer.cancel();
+  }
+
+  *#farewells(reason: string): Work<void> {
+    for (const connection of this.#connections) {
+      connection.shutdown(reason);
+      yield undefined;
+    }
   }
 
   #onSocket(socket: Socket): void {
