@@ -66,3 +66,21 @@ it("makes another copy of the store when the one who asked for the first has gon
   await eventually(async () => expect((await api.post("/api/v1/backup")).status).toBe(200));
   await eventually(() => expect(readdirSync(directory).filter((name) => name.startsWith("backup-"))).toEqual([]));
 });
+
+it("makes no more large replies for those who do not read them than there is room for", async () => {
+  const api = await startManagement();
+  const path = "/api/v1/hosts/default/queues/a/messages";
+  const body = "x".repeat(1024 * 1024);
+  for (let n = 0; n < 8; n++) await api.post(path, { body });
+  const large = `${path}?max=1000&max_body=1048576`;
+  const abort = new AbortController();
+  onTestFinished(() => abort.abort());
+  const headers = { authorization: `Basic ${Buffer.from(ADMIN).toString("base64")}` };
+  // Of these only the heads are read.
+  const slow = Array.from({ length: 8 }, () => fetch(`${api.url}${large}`, { headers, signal: abort.signal }));
+  for (const { status } of await Promise.all(slow)) expect(status).toBe(200);
+  expect(await api.get(large)).toMatchObject({ status: 503, body: { code: "full" } });
+  expect((await api.get("/api/v1/hosts/default/queues")).status).toBe(200);
+  abort.abort();
+  await eventually(async () => expect((await api.get(large)).status).toBe(200));
+});

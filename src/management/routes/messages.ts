@@ -1,3 +1,4 @@
+import type { FastifyReply } from "fastify";
 import { Type } from "typebox";
 import type { Client } from "../../../core/client.ts";
 import type { Delivery } from "../../../core/protocol.ts";
@@ -43,9 +44,25 @@ const Browsed = Type.Object(
 /** Messages are read from the store a piece at a time; if that takes longer, what is there by then is shown. */
 const PATIENCE_MS = 10_000;
 const MOST_BYTES = 32 * 1024 * 1024;
+/** About what a message says besides its body. */
+const HEAD_BYTES = 1024;
+
+/** Bytes of all replies together that are being made, or that somebody has still to read. */
+const MOST_BYTES_UNDER_WAY = 8 * MOST_BYTES;
 
 /** Looking at messages, which stay as they are. */
 export function messageRoutes(app: ManagementApp, context: ManagementContext): void {
+  let underWay = 0;
+  const reserve = ({ max, max_body: maxBody }: Pick<Wanted, "max" | "max_body">, { raw }: FastifyReply): void => {
+    const bytes = Math.min(max * (maxBody + HEAD_BYTES), MOST_BYTES);
+    if (underWay + bytes > MOST_BYTES_UNDER_WAY) {
+      throw new BrokerError("full", "Too many messages are being looked at; try again in a moment, or ask for less");
+    }
+    underWay += bytes;
+    raw.once("close", () => {
+      underWay -= bytes;
+    });
+  };
   for (const holder of HOLDER_KINDS) {
     app.get(
       `/hosts/:host/${holder.segment}/:name/messages`,
@@ -60,10 +77,11 @@ export function messageRoutes(app: ManagementApp, context: ManagementContext): v
           response: { 200: Browsed },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { params, query } = request;
         const host = hostOf(context, params.host);
         const queue = holder.find(host, params.name);
+        reserve(query, reply);
         const own = new HostClient(host, callerOf(request));
         try {
           const wanted = {
