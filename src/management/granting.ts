@@ -31,6 +31,11 @@ export interface Grantee {
 
 type Verdict = ReturnType<AccessRules["verdictsOn"]>[number];
 
+/** What a rule says of the giver; `names` are those in the place of the taker, whatever a placeholder is. */
+interface GivenVerdict extends Verdict {
+  readonly ownNames: Verdict["names"];
+}
+
 /** A listener that no rule is about. */
 const OTHER_LISTENER = "\0";
 const ANY_CLIENT = "client";
@@ -82,10 +87,9 @@ class Comparison {
 
   private missingAt(listener: string | undefined, host: string): string | undefined {
     const taken = this.access.verdictsOn({ ...this.taker, listener }, host);
-    // In the place of the taker, whatever a placeholder is.
     const given = this.access
       .verdictsOn({ ...this.giver, listener }, host)
-      .map((verdict) => ({ ...verdict, names: verdict.rule.names?.of(this.taker) }));
+      .map((verdict) => ({ ...verdict, names: verdict.rule.names?.of(this.taker), ownNames: verdict.names }));
     for (const action of ACTIONS) {
       for (const kind of RESOURCE_KINDS) {
         const found = this.missingOf(action, kind, taken, given);
@@ -99,7 +103,7 @@ class Comparison {
     action: Action,
     kind: ResourceKind,
     taken: readonly Verdict[],
-    given: readonly Verdict[],
+    given: readonly GivenVerdict[],
   ): string | undefined {
     const isAbout = ({ rule, ofBroker }: Verdict): boolean =>
       (ofBroker || !OF_BROKER.includes(kind)) && rule.isAbout(action, kind);
@@ -114,14 +118,30 @@ class Comparison {
   }
 
   /** Whether all that a rule allows the taker, but for what earlier ones deny him, is allowed to the giver. */
-  private isGiven(wanted: Verdict, kind: ResourceKind, mine: readonly Verdict[], denied: readonly Verdict[]): boolean {
+  private isGiven(
+    wanted: Verdict,
+    kind: ResourceKind,
+    mine: readonly GivenVerdict[],
+    denied: readonly Verdict[],
+  ): boolean {
     for (const verdict of mine) {
-      const isSame = verdict.rule === wanted.rule;
-      if (verdict.allowed && (isSame || this.covers(verdict, wanted, kind))) return true;
-      if (verdict.allowed || denied.some(({ rule }) => rule === verdict.rule)) continue;
-      if (this.mayMeet(verdict, wanted, kind)) return false;
+      if (verdict.allowed && (verdict.rule === wanted.rule || this.covers(verdict, wanted, kind))) return true;
+      if (!verdict.allowed && this.takes(verdict, wanted, kind, denied)) return false;
     }
     return false;
+  }
+
+  /** Whether a rule may deny the giver something of it that the taker is not denied. */
+  private takes(
+    verdict: GivenVerdict,
+    wanted: Verdict,
+    kind: ResourceKind,
+    denied: readonly Pick<Verdict, "rule">[],
+  ): boolean {
+    const { rule, ownNames } = verdict;
+    const ofUser = this.rules.get(rule.origin)?.id?.includes("%u") === true;
+    if (ofUser && this.mayMeet({ ...verdict, names: ownNames }, wanted, kind)) return true;
+    return !denied.some((other) => other.rule === rule) && this.mayMeet(verdict, wanted, kind);
   }
 
   private covers({ names, rule }: Verdict, wanted: Verdict, kind: ResourceKind): boolean {

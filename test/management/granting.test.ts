@@ -97,6 +97,21 @@ it("who is denied something makes nobody who is not", async () => {
   expect((await put(strict, "other", ["ops"], intern)).status).toBe(403);
 });
 
+it("a placeholder gives others their own place, and nobody the one that is denied to the giver", async () => {
+  const api = await startManagement([
+    "access_rules=[{allow: [admins]}, {deny: [ops], id: 'own.%u.**', kind: [queue], action: [send]}, " +
+      "{allow: [ops], action: [admin, connect]}, {allow: [ops], kind: [queue], action: [send], id: 'own.**'}, " +
+      "{allow: [apps], kind: [queue], action: [send], id: 'own.op.a'}, " +
+      "{allow: [others], kind: [queue], action: [send], id: 'own.else.a'}]",
+    "security.users.op.password=pw",
+    "security.users.op.groups=[ops]",
+  ]);
+  expect((await put(api, "a", ["apps"])).status).toBe(403);
+  expect((await put(api, "b", ["others"])).status).toBe(201);
+  // Of the same group he would not be denied what the giver is, but something else.
+  expect((await put(api, "c", ["ops"])).status).toBe(403);
+});
+
 it("counts the groups that a file gives to a name", async () => {
   const path = join(temporaryFolder(), "groups.properties");
   writeFileSync(path, "admins=root\n");
