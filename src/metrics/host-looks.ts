@@ -16,7 +16,7 @@ interface Seen {
 
 /** What is asked of one virtual host: the look that is under way, and the one that begins after it. */
 interface Asked {
-  now: Promise<HostTotals>;
+  readonly now: Promise<HostTotals>;
   next: Promise<HostTotals> | undefined;
 }
 
@@ -38,7 +38,8 @@ export class HostLooks {
   of(host: VirtualHost): Promise<HostTotals> {
     const asked = this.asked.get(host);
     if (asked !== undefined) {
-      asked.next ??= asked.now.then(() => this.begin(host));
+      const begin = (): Promise<HostTotals> => this.begin(host);
+      asked.next ??= asked.now.then(begin, begin);
       return asked.next;
     }
     return this.begin(host);
@@ -49,7 +50,7 @@ export class HostLooks {
     const seen = this.seen.get(host);
     const age = this.clock.now() - (seen?.at ?? 0);
     if (seen !== undefined && age >= 0 && age < this.pauseMs([host], RECENT_MS)) return seen.totals;
-    return this.of(host);
+    return this.asked.get(host)?.now ?? this.of(host);
   }
 
   /** How long to wait until these are looked at again: so long, or longer where that would take too much of the time. */
@@ -60,15 +61,26 @@ export class HostLooks {
   }
 
   private begin(host: VirtualHost): Promise<HostTotals> {
-    const now = inTurns(host.totals.look()).then(({ result, ms }) => {
-      this.costs.set(host, ms);
-      // Whoever watches the figures has looked for all the others too.
-      this.seen.set(host, { at: this.clock.now(), totals: result });
-      if (this.asked.get(host) === asked && asked.next === undefined) this.asked.delete(host);
-      return result;
-    });
-    const asked: Asked = { now, next: undefined };
+    const asked: Asked = { now: this.look(host), next: undefined };
     this.asked.set(host, asked);
-    return now;
+    void this.end(host, asked);
+    return asked.now;
+  }
+
+  private async end(host: VirtualHost, asked: Asked): Promise<void> {
+    try {
+      await asked.now;
+    } catch {
+      // Told to those who asked.
+    }
+    if (asked.next === undefined) this.asked.delete(host);
+  }
+
+  private async look(host: VirtualHost): Promise<HostTotals> {
+    const { result, ms } = await inTurns(host.totals.look());
+    this.costs.set(host, ms);
+    // Whoever watches the figures has looked for all the others too.
+    this.seen.set(host, { at: this.clock.now(), totals: result });
+    return result;
   }
 }
