@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { Address } from "../../core/addresses/address.ts";
 import { BrokerError } from "../../core/errors.ts";
+import type { EvictionCause } from "../../core/protocol.ts";
 import type { Policy } from "../../core/policy.ts";
 import { ALL, type GivenRule, type GuardedCore, guardedCore } from "../support/access.ts";
 import { type Collector, parse, parsePattern, plainMessage, TestClient } from "../support/core-broker.ts";
@@ -78,6 +79,14 @@ const op = fc.oneof(
 );
 type Op = typeof op extends fc.Arbitrary<infer T> ? T : never;
 
+/** Goes when it is told to, as protocols see to it. */
+class ObedientClient extends SessionClient {
+  override evicted(reason: string, cause?: EvictionCause): void {
+    super.evicted(reason, cause);
+    this.core.close();
+  }
+}
+
 /** Mallory with all that was given to her, and somebody who sends secrets and looks after what is closed. */
 class World {
   readonly got: Collector[] = [];
@@ -86,6 +95,9 @@ class World {
   private readonly client: TestClient;
   private readonly chief: TestClient;
   private sessions = 0;
+  /** What is secret, and what she sends. */
+  private secret = "secret";
+  private evil = "evil";
 
   constructor(guarded: GuardedCore) {
     this.guarded = guarded;
@@ -110,13 +122,23 @@ class World {
     this.guarded.core.settle();
   }
 
+  /** From now on what is denied her is denied: what comes and goes later has other names. */
+  revoke(): void {
+    this.guarded.change(...RULES);
+    this.secret = "new secret";
+    this.evil = "new evil";
+  }
+
   /** Somebody sends what is secret everywhere. */
   sendSecrets(): void {
-    for (const name of ["topic:secret.t", "queue:secret.q", "topic:VirtualTopic.secret", "exchange:secret%2Ee.k"]) {
-      this.chief.send(name, "secret", { durable: true });
+    const { secret } = this;
+    for (const name of ["topic:secret.t", "queue:secret.q", "exchange:secret%2Ee.k"]) {
+      this.chief.send(name, secret, { durable: true });
     }
+    // A queue that gets it belongs to whoever may consume from it, however it came to be.
+    if (secret === "secret") this.chief.send("topic:VirtualTopic.secret", secret, { durable: true });
     const retained = parse("topic:secret.t");
-    this.chief.core.retain(this.chief.core.route([retained]), plainMessage(retained, "secret"));
+    this.chief.core.retain(this.chief.core.route([retained]), plainMessage(retained, secret));
     this.guarded.core.settle();
   }
 
@@ -168,16 +190,16 @@ class World {
     const { core } = this.client;
     if (what.do === "send") {
       const route = core.route([what.to]);
-      const message = plainMessage(what.to, "evil", { durable: true, expiresAt: what.ttl ? clock.now() + 10 : 0 });
+      const message = plainMessage(what.to, this.evil, { durable: true, expiresAt: what.ttl ? clock.now() + 10 : 0 });
       if (what.retain) core.retain(route, message);
       core.publish(route, message);
     } else if (what.do === "publish") {
       const route = core.exchangeRouteOfAll(what.exchange, what.keys, false);
       const [address] = route.addresses;
-      if (address !== undefined) core.publish(route, plainMessage(address, "evil", { durable: true }));
+      if (address !== undefined) core.publish(route, plainMessage(address, this.evil, { durable: true }));
     } else if (what.do === "will") {
       const leaving = this.mallory();
-      leaving.core.will = { address: what.to, message: plainMessage(what.to, "evil"), delayMs: 0 };
+      leaving.core.will = { address: what.to, message: plainMessage(what.to, this.evil), delayMs: 0 };
       leaving.core.close();
     } else if (what.do === "reject") {
       for (const subscription of core.subscriptions) subscription.close();
@@ -189,7 +211,7 @@ class World {
   }
 
   private session(text: string, share: boolean): void {
-    const client = new SessionClient(this.guarded.core.broker, { user: "mallory", groups: [] });
+    const client = new ObedientClient(this.guarded.core.broker, { user: "mallory", groups: [] });
     const id = `s${++this.sessions}`;
     client.open(sessionsOf(this.guarded.core), { id, clean: false, expiryMs: 1000 }).start();
     this.got.push(client.got, client.gotShared);
@@ -223,6 +245,23 @@ it("whatever she makes, binds, subscribes to and sends, nobody gets what is deni
       expect(retained?.get(parse("topic:closed.t"))).toBeUndefined();
     }),
     { numRuns: 400 },
+  );
+});
+
+it("whatever she made and began before, nothing of it gets or sends any more what is denied her since", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(op, { maxLength: 20 }), fc.array(op, { maxLength: 10 }), async (before, after) => {
+      const guarded = await guardedCore([ALL]);
+      const world = new World(guarded);
+      for (const each of before) world.step(each);
+      world.revoke();
+      for (const each of after) world.step(each);
+      world.sendSecrets();
+      guarded.core.clock.advance(2000);
+      expect(world.got.flatMap(({ bodies }) => bodies)).not.toContain("new secret");
+      expect(world.closed.flatMap(({ bodies }) => bodies)).not.toContain("new evil");
+    }),
+    { numRuns: 300 },
   );
 });
 
