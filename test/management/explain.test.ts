@@ -164,3 +164,14 @@ describe("explaining a message", () => {
     expect(no.out).toContain("max_message_size = 10  # queues[0] (small.**)");
   });
 });
+
+it("explains only so many destinations at a time", async () => {
+  const api = await startManagement();
+  const ask = (count: number) =>
+    api.post("/api/v1/hosts/default/explain", {
+      protocol: "stomp",
+      destination: Array.from({ length: count }, (_, n) => `/queue/q${n}`).join(","),
+    });
+  expect((await ask(16)).body).toHaveLength(16);
+  expect(await ask(17)).toMatchObject({ status: 400, body: { code: "bad-request" } });
+});

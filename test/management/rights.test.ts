@@ -2,6 +2,7 @@ import { expect, it, vi } from "vitest";
 import { BrokerError } from "../../core/errors.ts";
 import type { Clock } from "../../core/time/clock.ts";
 import { systemClock } from "../../src/clock.ts";
+import { parse, plainMessage } from "../support/core-broker.ts";
 import { startManagement } from "../support/management.ts";
 
 const RULES = [
@@ -119,4 +120,18 @@ it("who watches events is cut off soon after the login or the right is gone", as
   const third = await watch();
   for (let seen = 0; seen < 10; seen++) expect((await third.read()).done).toBe(false);
   await third.cancel();
+});
+
+it("clearing retained messages takes the right to send to each topic, one or many", async () => {
+  const rules = [{ deny: ["*"], action: ["send"], kind: ["topic"], id: "kept.**" }, { allow: ["*"] }];
+  const api = await startManagement([`access_rules=${JSON.stringify(rules)}`]);
+  const { retained } = api.broker.server.broker.host(undefined) ?? {};
+  const kept = parse("topic:kept.a");
+  await api.put("/api/v1/hosts/default/retained/open", { body: "x" });
+  retained?.set(kept, plainMessage(kept, "x"));
+  expect((await api.delete("/api/v1/hosts/default/retained/kept.a")).status).toBe(403);
+  expect((await api.delete("/api/v1/hosts/default/retained")).body).toEqual({ messages: 1 });
+  expect((await api.get("/api/v1/hosts/default/retained?f=topic")).body).toMatchObject({
+    items: [{ topic: "kept.a" }],
+  });
 });

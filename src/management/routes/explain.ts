@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import type { Subject } from "../../../core/access/access.ts";
 import type { Address } from "../../../core/addresses/address.ts";
+import { BrokerError } from "../../../core/errors.ts";
 import type { SendExplanation } from "../../../core/explain.ts";
 import type { ExplainedReader } from "../../../core/explain-ways.ts";
 import type { Message } from "../../../core/message.ts";
@@ -61,6 +62,9 @@ const Answer = Type.Object(
   { title: "Explanation" },
 );
 
+/** All readers of each are looked at, and there may be very many. */
+const MOST_DESTINATIONS = 16;
+
 /** What would become of a send: nothing is sent, made or counted. */
 export function explainRoutes(app: ManagementApp, context: ManagementContext): void {
   app.post(
@@ -82,19 +86,22 @@ export function explainRoutes(app: ManagementApp, context: ManagementContext): v
       const config = context.config();
       const rates = ratesOf(config, host, body);
       const said = body.message ?? { body_encoding: "text", durable: true, priority: 4, retain: false };
-      return spellingOf(body.protocol, config)
-        .parse(body.destination)
-        .map((address) => {
-          const message = messageOf(said, address, body.user, context.clock.now());
-          return shown(
-            config,
-            host,
-            address,
-            message,
-            withNotes(host.explainSend(address, subjectOf(body), message), rates),
-            body.destination,
-          );
-        });
+      const addresses = spellingOf(body.protocol, config).parse(body.destination);
+      if (addresses.length > MOST_DESTINATIONS) {
+        const text = `The destination names ${addresses.length} destinations; at most ${MOST_DESTINATIONS} are explained at a time`;
+        throw new BrokerError("bad-request", text);
+      }
+      return addresses.map((address) => {
+        const message = messageOf(said, address, body.user, context.clock.now());
+        return shown(
+          config,
+          host,
+          address,
+          message,
+          withNotes(host.explainSend(address, subjectOf(body), message), rates),
+          body.destination,
+        );
+      });
     },
   );
 }

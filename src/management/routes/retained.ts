@@ -1,5 +1,5 @@
 import { type Static, Type } from "typebox";
-import { subjectOf } from "../../../core/access/access.ts";
+import { type Actor, subjectOf } from "../../../core/access/access.ts";
 import type { Address } from "../../../core/addresses/address.ts";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
@@ -94,14 +94,21 @@ export function retainedRoutes(app: ManagementApp, context: ManagementContext): 
       schema: {
         tags,
         summary: "Have all topics of a pattern retain nothing",
+        description: "Those that the caller has the right to send to.",
         params: HostParams,
         querystring: ClearQuery,
         response: { 200: Cleared },
       },
     },
-    async ({ params, query }) => {
+    async (request) => {
+      const { params, query } = request;
       const host = hostOf(context, params.host);
-      const found = await topicsOf(host, query.filter);
+      const { permissions } = actorOf(host, callerOf(request));
+      const found = await topicsOf(
+        host,
+        query.filter,
+        ({ address }) => permissions.decide("send", "topic", address.name).allowed,
+      );
       for (const [place, { address }] of found.entries()) {
         host.retain(address, undefined);
         if (place % SLICE === SLICE - 1) await new Promise((resolve) => setImmediate(resolve));
@@ -154,14 +161,23 @@ function reading(app: ManagementApp, context: ManagementContext): void {
 }
 
 /** As over any protocol. Throws BrokerError("not-authorized"). */
-function checkReceiving(host: VirtualHost, { login, peer }: Caller, { kind, name }: Address): void {
-  const actor = { login, peer, permissions: host.guard.permissions(subjectOf(login, peer)) };
-  host.guard.checkConnecting(actor);
-  host.guard.check(actor, "receive", kind, name);
+function checkReceiving(host: VirtualHost, caller: Caller, { kind, name }: Address): void {
+  host.guard.check(actorOf(host, caller), "receive", kind, name);
 }
 
-function topicsOf(host: VirtualHost, filter: string): Promise<RetainedTopic[]> {
-  return gather(host.retained.walk(canonical.parsePattern("topic", filter)), Number.POSITIVE_INFINITY);
+/** With what it may do in the virtual host. Throws BrokerError("not-authorized") when it may not even connect. */
+function actorOf({ guard }: VirtualHost, { login, peer }: Caller): Actor {
+  const actor = { login, peer, permissions: guard.permissions(subjectOf(login, peer)) };
+  guard.checkConnecting(actor);
+  return actor;
+}
+
+function topicsOf(
+  host: VirtualHost,
+  filter: string,
+  wanted?: (topic: RetainedTopic) => boolean,
+): Promise<RetainedTopic[]> {
+  return gather(host.retained.walk(canonical.parsePattern("topic", filter)), Number.POSITIVE_INFINITY, wanted);
 }
 
 /** As a client: with the caller's own rights. */
