@@ -48,13 +48,18 @@ export function checkGrant({ broker }: ManagementContext, { login, peer }: Calle
   const giver = { ...subjectOf(login, peer), clientId: ANY_CLIENT };
   if (permissionsOf(access, giver, "").decide("config", "broker", broker.name).allowed) return;
   const taker: Subject = { user: name, groups, principals: [], listener: undefined, clientId: ANY_CLIENT };
-  const missing = access instanceof AccessRules ? new Comparison(access, giver, taker).missing() : "every right";
+  const missing = access instanceof AccessRules ? missingRight(access, giver, taker) : "every right";
   if (missing === undefined) return;
   throw new BrokerError(
     "not-authorized",
     `User ${giver.user ?? "(none)"} has no say in what ${name} may do, who has ${missing}: nobody gives a right that is not ` +
       "wholly his own, unless he may configure the broker (access_rules: action config, kind broker)",
   );
+}
+
+/** In words, what rules let a taker do and maybe not a giver; undefined when it is certain that there is no such thing. */
+export function missingRight(access: AccessRules, giver: Subject, taker: Subject): string | undefined {
+  return new Comparison(access, giver, taker).missing();
 }
 
 /** What one subject has before another one. */
@@ -72,7 +77,6 @@ class Comparison {
     this.rules = new Map([...broker, ...[...hosts.values()].flat()].map((rule) => [rule.origin, rule]));
   }
 
-  /** In words, what the taker has and the giver may lack; undefined for nothing. */
   missing(): string | undefined {
     if (this.access.empty) return undefined;
     const connectors = [...this.rules.values()].flatMap(({ connector }) => connector ?? []);
