@@ -162,6 +162,14 @@ function Filter({ label, typed, name }: FilterProps): JSX.Element {
   );
 }
 
+/** A row as it was drawn. */
+interface Drawn {
+  readonly list: List;
+  readonly row: Row | undefined;
+  readonly active: boolean;
+  readonly element: JSX.Element;
+}
+
 interface RowsProps {
   readonly list: List;
   readonly picks: Signal<ReadonlySet<string>> | undefined;
@@ -197,6 +205,18 @@ function Rows({ list, picks, order, table, onPickAll }: RowsProps): JSX.Element 
   }, [list]);
   const [first, last] = seen;
   const places = Array.from({ length: Math.max(0, Math.min(last + 1, total) - first) }, (_, index) => first + index);
+  const drawn = useDrawn(list, places, active, (at, row) => (
+    <RowView
+      key={at}
+      id={`${id}-${at}`}
+      at={at}
+      row={row}
+      table={table}
+      picks={picks}
+      active={at === active}
+      onActive={() => setActive(at)}
+    />
+  ));
   const moveTo = (to: number): void => {
     const next = Math.max(0, Math.min(total - 1, to));
     setActive(next);
@@ -233,22 +253,31 @@ function Rows({ list, picks, order, table, onPickAll }: RowsProps): JSX.Element 
         {!known && list.failure.value === "" && <Loading />}
         {known && total === 0 && <p class="empty">{table.empty ?? "Nothing here"}</p>}
         <div class="rows-space" role="rowgroup" style={{ height: `${total * ROW}px` }}>
-          {places.map((at) => (
-            <RowView
-              key={at}
-              id={`${id}-${at}`}
-              at={at}
-              row={list.row(at)}
-              table={table}
-              picks={picks}
-              active={at === active}
-              onActive={() => setActive(at)}
-            />
-          ))}
+          {drawn}
         </div>
       </div>
     </div>
   );
+}
+
+/** Rows, of which those that are as they were are not drawn again: scrolling changes few of those on the screen. */
+function useDrawn(
+  list: List,
+  places: readonly number[],
+  active: number,
+  draw: (at: number, row: Row | undefined) => JSX.Element,
+): readonly JSX.Element[] {
+  const before = useRef<ReadonlyMap<number, Drawn>>(new Map());
+  const now = new Map<number, Drawn>();
+  for (const at of places) {
+    const row = list.row(at);
+    const isActive = at === active;
+    const same = before.current.get(at);
+    if (same?.list === list && same.row === row && same.active === isActive) now.set(at, same);
+    else now.set(at, { list, row, active: isActive, element: draw(at, row) });
+  }
+  before.current = now;
+  return Array.from(now.values(), ({ element }) => element);
 }
 
 interface HeadProps {
