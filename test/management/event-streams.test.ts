@@ -6,6 +6,7 @@ import type { Broker } from "../../core/broker.ts";
 import { EventStreams } from "../../src/management/event-streams.ts";
 import { HostLooks } from "../../src/metrics/host-looks.ts";
 import { coreBroker } from "../support/core-broker.ts";
+import { startManagement } from "../support/management.ts";
 
 /** A reader that takes nothing, and what waits for it. */
 class Reader extends ServerResponse {
@@ -121,4 +122,10 @@ it("ends the stream of who may not watch any more", async () => {
   may = false;
   await pass();
   expect([out.writableEnded, still.writableEnded]).toEqual([true, false]);
+});
+
+it("answers who only asks for the head of a stream, and opens none", async () => {
+  const api = await startManagement();
+  const answer = await api.ask("HEAD", "/api/v1/events");
+  expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
 });

@@ -35,7 +35,8 @@ export function eventRoutes(app: ManagementApp, context: ManagementContext): voi
     }
     reply.hijack();
     reply.raw.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" });
-    streams.open(reply.raw, host, review);
+    if (reply.request.method === "HEAD") reply.raw.end();
+    else streams.open(reply.raw, host, review);
   };
 
   app.get(
