@@ -6,8 +6,10 @@ import type { Message } from "../message.ts";
 import type { Queue } from "./queue.ts";
 import type { Selector } from "../selector/selector.ts";
 
-/** Nodes looked at in one go, so that a turn stays short. */
+/** Nodes looked at in one go, so that a turn stays short; fewer where a selector takes long, which is looked for now and then. */
 const STEPS = 1024;
+const STEPS_UNTIMED = 32;
+const TURN_MS = 2;
 /** How long it waits when it was told to. */
 const WAIT_MS = 50;
 
@@ -76,7 +78,10 @@ export class Walk {
   }
 
   private advance(): void {
+    const { clock } = this.engine;
+    const began = clock.now();
     for (let steps = 0; steps < STEPS && !this.over; steps++) {
+      if (steps % STEPS_UNTIMED === STEPS_UNTIMED - 1 && clock.now() - began > TURN_MS) break;
       const cursor = this.next();
       if (cursor === undefined || this.queue.deleted || this.removed >= (this.options.max ?? Infinity)) {
         this.cancel();

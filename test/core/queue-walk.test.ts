@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { LossReason } from "../../core/ledger.ts";
 import { compileSelector } from "../../core/selector/selector.ts";
 import { coreBroker, type CoreBroker, parse, plainMessage } from "../support/core-broker.ts";
@@ -218,4 +218,22 @@ describe("a walk", () => {
     await walk.finished;
     expect(consumer.got.bodies).toEqual(numbers(2000));
   });
+});
+
+it("a walk that takes long for each message lets others have their turn more often", async () => {
+  const core = await coreBroker();
+  const queue = await filled(core, 3000);
+  const pieces = async (): Promise<number> => {
+    const later = vi.spyOn(core.clock, "after");
+    const walk = queue.walk({ visit: () => undefined });
+    core.clock.advance(1);
+    expect(await walk.finished).toEqual({ seen: 3000, removed: 0 });
+    const { length } = later.mock.calls;
+    later.mockRestore();
+    return length;
+  };
+  expect(await pieces()).toBeLessThan(10);
+  let now = core.clock.now();
+  vi.spyOn(core.clock, "now").mockImplementation(() => now++);
+  expect(await pieces()).toBeGreaterThan(25);
 });
