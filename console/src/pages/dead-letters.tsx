@@ -31,7 +31,7 @@ const ORIGIN_COLUMNS: readonly Column[] = [
   { field: "dead_letter_queue", title: "Dead letters go to", width: "minmax(200px, 1.6fr)", show: goalOf },
   { field: "dead_lettered", title: "Given up", kind: "number" },
   { field: "expired", title: "Expired", kind: "number" },
-  { field: "dropped", title: "Had no room", kind: "number" },
+  { field: "dropped", title: "No room", kind: "number" },
   { field: "messages", title: "Messages", kind: "number" },
 ];
 

@@ -85,7 +85,7 @@ function ListenerRow({ listener, again }: { readonly listener: Row; readonly aga
       </td>
       <td>
         {texts(listener, "protocols").join(", ") || "everything"}
-        {listener["websocket"] === true && ", also over WebSocket"}
+        {listener["websocket"] === true && ", WebSocket too"}
       </td>
       <td>{text(listener, "tls")}</td>
       <td class="number">{count(number(listener, "connections"))}</td>
