@@ -162,3 +162,14 @@ function closed(schema: unknown): Record<string, unknown> {
   if ("properties" in copy && !("additionalProperties" in copy)) copy["additionalProperties"] = false;
   return copy;
 }
+
+it("knows temporary destinations by whose they are, and not by how their names begin", async () => {
+  const api = await startManagement();
+  using client = await StompWire.connect(api.broker.port);
+  await client.request("SUBSCRIBE", { id: "1", destination: "/temp-queue/mine" });
+  await api.put(`${HOST}/queues/temp.kitchen`);
+  await api.put(`${HOST}/topics/temp.kitchen`);
+  const of = async (kind: string): Promise<unknown> => (await api.get(`${HOST}/${kind}?f=temporary&o=temporary`)).body;
+  expect(await of("queues")).toMatchObject({ items: [{ temporary: false }, { temporary: true }] });
+  expect(await of("topics")).toMatchObject({ items: [{ temporary: false }] });
+});

@@ -3,6 +3,7 @@ import type { Address } from "../../../core/addresses/address.ts";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
 import type { Queue } from "../../../core/queue/queue.ts";
+import { isTemporary } from "../../../core/routing/admission.ts";
 import type { VirtualHost } from "../../../core/virtual-host.ts";
 import { effectivePolicy } from "../../config/effective-policy.ts";
 import { callerOf, hostOf, type ManagementApp, type ManagementContext } from "../context.ts";
@@ -17,7 +18,7 @@ const QUEUES: Table<Queue> = new Table<Queue>("Queue", "name", {
   name: { schema: Type.String({ description: "Canonical." }), read: (queue) => queue.address?.name ?? "" },
   temporary: {
     schema: Type.Boolean({ description: "Whether it goes with a connection." }),
-    read: (queue) => queue.address?.levels[0] === "temp",
+    read: ({ address }) => address !== undefined && isTemporary(address),
   },
   dead_letter_queue: {
     schema: Type.Union([Type.String(), Type.Null()], {

@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 import { canonical } from "../../../core/addresses/spelling.ts";
 import { BrokerError } from "../../../core/errors.ts";
+import { isTemporary } from "../../../core/routing/admission.ts";
 import { QueueTarget } from "../../../core/routing/virtual-topic.ts";
 import { isSystemTopic } from "../../../core/system-topics.ts";
 import { DurableSubscription } from "../../../core/topic/durable-subscription.ts";
@@ -19,7 +20,7 @@ const TOPICS: Table<Topic> = new Table<Topic>("Topic", "name", {
   name: { schema: Type.String({ description: "Canonical." }), read: (topic) => topic.address.name },
   temporary: {
     schema: Type.Boolean({ description: "Whether it goes with a connection." }),
-    read: (topic) => topic.address.levels[0] === "temp",
+    read: (topic) => isTemporary(topic.address),
   },
   subscribers: {
     schema: Type.Integer({ description: "Subscriptions, durable ones and queues that get its messages." }),
