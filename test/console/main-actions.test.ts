@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig } from "../../src/config/load.ts";
 import { temporaryFolder } from "../support/broker.ts";
 import { authority, writePair } from "../support/certificates.ts";
 import { BROWSER_MISSING, SOON, signInAs, useConsole } from "../support/console-pages.ts";
+import { MqttWire } from "../support/mqtt-wire.ts";
 
 const HOST = "/api/v1/hosts/default";
 const FOUR_HOURS = String(4 * 3_600_000);
@@ -120,6 +121,28 @@ describe.skipIf(BROWSER_MISSING !== "")(`what the pages of the console are for${
     await page.getByRole("button", { name: "Clear" }).click();
     await dialog.getByRole("button", { name: "Clear" }).click();
     await page.getByText("No topic retains a message").waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it("sessions: found by way of their connection, with what they are subscribed to, and ended", async () => {
+    const { page, management, go, complaints } = await open();
+    using client = await MqttWire.connect(management.broker.port, {
+      clientId: "plant/1",
+      username: "admin",
+      password: "secret",
+      clean: true,
+      properties: { sessionExpiryInterval: 3600 },
+    });
+    await client.subscribe("news/+", { qos: 1 });
+    await go("connections");
+    await page.getByRole("grid").getByRole("link").click();
+    await page.getByText("all that its session is subscribed to").waitFor();
+    await page.getByRole("link", { name: "mqtt/plant/1" }).click();
+    await page.getByRole("cell", { name: "topic news.*" }).waitFor();
+    await page.getByRole("button", { name: "End" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "End" }).click();
+    await page.getByText("There are no sessions").waitFor();
+    await client.dismissed();
     expect(complaints).toEqual([]);
   });
 
