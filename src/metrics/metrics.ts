@@ -122,8 +122,10 @@ export class Metrics {
     );
     if (levels === undefined) return;
     const { memoryUsed, diskFree } = levels;
-    to.gauge("delos_memory_used_bytes", "Memory of the process, without mirrors of files.", (sample) =>
-      sample(memoryUsed),
+    to.gauge(
+      "delos_memory_used_bytes",
+      "Memory that the process needs: without mirrors of files, and without what it has given back.",
+      (sample) => sample(memoryUsed),
     );
     if (diskFree === undefined) return;
     to.gauge("delos_disk_free_bytes", "Bytes free on the disk of the store.", (sample) => sample(diskFree));

@@ -19,8 +19,8 @@ export type Measure = () => Promise<Levels>;
 /** Of the limit: an alarm is over when memory is below this part of it, and free disk above that one. */
 const MEMORY_RECOVERED = 0.95;
 const DISK_RECOVERED = 1.25;
-/** Of what the heap may grow to: the process would end at all of it. */
-const MOST_HEAP = 0.85;
+/** Of what the heap may grow to, of which a part is for young objects only: the process would end where the others have all of theirs. */
+const MOST_HEAP = 0.6;
 /** Of the limits: from there on it is looked more often, so many times. */
 const NEAR_MEMORY = 0.75;
 const NEAR_DISK = 2;
@@ -30,6 +30,11 @@ const SHORTEST_MS = 10;
 const SCARCE_MEMORY = 0.8;
 const COLLECT_MS = 100;
 const COLLECT_SHARE = 1 / 10;
+/** Where nothing was found, it takes twice as long until it is sought again, up to this. */
+const MOST_PAUSE_MS = 300_000;
+const MOST_PAUSE_RAISED_MS = 30_000;
+/** What is left, at most, where something was found. */
+const FRUITFUL = 0.95;
 /** Of what is free in the files of the store, what counts. */
 const STORE_REUSED = 0.75;
 /** Of what must be free, what has to be so outside these files. */
@@ -63,6 +68,8 @@ export class Resources {
   private timer: Timer | undefined = undefined;
   private stopped = false;
   private nextCollection = 0;
+  private patience = 1;
+  private before: Pick<MemoryLevels, "memoryUsed" | "heapUsed"> | undefined = undefined;
 
   constructor(
     alarms: Alarms,
@@ -133,14 +140,20 @@ export class Resources {
     this.judgeDisk(this.levels);
   }
 
+  /** Bytes of room there are for messages, on the disk and in the store's own files; undefined where nobody knows. */
+  get diskRoom(): number | undefined {
+    if (this.levels?.diskFree === undefined) return undefined;
+    const { diskFree, storeFree } = this.levels;
+    // Some of it lies in gaps that are too small; and something must be left for the journal and what others write.
+    return Math.floor(Math.min(diskFree + storeFree * STORE_REUSED, diskFree / LEAST_DISK));
+  }
+
   private judgeDisk({ diskFree, storeFree }: Levels): void {
-    const { diskLimit } = this;
-    if (diskFree === undefined || diskLimit === 0) {
+    const { diskLimit, diskRoom: room } = this;
+    if (diskFree === undefined || room === undefined || diskLimit === 0) {
       this.judge("disk", false, true, () => "");
       return;
     }
-    // Some of it lies in gaps that are too small; and something must be left for the journal and what others write.
-    const room = Math.min(diskFree + storeFree * STORE_REUSED, diskFree / LEAST_DISK);
     this.judge("disk", room < diskLimit, room >= diskLimit * DISK_RECOVERED, () => {
       const found = `${mebi(diskFree)} free, and ${mebi(storeFree)} in the files of the store`;
       return `the disk of store.directory has ${found}; less than ${mebi(diskLimit)} is too little (alarms.disk_free)`;
@@ -156,10 +169,23 @@ export class Resources {
         ? `the process needs ${mebi(memoryUsed)} of memory; more than ${mebi(memoryLimit)} is too much (alarms.memory)`
         : `JavaScript's heap has ${mebi(heapUsed)} in use; it may grow to ${mebi(heapLimit)} (--max-old-space-size of node)`,
     );
+    this.seekUnused(memoryUsed, heapUsed);
+  }
+
+  /** Has unused memory given back where it matters; less and less often where there is none. */
+  private seekUnused(memoryUsed: number, heapUsed: number): void {
+    const { before } = this;
+    if (before !== undefined) {
+      const isLess = memoryUsed < before.memoryUsed * FRUITFUL || heapUsed < before.heapUsed * FRUITFUL;
+      this.patience = isLess ? 1 : this.patience * 2;
+      this.before = undefined;
+    }
     const now = this.clock.now();
-    if (memoryUsed <= memoryLimit * SCARCE_MEMORY && heapUsed <= mostHeap * SCARCE_MEMORY) return;
-    if (now < this.nextCollection) return;
-    this.nextCollection = now + Math.max(COLLECT_MS, this.collect() / COLLECT_SHARE);
+    const isRaised = this.alarms.active.some(({ name }) => name === "memory");
+    if (now < this.nextCollection || !(isRaised || memoryUsed > this.memoryLimit * SCARCE_MEMORY)) return;
+    const pauseMs = Math.max(COLLECT_MS, this.collect() / COLLECT_SHARE) * this.patience;
+    this.nextCollection = now + Math.min(pauseMs, isRaised ? MOST_PAUSE_RAISED_MS : MOST_PAUSE_MS);
+    this.before = { memoryUsed, heapUsed };
   }
 
   private judge(name: AlarmName, short: boolean, recovered: boolean, reason: () => string): void {

@@ -17,7 +17,8 @@ const Alarm = Type.Object(
       description: "In bytes: above so much memory, or below so much free disk, it is raised; 0 is never.",
     }),
     level: Type.Union([Type.Integer(), Type.Null()], {
-      description: "Bytes of memory in use, or free on the disk, when they were last looked at; null if nobody knows.",
+      description:
+        "Bytes of memory in use, or free on the disk and in the store's files, when they were last looked at; null if unknown.",
     }),
   },
   { title: "Alarm" },
@@ -88,10 +89,10 @@ export function limitRoutes(app: ManagementApp, { broker, clock, limits, resourc
       schema: { tags, summary: "List alarms, raised or not", response: { 200: Type.Array(Alarm) } },
     },
     (): Static<typeof Alarm>[] => {
-      const { levels, memoryLimit, diskLimit } = resources;
+      const { levels, memoryLimit, diskLimit, diskRoom } = resources;
       const settings = {
         memory: { setting: "alarms.memory", threshold: memoryLimit, level: levels?.memoryUsed ?? null },
-        disk: { setting: "alarms.disk_free", threshold: diskLimit, level: levels?.diskFree ?? null },
+        disk: { setting: "alarms.disk_free", threshold: diskLimit, level: diskRoom ?? null },
       };
       return ALARMS.map((name) => {
         const active = broker.engine.alarms.active.find((alarm) => alarm.name === name);
