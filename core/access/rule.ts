@@ -13,7 +13,7 @@ export const ANY = "*";
 export const SOME = "+";
 
 /** Addresses and networks among the names of a rule. */
-export interface Networks {
+interface Networks {
   /** Whether an address, without a port, is in one of them. */
   has(address: string): boolean;
 }
