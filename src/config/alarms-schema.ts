@@ -31,7 +31,8 @@ export const metrics = Type.Object(
   {
     anonymous: flag(
       false,
-      "Whether /metrics of management needs no login; otherwise it takes the right to monitor the broker.",
+      "Whether /metrics of management needs no login; otherwise it takes the right to monitor the broker, as " +
+        "/metrics/per-object, which has names in it, always does.",
     ),
     max_objects: count(
       1000,

@@ -71,8 +71,11 @@ export function metricsRoutes(app: ManagementApp, { metrics, health, config, clo
 
   app.get(
     "/metrics/per-object",
-    { config: { right }, schema: { ...text, summary: "Queues, topics and durable subscriptions one by one" } },
-    // As it is made, and as fast as it is read.
+    {
+      config: { right: "monitor broker" },
+      schema: { ...text, summary: "Queues, topics and durable subscriptions one by one" },
+    },
+    // With names, so never for anybody; as it is made, and as fast as it is read.
     ({ headers }, reply) => reply.send(Readable.from(metrics.objects(formatOf(headers, reply)))),
   );
 }

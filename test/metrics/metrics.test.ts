@@ -202,6 +202,7 @@ describe("metrics", () => {
   it("are for everybody, if they are to be", async () => {
     const api = await startManagement(["metrics.anonymous=true"]);
     expect((await api.get("/metrics", { as: null })).status).toBe(200);
+    expect((await api.get("/metrics/per-object", { as: null })).status).toBe(401);
   });
 
   it.skipIf(!HAS_PROMTOOL)("are what promtool takes for good ones", async () => {
