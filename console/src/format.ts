@@ -10,6 +10,11 @@ const DAY = 24 * HOUR;
 /** The last moment that a date can say, in milliseconds since 1970. */
 export const LAST_MOMENT = 8.64e15;
 
+/** A name within a sentence, which it cannot turn round, whatever direction it is written in. */
+export function named(name: string): string {
+  return `\u2068${name}\u2069`;
+}
+
 /** A whole number with its thousands apart. */
 export function count(value: number): string {
   return COUNT.format(value);

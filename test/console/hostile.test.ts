@@ -60,6 +60,13 @@ describe.skipIf(BROWSER_MISSING !== "")(`the console and names that mean harm${B
     await page.getByRole("button", { name: "Purge" }).click();
     await page.getByRole("dialog").getByText(IMAGE).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
+    const [turned = ""] = NAMES.filter((name) => name.includes("\u202E"));
+    await go(`queues/${encodeURIComponent(turned)}`);
+    await page.getByRole("button", { name: "Delete" }).click();
+    // A name that is written from right to left leaves the question as it is.
+    const question = await page.getByRole("dialog").locator("p").textContent();
+    expect(question).toBe(`Delete \u2068${turned}\u2069 with all its messages?`);
+    await page.getByRole("button", { name: "Cancel" }).click();
     await go("retained");
     await page.getByRole("link", { name: IMAGE }).click();
     await page.getByRole("dialog").getByText(IMAGE).first().waitFor();

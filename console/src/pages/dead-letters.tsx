@@ -5,7 +5,7 @@ import { doToEach } from "../api/each.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { link } from "../route.ts";
 import { confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -13,7 +13,7 @@ import { Badge, Failure, PageHead, Tabs, tabNow } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
 import { Messages } from "./messages.tsx";
-import { askRedrive, named, runJob } from "./move.tsx";
+import { askRedrive, runJob, soMany } from "./move.tsx";
 
 /** What the list of queues shows that dead letters came to. */
 const GRAVE_COLUMNS: readonly Column[] = [
@@ -95,7 +95,7 @@ function goalOf(row: Row): JSX.Element {
 }
 
 function Picked({ names, done }: { readonly names: readonly string[]; readonly done: () => void }): JSX.Element {
-  const many = names.length === 1 ? `the queue ${names[0]}` : `${count(names.length)} queues`;
+  const many = names.length === 1 ? `the queue ${named(names[0] ?? "")}` : `${count(names.length)} queues`;
   return (
     <div class="actions">
       <button
@@ -149,7 +149,7 @@ function GravePage({ name }: { readonly name: string }): JSX.Element {
         intro={
           polled.value.value !== undefined && (
             <>
-              {named(held)}, <a href={link(["queues", name])}>the queue itself</a>
+              {soMany(held)}, <a href={link(["queues", name])}>the queue itself</a>
             </>
           )
         }
@@ -157,7 +157,11 @@ function GravePage({ name }: { readonly name: string }): JSX.Element {
         <button type="button" class="button primary" onClick={() => askRedrive(path, undefined, refresh)}>
           <Icon name="refresh" /> Redrive all
         </button>
-        <button type="button" class="button danger" onClick={() => askPurge([name], `the queue ${name}`, refresh)}>
+        <button
+          type="button"
+          class="button danger"
+          onClick={() => askPurge([name], `the queue ${named(name)}`, refresh)}
+        >
           Purge
         </button>
       </PageHead>

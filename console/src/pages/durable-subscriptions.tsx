@@ -5,7 +5,7 @@ import { text } from "../api/json.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
 import { link } from "../route.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { PageHead, State } from "../ui/parts.tsx";
@@ -63,7 +63,7 @@ export function DurableSubscriptionsPage({ id }: { readonly id: string | undefin
 }
 
 function askDelete(ids: readonly string[], done: () => void): void {
-  const what = ids.length === 1 ? ids[0] : `${count(ids.length)} durable subscriptions`;
+  const what = ids.length === 1 ? named(ids[0] ?? "") : `${count(ids.length)} durable subscriptions`;
   const run = async (): Promise<void> => {
     await doToEach(ids, (id) => ask(at("hosts", host.value, "durable-subscriptions", id), { method: "DELETE" }));
     done();

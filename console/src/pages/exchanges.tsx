@@ -5,7 +5,7 @@ import { brief, number, record, type Row, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { go, link } from "../route.ts";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -91,7 +91,7 @@ function ExchangePage({ name }: { readonly name: string }): JSX.Element {
           class="button danger"
           disabled={row?.["predeclared"] === true}
           onClick={() =>
-            confirm("Delete", `Delete the exchange ${name} with all its bindings?`, "Delete", async () => {
+            confirm("Delete", `Delete the exchange ${named(name)} with all its bindings?`, "Delete", async () => {
               await ask(path, { method: "DELETE" });
               go(["exchanges"]);
             })

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { number, record, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask } from "../api/request.ts";
-import { bytes, count } from "../format.ts";
+import { bytes, count, named } from "../format.ts";
 import { link } from "../route.ts";
 import { Icon } from "../ui/icon.tsx";
 import { confirm } from "../ui/dialog.tsx";
@@ -304,7 +304,7 @@ function Picked({ path, name, picked, done }: PickedProps): JSX.Element {
         type="button"
         class="button small danger"
         onClick={() =>
-          confirm("Delete", `Delete ${many} of ${name}?`, "Delete", async () => {
+          confirm("Delete", `Delete ${many} of ${named(name)}?`, "Delete", async () => {
             await runJob(path, "purge", { sequences: picked });
             done();
           })

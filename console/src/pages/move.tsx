@@ -24,7 +24,7 @@ const RATE: Field = {
 /** Asks where messages are to go, and takes them there: those at the places given, or those that a selector matches. */
 export function askMove(path: string, sequences: readonly number[] | undefined, done: () => void): void {
   askFor({
-    title: sequences === undefined ? "Move or copy messages" : `Move or copy ${named(sequences.length)}`,
+    title: sequences === undefined ? "Move or copy messages" : `Move or copy ${soMany(sequences.length)}`,
     fields: [
       {
         name: "how",
@@ -52,7 +52,7 @@ export function askMove(path: string, sequences: readonly number[] | undefined, 
 /** Asks which dead letters are to go back to where they come from. */
 export function askRedrive(path: string, sequences: readonly number[] | undefined, done: () => void): void {
   askFor({
-    title: sequences === undefined ? "Redrive dead letters" : `Redrive ${named(sequences.length)}`,
+    title: sequences === undefined ? "Redrive dead letters" : `Redrive ${soMany(sequences.length)}`,
     intro: "Dead letters go back to the queue or the durable subscription they come from. Other messages stay.",
     fields: sequences === undefined ? [...WHICH, RATE] : [],
     action: "Redrive",
@@ -79,11 +79,11 @@ function outcomeOf(kind: string, job: Row): string {
   const beside = skipped === 0 ? "" : `, ${count(skipped)} stayed`;
   const state = text(job, "state");
   const end = state === "finished" ? "" : ` (${state})`;
-  return `${kind}: ${named(number(job, "done"))}${beside}${end}`;
+  return `${kind}: ${soMany(number(job, "done"))}${beside}${end}`;
 }
 
 /** So many messages, in words. */
-export function named(messages: number): string {
+export function soMany(messages: number): string {
   return messages === 1 ? "1 message" : `${count(messages)} messages`;
 }
 

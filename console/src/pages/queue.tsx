@@ -5,7 +5,7 @@ import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
 import { host } from "../api/session.ts";
-import { bytes, count } from "../format.ts";
+import { bytes, count, named } from "../format.ts";
 import { go, link } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
 import { confirm } from "../ui/dialog.tsx";
@@ -132,7 +132,7 @@ function Actions({ kind, name, row, path, again }: ActionsProps): JSX.Element {
         type="button"
         class="button danger"
         onClick={() =>
-          confirm("Purge", `Throw away every message of ${name} that nobody holds?`, "Purge", async () => {
+          confirm("Purge", `Throw away every message of ${named(name)} that nobody holds?`, "Purge", async () => {
             await ask(`${path}/purge`, { method: "POST", body: {} });
             again();
           })
@@ -144,7 +144,7 @@ function Actions({ kind, name, row, path, again }: ActionsProps): JSX.Element {
         type="button"
         class="button danger"
         onClick={() =>
-          confirm("Delete", `Delete ${name} with all its messages?`, "Delete", async () => {
+          confirm("Delete", `Delete ${named(name)} with all its messages?`, "Delete", async () => {
             await ask(path, { method: "DELETE" });
             go([kind]);
           })

@@ -4,7 +4,7 @@ import { doToEach } from "../api/each.ts";
 import { flag, text } from "../api/json.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { link } from "../route.ts";
 import { askFor, confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -68,7 +68,7 @@ function Picked({ names, done }: { readonly names: readonly string[]; readonly d
     );
     done();
   };
-  const many = names.length === 1 ? `the queue ${names[0]}` : `${count(names.length)} queues`;
+  const many = names.length === 1 ? `the queue ${named(names[0] ?? "")}` : `${count(names.length)} queues`;
   return (
     <div class="actions">
       <button

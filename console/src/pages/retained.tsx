@@ -5,7 +5,7 @@ import { type Row, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { askFor, confirm, openDialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { Failure, PageHead } from "../ui/parts.tsx";
@@ -49,7 +49,7 @@ export function RetainedPage(): JSX.Element {
             onClick={() =>
               confirm(
                 "Clear",
-                `Have ${topics.length === 1 ? `the topic ${topics[0]}` : `${count(topics.length)} topics`} retain nothing?`,
+                `Have ${topics.length === 1 ? `the topic ${named(topics[0] ?? "")}` : `${count(topics.length)} topics`} retain nothing?`,
                 "Clear",
                 async () => {
                   await doToEach(topics, (topic) =>

@@ -10,7 +10,7 @@ import { confirm, openDialog } from "../ui/dialog.tsx";
 import { Failure, PageHead } from "../ui/parts.tsx";
 import { type Column, Table } from "../ui/table.tsx";
 import { Time } from "../ui/time.tsx";
-import { named } from "./move.tsx";
+import { soMany } from "./move.tsx";
 import { openPublish } from "./publish.tsx";
 import { SHOWN_BODY, WHOLE_BODY } from "./body.tsx";
 import { MessageView } from "./message.tsx";
@@ -71,7 +71,7 @@ export function SchedulesPage(): JSX.Element {
             type="button"
             class="button small danger"
             onClick={() =>
-              confirm("Cancel", `Cancel ${named(ids.length)}, with all repetitions?`, "Cancel them", async () => {
+              confirm("Cancel", `Cancel ${soMany(ids.length)}, with all repetitions?`, "Cancel them", async () => {
                 await doToEach(ids, (id) => ask(at("hosts", host.value, "schedules", id), { method: "DELETE" }));
                 done();
               })

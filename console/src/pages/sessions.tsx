@@ -4,7 +4,7 @@ import { flag, number, type Row, rows, text } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { host } from "../api/session.ts";
-import { bytes, count, span } from "../format.ts";
+import { bytes, count, named, span } from "../format.ts";
 import { go, link } from "../route.ts";
 import { confirm } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -118,7 +118,7 @@ function keptFor(row: Row): string {
 }
 
 function askEnd(ids: readonly string[], done: () => void): void {
-  const what = ids.length === 1 ? `the session ${ids[0]}` : `${count(ids.length)} sessions`;
+  const what = ids.length === 1 ? `the session ${named(ids[0] ?? "")}` : `${count(ids.length)} sessions`;
   confirm(
     "End",
     `End ${what} with all that waits? Clients that are connected are closed.`,

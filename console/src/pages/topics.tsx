@@ -6,7 +6,7 @@ import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
 import { Rates, Series } from "../api/series.ts";
 import { host } from "../api/session.ts";
-import { bytes, count } from "../format.ts";
+import { bytes, count, named } from "../format.ts";
 import { go, link } from "../route.ts";
 import { Chart } from "../ui/chart.tsx";
 import { askFor, confirm } from "../ui/dialog.tsx";
@@ -88,7 +88,7 @@ function TopicPage({ name }: { readonly name: string }): JSX.Element {
           type="button"
           class="button danger"
           onClick={() =>
-            confirm("Delete", `Delete the topic ${name}? It must have no subscribers.`, "Delete", async () => {
+            confirm("Delete", `Delete the topic ${named(name)}? It must have no subscribers.`, "Delete", async () => {
               await ask(path, { method: "DELETE" });
               go(["topics"]);
             })

@@ -5,7 +5,7 @@ import { doToEach } from "../api/each.ts";
 import { flag, type Json, type Row, rows, text, texts } from "../api/json.ts";
 import { usePolled } from "../api/poll.ts";
 import { ask, at } from "../api/request.ts";
-import { count } from "../format.ts";
+import { count, named } from "../format.ts";
 import { askFor, confirm, openDialog } from "../ui/dialog.tsx";
 import type { Filled } from "../ui/form.tsx";
 import { Icon } from "../ui/icon.tsx";
@@ -84,7 +84,7 @@ function Users(): JSX.Element {
           onClick={() =>
             confirm(
               "Delete",
-              `Delete ${names.length === 1 ? names[0] : `${count(names.length)} users`}? Their connections are closed.`,
+              `Delete ${names.length === 1 ? named(names[0] ?? "") : `${count(names.length)} users`}? Their connections are closed.`,
               "Delete",
               async () => {
                 await doToEach(names, (name) => ask(at("users", name), { method: "DELETE" }));
@@ -173,10 +173,15 @@ function Keys(): JSX.Element {
 }
 
 function removeKey(name: string, done: () => void): void {
-  confirm("Delete", `Delete the key ${name}? Programs that show it are refused from now on.`, "Delete", async () => {
-    await ask(at("api-keys", name), { method: "DELETE" });
-    done();
-  });
+  confirm(
+    "Delete",
+    `Delete the key ${named(name)}? Programs that show it are refused from now on.`,
+    "Delete",
+    async () => {
+      await ask(at("api-keys", name), { method: "DELETE" });
+      done();
+    },
+  );
 }
 
 function isManaged(row: Row): boolean {
