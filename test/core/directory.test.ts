@@ -42,9 +42,13 @@ it("is in order again after nobody asked while very many came and went", () => {
   expect(namesOf(directory)).toEqual(["2999", "m"]);
 });
 
+/** Names that come in no order. */
+function nameOf(n: number): string {
+  return `${(n * 7919) % 100_003}`;
+}
+
 it("puts very many names in order in short pieces, while others come and go and somebody else asks too", () => {
   const directory = new Directory<number>();
-  const nameOf = (n: number): string => `${(n * 7919) % 100_003}`;
   for (let n = 0; n < 20_000; n++) directory.set(nameOf(n), n);
   const first = directory.inOrder();
   const second = directory.inOrder();

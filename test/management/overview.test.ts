@@ -21,6 +21,10 @@ it("tells of the process, its machine and its store", async () => {
   });
 });
 
+function destinations(shown: unknown): number {
+  return Number(/"destinations":(\d+)/.exec(JSON.stringify(shown))?.[1]);
+}
+
 it("tells of a virtual host how full it is, and whose users it has", async () => {
   const api = await startManagement([
     "hosts.default.max_destinations=50",
@@ -30,7 +34,6 @@ it("tells of a virtual host how full it is, and whose users it has", async () =>
   expect(body).toMatchObject({ max_destinations: 50, own_users: false, destinations: expect.any(Number) });
   await api.put("/api/v1/hosts/default/queues/a");
   const { body: after } = await api.get("/api/v1/hosts/default");
-  const destinations = (shown: unknown): number => Number(/"destinations":(\d+)/.exec(JSON.stringify(shown))?.[1]);
   expect(destinations(after)).toBe(destinations(body) + 1);
   expect((await api.get("/api/v1/hosts/tenant")).body).toMatchObject({ own_users: true });
 });

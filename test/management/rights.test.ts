@@ -87,6 +87,10 @@ it("a user of a virtual host is nobody to the broker and to other virtual hosts,
   }
 });
 
+async function ended(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) expect(chunk.value).toBeDefined();
+}
+
 it("who watches events is cut off soon after the login or the right is gone", async () => {
   const began = Date.now();
   // Fifty times as quick as the machine's.
@@ -105,9 +109,6 @@ it("who watches events is cut off soon after the login or the right is gone", as
     const { status, body } = await fetch(`${api.url}/api/v1/hosts/default/events`, { headers });
     if (status !== 200 || body === null) throw new Error(`There is no stream: ${status}`);
     return body.getReader();
-  };
-  const ended = async (reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> => {
-    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) expect(chunk.value).toBeDefined();
   };
   const first = await watch();
   const login = vi.spyOn(broker, "review").mockRejectedValue(new BrokerError("not-authenticated", "gone"));

@@ -100,22 +100,22 @@ export function retainedRoutes(app: ManagementApp, context: ManagementContext): 
         response: { 200: Cleared },
       },
     },
-    async (request) => {
-      const { params, query } = request;
-      const host = hostOf(context, params.host);
-      const { permissions } = actorOf(host, callerOf(request));
-      const found = await topicsOf(
-        host,
-        query.filter,
-        ({ address }) => permissions.decide("send", "topic", address.name).allowed,
-      );
-      for (const [place, { address }] of found.entries()) {
-        host.retain(address, undefined);
-        if (place % SLICE === SLICE - 1) await new Promise((resolve) => setImmediate(resolve));
-      }
-      return { messages: found.length };
-    },
+    (request) => clear(hostOf(context, request.params.host), callerOf(request), request.query.filter),
   );
+}
+
+async function clear(host: VirtualHost, caller: Caller, filter: string): Promise<Static<typeof Cleared>> {
+  const { permissions } = actorOf(host, caller);
+  const found = await topicsOf(
+    host,
+    filter,
+    ({ address }) => permissions.decide("send", "topic", address.name).allowed,
+  );
+  for (const [place, { address }] of found.entries()) {
+    host.retain(address, undefined);
+    if (place % SLICE === SLICE - 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return { messages: found.length };
 }
 
 function reading(app: ManagementApp, context: ManagementContext): void {
