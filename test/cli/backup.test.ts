@@ -14,7 +14,9 @@ function env(api: TestManagement): Readonly<Record<string, string>> {
   return { DELOS_URL: api.url, DELOS_PASSWORD: "secret" };
 }
 
-it("a copy made under load, restored over another store, has all that was confirmed before, in order and once", async () => {
+it("a copy made under load, restored over another store, has all that was confirmed before, in order and once", {
+  timeout: 90_000,
+}, async () => {
   const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
   const client = await StompWire.connect(api.broker.port, LOGIN);
   let sent = 0;
@@ -67,7 +69,7 @@ it("a broker that is killed as soon as its copy is made lives on from it elsewhe
   const settings = ["management.enabled=true", "management.port=0"];
   const broker = await startBrokerProcess(temporaryFolder(), settings);
   const managementOf = (): string => /Management.*(http:\/\/127\.0\.0\.1:\d+)/.exec(broker.output())?.[1] ?? "";
-  await eventually(() => managementOf() !== "");
+  await eventually(() => managementOf() !== "", 25_000);
   // What was confirmed: numbers that were sent, by queue, and those of the queue "done" whose consumption was.
   const confirmed = new Map(["a", "b", "c", "done"].map((name) => [name, 0]));
   let consumed = 0;
@@ -94,7 +96,7 @@ it("a broker that is killed as soon as its copy is made lives on from it elsewhe
     }
   })();
   const over = Promise.allSettled([...publishing, consuming]);
-  await eventually(() => expect(Math.min(consumed, ...confirmed.values())).toBeGreaterThan(20));
+  await eventually(() => expect(Math.min(consumed, ...confirmed.values())).toBeGreaterThan(20), 25_000);
   const before = new Map(confirmed);
   const consumedBefore = consumed;
   const file = join(temporaryFolder(), "copy.mdb");
@@ -132,7 +134,7 @@ it("no file is overwritten, and none is left of a copy that failed", async () =>
   expect(await delos(["backup", file], { env: env(api) })).toMatchObject({ code: 2 });
 });
 
-it("a copy that has changed by one bit is refused, and what is there stays", async () => {
+it("a copy that has changed by one bit is refused, and what is there stays", { timeout: 90_000 }, async () => {
   const api = await startManagement(["store.kind=lmdb", `store.directory=${temporaryFolder()}`]);
   const client = await StompWire.connect(api.broker.port, LOGIN);
   await client.request("SEND", { destination: "/queue/a", persistent: "true" }, "precious".repeat(4000));

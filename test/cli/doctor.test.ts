@@ -32,7 +32,7 @@ it("finds nothing wrong where nothing is, and leaves nothing behind", async () =
   expect(readdirSync(directory)).toEqual([]);
 });
 
-it("finds a port that somebody else has, and a damaged store", async () => {
+it("finds a port that somebody else has, and a damaged store", { timeout: 90_000 }, async () => {
   const other = createServer();
   await new Promise<void>((done) => other.listen(0, "127.0.0.1", done));
   onTestFinished(() => void other.close());

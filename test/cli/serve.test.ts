@@ -64,7 +64,7 @@ class Delos {
     await eventually(() => {
       if (this.child.exitCode !== null) throw new Error(`It ended: ${this.stderr}`);
       return this.stdout.includes("is ready.");
-    });
+    }, 25_000);
     return Number(/stomp +127\.0\.0\.1:(\d+)/.exec(this.stdout)?.[1]);
   }
 

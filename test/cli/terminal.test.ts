@@ -25,13 +25,13 @@ async function shell(line: string, own: Readonly<Record<string, string>>, answer
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (out += chunk.toString()));
   const ended = new Promise<number | null>((done) => child.once("close", done));
   if (answer !== undefined) {
-    await eventually(() => out.includes(answer.after));
+    await eventually(() => out.includes(answer.after), 25_000);
     child.stdin.write(answer.say);
   }
   return { code: await ended, out };
 }
 
-describe("commands", () => {
+describe("commands", { timeout: 90_000 }, () => {
   it("end without a word when whoever reads them has gone, and consume no more", async () => {
     const api = await startManagement();
     const lines = Array.from({ length: 500 }, (_, n) => `line ${n} ${"x".repeat(1000)}`).join("\n");
@@ -99,7 +99,7 @@ describe("commands", () => {
   });
 });
 
-describe.skipIf(!runs("script", ["--version"]))("on a terminal commands", () => {
+describe.skipIf(!runs("script", ["--version"]))("on a terminal commands", { timeout: 90_000 }, () => {
   it("do not show passwords, and take Ctrl-C and Ctrl-D for no answer", async () => {
     const api = await startManagement();
     const own = { DELOS_URL: api.url };

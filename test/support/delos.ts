@@ -35,7 +35,7 @@ export async function delos(
   child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
   child.stdin.on("error", () => {});
   child.stdin.end(input);
-  if (signal !== undefined) void eventually(when).then(() => child.kill(signal));
+  if (signal !== undefined) void eventually(when, 25_000).then(() => child.kill(signal));
   const code = await new Promise<number | null>((done, fail) => {
     child.once("close", done);
     child.once("error", fail);
