@@ -93,7 +93,8 @@ export class Openings {
 
   #arm(delayMs: number): void {
     this.#armed = true;
-    this.#clock.after(delayMs, () => this.#sweep());
+    // After what came while the broker was busy has been read: it is not its peers that were late then.
+    this.#clock.after(delayMs, () => this.#clock.endOfTurn(() => this.#sweep()));
   }
 
   #sweep(): void {
