@@ -75,6 +75,7 @@ describe("a queue that dead letters come to", () => {
   it("is not the one that an expelled message leaves to make room for another", async () => {
     const rules = {
       "queue:a": { deadLetterQueue: "ring" },
+      "queue:plain": { maxMessages: 10, full: "reject" },
       "queue:ring": { maxMessages: 1, full: "drop-head", deadLetterExchange: "", deadLetterRoutingKey: "rest" },
     } as const;
     const core = await coreBroker({ host: { policies: policies(rules) } });

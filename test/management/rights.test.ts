@@ -87,8 +87,10 @@ it("a user of a virtual host is nobody to the broker and to other virtual hosts,
   }
 });
 
+/** Reads a stream to its end, which comes long before that of a stream whose time is over. */
 async function ended(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) expect(chunk.value).toBeDefined();
+  let seen = 0;
+  while (!(await reader.read()).done) expect(++seen).toBeLessThan(40);
 }
 
 it("who watches events is cut off soon after the login or the right is gone", async () => {
