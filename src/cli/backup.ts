@@ -12,6 +12,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  truncateSync,
 } from "node:fs";
 import { readdir, rename, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -21,7 +22,7 @@ import { DATA_FILE } from "../../store/lmdb/disk.ts";
 import { DirectoryLock } from "../../store/lmdb/lock.ts";
 import { loadConfig } from "../config/load.ts";
 import { CONFIG_HELP, CONFIG_OPTIONS, complain, EXIT, print, readOptions } from "./arguments.ts";
-import { Sealing, sealOf } from "./backup-seal.ts";
+import { type Seal, Sealing, sealOf } from "./backup-seal.ts";
 import type { Command } from "./commands.ts";
 import { ManagementClient, REMOTE_HELP, REMOTE_OPTIONS } from "./management-client.ts";
 import { ManagementError } from "./management-error.ts";
@@ -136,7 +137,9 @@ ${CONFIG_HELP}
 
 /** Returns where the store is by now that was there. */
 async function restoreInto(directory: string, file: string, force: boolean): Promise<string | undefined> {
-  const damage = await damageIn(file);
+  const size = (await stat(file)).size;
+  const seal = size === 0 ? undefined : await sealOf(file);
+  const damage = damageIn(file, size, seal);
   if (damage !== undefined) throw new Error(`${file} is no copy of a store, or damaged: ${damage}`);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = await DirectoryLock.take(directory);
@@ -147,6 +150,7 @@ async function restoreInto(directory: string, file: string, force: boolean): Pro
     const fresh = join(directory, `${DATA_FILE}.restoring`);
     try {
       copyFileSync(file, fresh);
+      if (seal !== undefined) truncateSync(fresh, seal.size);
       sync(fresh);
     } catch (error) {
       rmSync(fresh, { force: true });
@@ -165,9 +169,8 @@ async function restoreInto(directory: string, file: string, force: boolean): Pro
 }
 
 /** In a few words what is wrong with a copy; undefined when nothing is. */
-async function damageIn(file: string): Promise<string | undefined> {
-  if ((await stat(file)).size === 0) return "it is empty";
-  const seal = await sealOf(file);
+function damageIn(file: string, size: number, seal: Seal | undefined): string | undefined {
+  if (size === 0) return "it is empty";
   if (seal?.broken === true) return "it is not what was backed up any more (its checksum is another one)";
   return damageOf(file);
 }
