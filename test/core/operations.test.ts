@@ -258,7 +258,7 @@ describe("redriving dead letters", () => {
   it("leaves those that cannot go back, and says why", async () => {
     const core = await broker();
     bury(core, "dead", "1", { dead_letter_origin: "dsub:nobody" });
-    bury(core, "dead", "2", { dead_letter_origin: "queue:temp.x.y" });
+    bury(core, "dead", "2", { dead_letter_origin: "queue:temp.default-9-1f.y" });
     bury(core, "dead", "3", {});
     bury(core, "dead", "4", { dead_letter_origin: "queue:dead" });
     bury(core, "dead", "5", { dead_letter_origin: "nonsense" });
