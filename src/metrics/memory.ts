@@ -79,13 +79,20 @@ export function usableMemory(): number {
 }
 
 /**
- * Has everything given back that nobody uses any more; returns how many milliseconds that took. By itself it happens only
- * while more is being used, which it is not while publishers wait for memory.
+ * What has everything given back that nobody uses any more, and returns how many milliseconds that took. By itself it happens
+ * only while more is being used, which it is not while publishers wait for memory.
  */
-export function collectGarbage(): number {
-  const began = performance.now();
+export function garbageCollector(): () => number {
+  let collect: unknown;
+  return () => {
+    const began = performance.now();
+    collect ??= exposedCollector();
+    if (typeof collect === "function") collect({ type: "major", flavor: "last-resort" });
+    return performance.now() - began;
+  };
+}
+
+function exposedCollector(): unknown {
   setFlagsFromString("--expose-gc");
-  const collect: unknown = runInNewContext("gc");
-  if (typeof collect === "function") collect({ type: "major", flavor: "last-resort" });
-  return performance.now() - began;
+  return runInNewContext("gc");
 }

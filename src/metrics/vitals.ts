@@ -7,7 +7,7 @@ import type { Listener } from "../net/listener.ts";
 import { CertificateExpiries } from "./certificate-expiries.ts";
 import { Health } from "./health.ts";
 import { HostLooks } from "./host-looks.ts";
-import { collectGarbage } from "./memory.ts";
+import { garbageCollector } from "./memory.ts";
 import { Metrics } from "./metrics.ts";
 import { type AlarmHeard, type Measure, measureIn, Resources } from "./resources.ts";
 
@@ -47,7 +47,7 @@ export class Vitals {
       clock: broker.clock,
       log,
       heard,
-      collect: collectGarbage,
+      collect: garbageCollector(),
     });
     this.looks = new HostLooks(broker.clock);
     const { health, resources, looks } = this;

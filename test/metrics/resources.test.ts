@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Alarms } from "../../core/alarms.ts";
 import { type Levels, Resources } from "../../src/metrics/resources.ts";
-import { MemoryGauge, usableMemory, usableOf } from "../../src/metrics/memory.ts";
+import { garbageCollector, MemoryGauge, usableMemory, usableOf } from "../../src/metrics/memory.ts";
 import { VirtualClock } from "../support/virtual-clock.ts";
 
 const PLENTY: Levels = { memoryUsed: 0, heapUsed: 0, heapLimit: 1, diskFree: 10_000, storeFree: 0 };
@@ -96,6 +96,17 @@ describe("the memory that the process needs", () => {
     expect(gauge.needed(2000, 1200)).toBe(2000);
     expect(gauge.needed(2100, 200)).toBe(2100);
     expect(gauge.needed(900, 900)).toBe(900);
+  });
+
+  it("is less after what nobody uses was given back", () => {
+    const collect = garbageCollector();
+    collect();
+    let unused: ArrayBuffer[] = Array.from({ length: 64 }, () => new ArrayBuffer(1 << 20));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(unused.length).toBe(64);
+    unused = [];
+    expect(collect()).toBeGreaterThan(0);
+    expect(process.memoryUsage().arrayBuffers).toBeLessThan(before - (32 << 20));
   });
 
   it("may be four fifths of what there is, or less where that is little", () => {
