@@ -16,7 +16,7 @@ const targets: TopicTarget[] = Array.from({ length: 2 }, () => ({ offer: () => u
 
 interface Topics {
   /** Runs what is to be done in the next turn. */
-  turn(): boolean;
+  readonly turn: () => boolean;
   readonly bindings: TopicBindings;
   readonly topics: Map<string, Topic>;
   readonly deserted: Set<Topic>;
