@@ -28,7 +28,12 @@ export class Output {
   #announced = false;
   /** What the next buffer starts with: about what the last turn needed, so an idle connection keeps nothing. */
   #firstBytes = SMALLEST_BUFFER;
-  #chunks: Buffer[] = [];
+  /**
+   * Made when there is something to put into it. An empty one made ahead would be kept by each connection that has nothing
+   * to say, and V8, having seen many of those, would make all of them where old objects lie: then what is put into it lives
+   * until the next full collection, and each of the frequent small ones has to move all of it.
+   */
+  #chunks: Buffer[] | undefined = undefined;
   #chunkBytes = 0;
   #source: Buffer | undefined = undefined;
   #from = 0;
@@ -75,11 +80,11 @@ export class Output {
   }
 
   /** Hands over everything in order; the caller owns the result. */
-  take(): Buffer[] {
+  take(): readonly Buffer[] {
     if (this.#source !== undefined) this.#endShared();
     if (this.length > 0) this.#endOwn();
-    const chunks = this.#chunks;
-    this.#chunks = [];
+    const chunks = this.#chunks ?? NOTHING;
+    this.#chunks = undefined;
     this.#chunkBytes = 0;
     this.buffer = EMPTY;
     this.#announced = false;
@@ -98,12 +103,17 @@ export class Output {
   }
 
   #endOwn(): void {
-    this.#chunks.push(this.buffer.subarray(0, this.length));
-    this.#chunkBytes += this.length;
+    this.#add(this.buffer.subarray(0, this.length));
     this.#firstBytes = Math.min(LARGEST_FIRST_BUFFER, Math.max(SMALLEST_BUFFER, this.length + (this.length >> 2)));
     // What is left of the buffer goes on serving this turn; the part handed over is never touched again.
     this.buffer = this.buffer.subarray(this.length);
     this.length = 0;
+  }
+
+  #add(chunk: Buffer): void {
+    if (this.#chunks === undefined) this.#chunks = [chunk];
+    else this.#chunks.push(chunk);
+    this.#chunkBytes += chunk.length;
   }
 
   #endShared(): void {
@@ -113,8 +123,7 @@ export class Output {
     this.#source = undefined;
     if (bytes >= REFERENCE_BYTES) {
       if (this.length > 0) this.#endOwn();
-      this.#chunks.push(source.subarray(this.#from, this.#to));
-      this.#chunkBytes += bytes;
+      this.#add(source.subarray(this.#from, this.#to));
     } else {
       const needed = this.length + bytes;
       if (needed > this.buffer.length) this.#grow(needed);
@@ -126,3 +135,4 @@ export class Output {
 }
 
 const EMPTY: Buffer = Buffer.alloc(0);
+const NOTHING: readonly Buffer[] = [];

@@ -176,7 +176,7 @@ export abstract class Connection implements Peer, Flushable {
   protected abstract stopReading(): void;
   protected abstract startReading(): void;
   /** Hands bytes to the socket, in one write; `written`, if given, is called when that is done. */
-  protected abstract transmit(chunks: Buffer[], bytes: number, written: (() => void) | undefined): void;
+  protected abstract transmit(chunks: readonly Buffer[], bytes: number, written: (() => void) | undefined): void;
   /** Ends the carrier after what was handed over. */
   protected abstract finish(ending: Ending, reason: string): void;
   /** Cuts the carrier. */
@@ -441,7 +441,7 @@ export class TcpConnection extends Connection {
     this.socket.resume();
   }
 
-  protected transmit(chunks: Buffer[], _bytes: number, written: (() => void) | undefined): void {
+  protected transmit(chunks: readonly Buffer[], _bytes: number, written: (() => void) | undefined): void {
     const { socket } = this;
     const [first] = chunks;
     if (chunks.length === 1 && first !== undefined) {

@@ -87,7 +87,7 @@ export class WebSocketConnection extends Connection {
     this.#webSocket.resume();
   }
 
-  protected transmit(chunks: Buffer[], bytes: number, written: (() => void) | undefined): void {
+  protected transmit(chunks: readonly Buffer[], bytes: number, written: (() => void) | undefined): void {
     const [first] = chunks;
     const message = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, bytes);
     // A text message must be UTF-8 as a whole [RFC 6455 5.6]; what is not goes as a binary one.
