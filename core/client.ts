@@ -383,7 +383,8 @@ export class Client implements GateWaiter, TransactionOwner {
       this.listener.confirmed(confirm.token);
     }
     if (from === confirms.length) {
-      this.confirms = [];
+      // The same list again, as for `Output`: new ones would be taken for long-lived.
+      confirms.length = 0;
       this.confirmsFrom = 0;
       return false;
     }

@@ -85,20 +85,21 @@ export class Connection implements AnswerOwner {
 
   /** The chunk at hand was handled: what was sent in it is to be confirmed, by one basic.ack for each channel. */
   gatherConfirms(): void {
-    if (this.#publishing.length === 0) return;
     const publishing = this.#publishing;
-    this.#publishing = [];
+    if (publishing.length === 0) return;
     for (const confirms of publishing) {
       const sends = confirms.gather();
       if (sends !== undefined) this.#await({ confirms, sends });
     }
+    // The same list again, as for `Output`: a new one for each chunk would be taken for long-lived.
+    publishing.length = 0;
   }
 
   /** What waited longest is safe now. */
   confirmed(): void {
     const pending = this.#pending[this.#pendingFrom++];
     if (this.#pendingFrom === this.#pending.length) {
-      this.#pending = [];
+      this.#pending.length = 0;
       this.#pendingFrom = 0;
     } else if (this.#pendingFrom > MOST_DONE) {
       this.#pending = this.#pending.slice(this.#pendingFrom);
