@@ -267,7 +267,8 @@ export class TopicFeed {
     const message = this.pending[this.pendingFrom];
     this.pending[this.pendingFrom++] = undefined;
     if (this.pendingFrom === this.pending.length) {
-      this.pending = [];
+      // The same list again, as for `Output`: new ones would be taken for long-lived.
+      this.pending.length = 0;
       this.pendingFrom = 0;
     } else if (this.pendingFrom >= 1024 && this.pendingFrom * 2 >= this.pending.length) {
       this.pending = this.pending.slice(this.pendingFrom);
