@@ -3,7 +3,7 @@
  * pages open in Chromium, and with a plain client that asks for the same as they do, as often.
  *
  *     node bench/console-load.ts --mqload DIR/mqload [--connections 10000] [--queues 1000] [--trickle 200] [--reps 7] [--time 4]
- *                                [--case TEXT ...] [--chromium /usr/bin/chromium]
+ *                                [--case TEXT ...] [--page NAME ...] [--chromium /usr/bin/chromium]
  *
  * Half of the connections speak MQTT, half STOMP; some of them send a little (--trickle messages a second in all) while
  * `mqload` sends as much as it can. The three take turns, each time in another order; ratios are medians of those of single
@@ -31,6 +31,7 @@ const { values } = parseArgs({
     reps: { type: "string", default: "7" },
     time: { type: "string", default: "4" },
     case: { type: "string", multiple: true },
+    page: { type: "string", multiple: true },
     chromium: { type: "string", default: "/usr/bin/chromium" },
     data: { type: "string", default: tmpdir() },
   },
@@ -46,7 +47,7 @@ const CASES: Readonly<Record<string, string>> = {
 const PORT = 21620;
 const MANAGEMENT = 21680;
 const URL_OF_CONSOLE = `http://127.0.0.1:${MANAGEMENT}`;
-const PAGES = ["", "connections", "queues"];
+const PAGES = values.page ?? ["", "connections", "queues"];
 /** Handshakes under way at a time. */
 const AT_ONCE = 50;
 const TRICKLE_MS = 50;
