@@ -192,7 +192,7 @@ export class MqttSession implements Session, ClientListener {
         break;
     }
     if (this.#state !== "open") return;
-    if (this.#held(connected)) this.#reading.pause();
+    if (connected.client.blocked || connected.answers.unread > this.#options.maxAcksWaiting) this.#reading.pause();
   }
 
   #onPublish(packet: Packet, { answers, publisher, inbox }: Connected): void {
@@ -490,11 +490,8 @@ export class MqttSession implements Session, ClientListener {
   /** Handles what was left and reads on, unless there still is a reason not to. */
   #goOn(): void {
     const connected = this.#connected;
-    if (connected !== undefined && this.#state === "open" && !this.#held(connected)) this.#reading.goOn();
-  }
-
-  #held({ client, answers }: Connected): boolean {
-    return client.blocked || answers.unread > this.#options.maxAcksWaiting;
+    if (connected === undefined || this.#state !== "open" || connected.client.blocked) return;
+    if (connected.answers.unread <= this.#options.maxAcksWaiting) this.#reading.goOn();
   }
 
   /** Something is wrong: says what, where the version has words for it, and closes [MQTT-4.13.1-1] [MQTT-4.13.2-1]. */

@@ -109,7 +109,7 @@ describe("a durable subscription that is full", () => {
       const waits = [...host.clients].map(({ waitingOn }) => waitingOn);
       expect(waits).toContain("blocked sending to: durable subscription mine");
     });
-    expect(inbox.bodies).toEqual(["1", "2"]);
+    await eventually(() => expect(inbox.bodies).toEqual(["1", "2"]));
     await consumer.ack(await inbox.at(0));
     await eventually(() => expect(inbox.bodies).toEqual(["1", "2", "3"]));
   });
